@@ -1,0 +1,3 @@
+"""Recurrent networks from their equations."""
+
+__version__ = "0.1.0"

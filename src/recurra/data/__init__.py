@@ -1,0 +1,31 @@
+"""Data: reading text, the vocabulary that numbers its units, and the batches that training reads.
+
+- `text`: a file, its sentences, the part kept for validation
+- `units`: how a text is cut into words, characters, bytes or byte pairs
+- `vocabulary`: which units a model knows and the id of each
+- `batching`: streams and sentences as batches
+- `files`: a file that is there whole or not at all
+"""
+
+from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches, StreamBatches
+from recurra.data.files import write_atomically
+from recurra.data.text import read_text, sentences, split_validation
+from recurra.data.units import END, LEVELS, UNKNOWN, Level
+from recurra.data.vocabulary import Vocabulary
+
+__all__ = [
+    "END",
+    "IGNORED",
+    "LEVELS",
+    "UNKNOWN",
+    "Batch",
+    "Batches",
+    "Level",
+    "SentenceBatches",
+    "StreamBatches",
+    "Vocabulary",
+    "read_text",
+    "sentences",
+    "split_validation",
+    "write_atomically",
+]

@@ -1,0 +1,44 @@
+"""Writing a file so that it is there whole or not at all."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from recurra.errors import RunError
+
+
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Writes a file beside its place and moves it there in one step.
+
+    Whatever stops the writing, a full disk or a lost power line, the path holds either what it held before or the
+    whole new content.
+
+    Args:
+        path: Where the file goes; its folder must exist.
+        content: What it will hold; text is written as UTF-8, its line ends as they are.
+
+    Raises:
+        RunError: The file cannot be written there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_atomically(Path(folder) / "note.txt", "whole or not at all")
+        ...     (Path(folder) / "note.txt").read_text()
+        'whole or not at all'
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with beside.open("wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); give a file in a folder that exists and is yours to write"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()

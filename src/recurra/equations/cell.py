@@ -1,0 +1,256 @@
+"""A cell: its equations as text, and everything that follows from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from recurra.equations.differentiate import BackwardGraph, differentiate
+from recurra.equations.display import BackwardEquations
+from recurra.equations.expression import Equation, Expression, Number, Step, render, render_equations, transform
+from recurra.equations.graph import StepGraph, build
+from recurra.equations.parse import check_constants, parse
+from recurra.equations.shapes import Parameter, infer
+from recurra.equations.simplify import SimplifiedGraph
+from recurra.errors import EquationError
+
+__all__ = ["Cell", "Noise", "read_cell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A value that a layer draws at random in training: `value` with `probability`, else 0; at rest it is `mean`.
+
+    Args:
+        probability: How likely each unit is not 0.
+        value: What it is then.
+        mean: What stands for it when the layer is not training.
+        each: Whether it is drawn anew at every "step", or once for a whole "sequence".
+    """
+
+    probability: float
+    value: float
+    mean: float
+    each: Literal["step", "sequence"]
+
+
+class Cell:
+    """A recurrent cell, given by its equations.
+
+    Each line of the text defines one value at step t, in order; the last line is the output. `x[t]` is the input,
+    `name[t-1]` a carried state, `W @ v` a learned matrix times a vector, a bare name a learned vector. Shapes,
+    parameters, states and gradients are derived.
+
+    Args:
+        equations: The text.
+        constants: Names in the text that stand for numbers.
+        noise: Names of values that are drawn at random, not defined; modifiers such as zoneout use them.
+        initial: How parameters begin, by name: the name of an initialiser or a number. What is not named begins as
+            its kind does. Applied by the layers.
+        name: The cell's short name.
+        title: Its name in full.
+        purpose: What it is for.
+        paper: Where it comes from.
+        variant: Which of several forms in use this is.
+
+    Raises:
+        EquationError: The text is wrong; the message quotes the line, marks the character and says the mend.
+
+    Example:
+        >>> cell = Cell("h[t] = tanh(W @ [h[t-1], x[t]] + b)")
+        >>> cell.output, list(cell.states), {n: p.shape(3, 5) for n, p in cell.parameters.items()}
+        ('h', ['h'], {'W': (5, 8), 'b': (5,)})
+        >>> print(cell.backward)
+        delta_h[t]   = grad_h[t] * (1 - h[t] * h[t])
+        grad_h[t-1]  = transpose(W[:, h[t-1]]) @ delta_h[t]
+        grad_x[t]    = transpose(W[:, x[t]]) @ delta_h[t]
+        grad_W      += outer(delta_h[t], [h[t-1], x[t]])
+        grad_b      += delta_h[t]
+    """
+
+    def __init__(
+        self,
+        equations: str,
+        *,
+        constants: Mapping[str, float] | None = None,
+        noise: Mapping[str, Noise] | None = None,
+        initial: Mapping[str, str | float] | None = None,
+        name: str = "",
+        title: str = "",
+        purpose: str = "",
+        paper: str = "",
+        variant: str = "",
+    ) -> None:
+        self.constants = _check_values(dict(constants or {}))
+        self.noise = dict(noise or {})
+        self.initial = dict(initial or {})
+        self.name, self.title, self.purpose, self.paper, self.variant = name, title, purpose, paper, variant
+        self.equations: tuple[Equation, ...] = parse(equations, self.constants)
+        lines = [line.strip() for line in equations.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+        self._signature = infer(self.equations, lines, self.constants, self.noise)
+        unknown = sorted(set(self.initial) - set(self.parameters))
+        if unknown:
+            known = ", ".join(self.parameters)
+            raise EquationError(
+                f"initial names {unknown[0]!r}, which is not a parameter", f"The parameters are: {known}."
+            )
+        _ = self.graph  # numbers that do not fold, such as log(0), are found here and not at first use
+
+    @property
+    def text(self) -> str:
+        """The equations as text, in one form whatever the spacing they were written with."""
+        return render_equations([(f"{e.name}[t]", "=", render(e.expression)) for e in self.equations])
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """The learned parameters by name, in the order of the text."""
+        return dict(self._signature.parameters)
+
+    @property
+    def states(self) -> dict[str, int]:
+        """The names of the carried states, each with how many steps back it is read."""
+        return dict(self._signature.states)
+
+    @property
+    def carried(self) -> dict[str, tuple[str, int]]:
+        """What a layer carries from step to step: for each key of its state, the value and how many steps back.
+
+        After step t the key `h` holds h[t] and, where h[t-2] is read as well, the key `h[t-1]` holds h[t-1].
+
+        Example:
+            >>> Cell("h[t] = 0.5 * h[t-1] + 0.1 * h[t-2] + W @ x[t]").carried
+            {'h': ('h', 1), 'h[t-1]': ('h', 2)}
+        """
+        return {
+            name if lag == 1 else f"{name}[t-{lag - 1}]": (name, lag)
+            for name, furthest in self._signature.states.items()
+            for lag in range(1, furthest + 1)
+        }
+
+    @property
+    def output(self) -> str:
+        """The name of the value that the last line defines."""
+        return self.equations[-1].name
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The names of all values of a step, in order."""
+        return tuple(e.name for e in self.equations)
+
+    @cached_property
+    def graph(self) -> StepGraph:
+        """The step graph, simplified."""
+        signature = self._signature
+        return build(
+            self.equations, signature.parameters, signature.states, self.constants, self.noise, SimplifiedGraph()
+        )
+
+    @cached_property
+    def backward_graph(self) -> BackwardGraph:
+        """The derived gradient of a step, as a graph."""
+        return differentiate(self.graph)
+
+    @property
+    def backward(self) -> BackwardEquations:
+        """The derived gradient of a step, readable: printing it shows the equations."""
+        return BackwardEquations(self.backward_graph)
+
+    @cached_property
+    def at_rest(self) -> Cell:
+        """The cell as it is when not training: every noise is its mean, and what only it needed is gone."""
+        if not self.noise:
+            return self
+        means = {name: Number(noise.mean) for name, noise in self.noise.items()}
+
+        def settle(expression: Expression) -> Expression:
+            return means.get(expression.name, expression) if isinstance(expression, Step) else expression
+
+        settled = [Equation(e.name, transform(e.expression, settle)) for e in self.equations]
+        return self.replace(settled, noise={})
+
+    def replace(self, equations: list[Equation], **changes: Mapping[str, str | float] | Mapping[str, Noise]) -> Cell:
+        """A cell with other equations and, by keyword, other noise or initial values; the rest stays."""
+        text = "\n".join(f"{e.name}[t] = {render(e.expression)}" for e in equations)
+        kept: dict[str, object] = {"constants": self.constants, "noise": self.noise, "initial": self.initial, **changes}
+        about = {key: getattr(self, key) for key in ("name", "title", "purpose", "paper", "variant")}
+        return Cell(text, **kept, **about)  # type: ignore[arg-type]
+
+    def parameter_count(self, input_size: int, hidden_size: int) -> int:
+        """How many numbers are learned.
+
+        Example:
+            >>> Cell("h[t] = tanh(W @ [h[t-1], x[t]] + b)").parameter_count(3, 5)
+            45
+        """
+        return sum(math.prod(p.shape(input_size, hidden_size)) for p in self.parameters.values())
+
+    def flops(self, input_size: int, hidden_size: int) -> int:
+        """Floating-point operations of one step of one sequence: two for each multiply-add of a product, one for
+        each unit of any other operation, whatever that operation costs.
+
+        Args:
+            input_size: I, the width of x[t].
+            hidden_size: H, the width of every other value.
+
+        Example:
+            >>> Cell("h[t] = tanh(W @ [h[t-1], x[t]] + b)").flops(3, 5)  # 2 * 5 * 8 and two sums and a tanh
+            95
+        """
+        graph, total = self.graph.graph, 0
+        for number in graph.reachable(self.graph.roots):
+            node = graph[number]
+            size = node.width.size(input_size, hidden_size)
+            if node.kind in {"product", "adjoint"}:
+                total += 2 * size * graph[node.args[0]].width.size(input_size, hidden_size)
+            elif node.args:
+                total += size
+        return total
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<Cell {self.name or self.output}: {len(self.equations)} equations, {len(self.parameters)} parameters>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cell) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return (self.equations, tuple(sorted(self.constants.items())), tuple(sorted(self.noise.items(), key=str)))
+
+
+def _check_values(constants: dict[str, float]) -> dict[str, float]:
+    check_constants(constants)
+    for name, value in constants.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise EquationError(f"the constant {name!r} is {value!r}", "A constant is a finite number.")
+    return {name: float(value) for name, value in constants.items()}
+
+
+def read_cell(path: str | Path) -> Cell:
+    """Read a cell from a file of equations.
+
+    Args:
+        path: A text file in UTF-8, a line for each value.
+
+    Raises:
+        EquationError: The file cannot be read, or its text is wrong; the message begins with the file's name.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise EquationError(f"{path}: cannot be read: {reason}", "Give a text file of equations.") from None
+    try:
+        return Cell(text, name=path.stem)
+    except EquationError as error:
+        raise error.within(str(path)) from None

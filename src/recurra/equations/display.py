@@ -1,0 +1,159 @@
+"""The derived gradient as equations, for reading."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from recurra.equations.differentiate import BackwardGraph, OuterProduct
+from recurra.equations.expression import Call, Expression, Number, Product, Step, Vector, render, render_equations
+from recurra.equations.functions import FUNCTIONS
+
+__all__ = ["BackwardEquations"]
+
+# Kinds of node that are spelled out again wherever they are read: they are no longer than a name for them.
+ARITHMETIC = frozenset({f.name for f in FUNCTIONS.values() if f.symbol}) | {
+    "number",
+    "input",
+    "state",
+    "vector",
+    "noise",
+    "received",
+}
+
+
+@dataclass(frozen=True)
+class BackwardEquations:
+    """One step of backpropagation through time, as text.
+
+    `grad_h[t]` is dL/dh[t]. For the output and the states it arrives from outside the step: from the layer above and
+    from later steps; where the step itself adds to it, its line has `+=`. `delta_h[t]` is a gradient on the way
+    through h's line, such as that at the argument of its tanh; `part_h[t]` a piece of that line which the gradient
+    reads more than once. `grad_h[t-1] =` is what this step sends to the one before. The lines with `grad_W +=` are
+    summed over all steps and the batch.
+    """
+
+    backward: BackwardGraph
+
+    def __str__(self) -> str:
+        return render_equations(_Lines(self.backward).run())
+
+
+class _Lines:
+    def __init__(self, backward: BackwardGraph) -> None:
+        self.backward, self.graph, self.step = backward, backward.graph, backward.step
+        self.names: dict[int, str] = {}
+        for name, node in reversed(list(self.step.values.items())):
+            # A value that is another's synonym, or a leaf, is shown as what it is.
+            if self.graph[node].args:
+                self.names[node] = name
+        self.lines: list[tuple[str, str, str]] = []
+
+    def run(self) -> list[tuple[str, str, str]]:
+        self._name_gradients()
+        self._results()
+        return self.lines
+
+    def _name_gradients(self) -> None:
+        """Give a line to the gradient of every value, and to whatever is needed more than once."""
+        graph, first = self.graph, len(self.step.owners)
+        roots = self.backward.roots
+        inner = [n for n in graph.reachable(roots) if n >= first]
+        uses = Counter(roots)
+        for node in self._visible(roots):
+            uses.update(graph[node].args)
+        self._name_parts([n for n in uses if n < first and uses[n] > 1])
+        totals: dict[int, str] = {}
+        for name, node in self.backward.value_gradients.items():
+            totals.setdefault(node, name)
+        for node in inner:
+            if not graph[node].args:
+                continue
+            if node in totals:
+                name = totals[node]
+                added = self.backward.contributions.get(name) if name in self.backward.received else None
+                if added is None:
+                    self._add(f"grad_{name}", self.text(node), "=", node)
+                else:
+                    self._add(f"grad_{name}", self.text(added), "+=", node)
+            elif uses[node] > 1:
+                self._add(self._fresh(f"delta_{self.backward.owners[node]}"), self.text(node), "=", node)
+
+    def _visible(self, roots: list[int]) -> set[int]:
+        """The nodes that the lines would spell out: all that the roots need, but for what stands behind a name."""
+        found: set[int] = set()
+        pending = list(roots)
+        while pending:
+            node = pending.pop()
+            if node not in found and node not in self.names:
+                found.add(node)
+                pending += self.graph[node].args
+        return found
+
+    def _name_parts(self, wanted: list[int]) -> None:
+        """Give a line to what is read more than once of the step and has no name there, if it is worth one."""
+        for node in sorted(wanted):
+            work = {self.graph[n].kind for n in self._visible([node])} - ARITHMETIC
+            if work and node not in self.names:
+                self._add(self._fresh(f"part_{self.step.owners[node]}"), self.text(node), "=", node)
+
+    def _add(self, name: str, text: str, sign: str, node: int) -> None:
+        self.lines.append((f"{name}[t]", sign, text))
+        self.names[node] = name
+
+    def _fresh(self, label: str) -> str:
+        taken = set(self.names.values())
+        if label not in taken:
+            return label
+        return next(f"{label}_{k}" for k in range(2, len(taken) + 3) if f"{label}_{k}" not in taken)
+
+    def _results(self) -> None:
+        for (name, lag), node in self.backward.state_gradients.items():
+            self.lines.append((f"grad_{name}[t-{lag}]", "=", self.text(node)))
+        if self.backward.input_gradient is not None:
+            self.lines.append(("grad_x[t]", "=", self.text(self.backward.input_gradient)))
+        for name in self.step.parameters:
+            if name in self.backward.vector_gradients:
+                self.lines.append((f"grad_{name}", "+=", self.text(self.backward.vector_gradients[name])))
+            for left, right in self._outer(name, list(self.backward.matrix_gradients.get(name, ()))):
+                self.lines.append((left, "+=", right))
+
+    def _outer(self, name: str, parts: list[OuterProduct]) -> list[tuple[str, str]]:
+        columns = self.step.parameters[name].columns
+        whole = [p.part for p in parts] == list(range(len(columns))) and len({p.rows for p in parts}) == 1
+        if whole:
+            operands = ", ".join(self.text(p.columns) for p in parts)
+            right = f"[{operands}]" if len(parts) > 1 else operands
+            return [(f"grad_{name}", f"outer({self.text(parts[0].rows)}, {right})")]
+        return [
+            (f"grad_{self._block(name, p.part)}", f"outer({self.text(p.rows)}, {self.text(p.columns)})") for p in parts
+        ]
+
+    def _block(self, matrix: str, part: int) -> str:
+        operands = self.step.parameters[matrix].operands
+        return f"{matrix}[:, {operands[part]}]" if len(operands) > 1 else matrix
+
+    def text(self, node: int) -> str:
+        """A node as an expression over what has a name by now."""
+        return render(self._expression(node))
+
+    def _expression(self, number: int) -> Expression:
+        if number in self.names:
+            return Step(self.names[number])
+        node = self.graph[number]
+        if node.kind == "number":
+            return Number(node.number)
+        if node.kind == "input":
+            return Step("x")
+        if node.kind == "received":
+            return Step(f"grad_{node.name}")
+        if node.kind == "state":
+            return Step(node.name, node.index)
+        if node.kind == "noise":
+            return Step(node.name)
+        if node.kind == "vector":
+            return Vector(node.name)
+        operands = tuple(self._expression(a) for a in node.args)
+        if node.kind in {"product", "adjoint"}:
+            return Product(self._block(node.name, node.index), operands, node.kind == "adjoint")
+        return Call(node.kind, operands)

@@ -1,0 +1,423 @@
+"""From text to equations: Python's own grammar, read with `ast` and never evaluated.
+
+Only what the language knows gets through: lines of the form `name[t] = expression`, where an expression is made of
+numbers, bare names, `name[t]`, `name[t-k]`, arithmetic, the functions of the table, and products with a matrix.
+Whatever else Python can say is refused by name, with its line quoted and the character marked.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import warnings
+from collections.abc import Collection
+from typing import NoReturn
+
+from recurra.equations.expression import (
+    Call,
+    Constant,
+    Equation,
+    Expression,
+    Number,
+    Place,
+    Product,
+    Step,
+    Vector,
+)
+from recurra.equations.functions import FUNCTIONS, OPERATORS
+from recurra.errors import EquationError
+
+__all__ = ["parse", "parse_expression"]
+
+LONGEST_TEXT = 100_000
+"""Characters a text may have: far beyond any cell, and short enough that no text can exhaust the machine."""
+DEEPEST_NESTING = 80
+"""How deep an expression may nest: far beyond any cell, and safely within Python's recursion limit."""
+FURTHEST_LAG = 64
+"""How many steps back a value may be read: each step back is a state that every layer carries."""
+RESERVED = ("grad_", "delta_", "part_")
+"""Beginnings of names that the derived gradient equations use."""
+
+_OPERATORS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Pow: "**",
+}
+_STATEMENTS: dict[type[ast.stmt], str] = {
+    ast.AugAssign: "an assignment that adds to a value",
+    ast.AnnAssign: "an annotation",
+    ast.Expr: "an expression that defines nothing",
+    ast.Import: "an import",
+    ast.ImportFrom: "an import",
+    ast.FunctionDef: "a function definition",
+    ast.ClassDef: "a class definition",
+    ast.If: "a condition",
+    ast.For: "a loop",
+    ast.While: "a loop",
+    ast.Return: "a return",
+    ast.Delete: "a deletion",
+    ast.With: "a with block",
+    ast.Raise: "a raise",
+    ast.Try: "a try block",
+    ast.Assert: "an assertion",
+}
+_EXPRESSIONS: dict[type[ast.expr], str] = {
+    ast.Attribute: "an attribute",
+    ast.Compare: "a comparison",
+    ast.BoolOp: "a logical operator",
+    ast.IfExp: "a condition",
+    ast.Lambda: "a lambda",
+    ast.ListComp: "a comprehension",
+    ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension",
+    ast.Dict: "a dictionary",
+    ast.Set: "a set",
+    ast.Tuple: "a tuple",
+    ast.JoinedStr: "a string",
+    ast.NamedExpr: "an assignment inside an expression",
+    ast.Starred: "a starred expression",
+    ast.Await: "an await",
+    ast.Yield: "a yield",
+    ast.Slice: "a slice",
+}
+
+
+def parse(text: str, constants: Collection[str] = ()) -> tuple[Equation, ...]:
+    r"""Read the equations of a cell.
+
+    Args:
+        text: The equations, a line each; `#` begins a comment.
+        constants: The names that stand for numbers.
+
+    Returns:
+        The equations in the order of the text.
+
+    Raises:
+        EquationError: The text is not of the language; the message quotes the line and marks the character.
+
+    Example:
+        >>> [e.name for e in parse("a[t] = W @ x[t]\nh[t] = tanh(a[t] + u * h[t-1])")]
+        ['a', 'h']
+    """
+    reader = _Reader(text, frozenset(constants))
+    tree = reader.tree()
+    if not tree.body:
+        raise EquationError(
+            "the text has no equations", "Write at least one line, such as h[t] = tanh(W @ [h[t-1], x[t]] + b)."
+        )
+    return tuple(reader.equation(statement) for statement in tree.body)
+
+
+def parse_expression(text: str) -> Expression:
+    """Read one expression, such as a gradient in the table of functions."""
+    return parse(f"y[t] = {text}")[0].expression
+
+
+def check_constants(constants: Collection[str]) -> None:
+    """Refuse names of constants that the text could not use for them."""
+    for name in constants:
+        if not name.isidentifier() or name in {"t", "x"} or name in FUNCTIONS or name == "transpose":
+            raise EquationError(
+                f"a constant cannot be called {name!r}",
+                "Choose a name that Python takes for a variable and that is neither x, t nor a function.",
+            )
+
+
+class _Reader:
+    """Reads one text, with the lines at hand for messages."""
+
+    def __init__(self, text: str, constants: frozenset[str]) -> None:
+        if not isinstance(text, str):
+            raise EquationError(
+                f"a cell's equations are text, not {type(text).__name__}", "Give a string with a line for each value."
+            )
+        if len(text) > LONGEST_TEXT:
+            raise EquationError(
+                f"the text has {len(text):,} characters; at most {LONGEST_TEXT:,} are read",
+                "A cell is a few lines; check that this is the file you meant.",
+            )
+        # Only the newlines that Python's tokenizer knows may count as such, or a caret would mark the wrong line.
+        # Indentation means nothing here: a text may be an indented block, or begin right after the quotes.
+        self.lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+        self.text = "\n".join(self.lines)
+        self.constants = constants
+
+    def tree(self) -> ast.Module:
+        """The text as Python's syntax tree, or the syntax error in our words."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(self.text)
+        except SyntaxError as error:
+            line = error.lineno or 1
+            source = self.lines[line - 1] if line <= len(self.lines) else ""
+            column = max(0, min((error.offset or 1) - 1, max(len(source) - 1, 0)))
+            raise EquationError(
+                f"this is not an equation ({error.msg})",
+                "Write name[t] = expression, such as h[t] = tanh(W @ [h[t-1], x[t]] + b).",
+                line=line,
+                column=column,
+                source=source,
+            ) from None
+        except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+            raise EquationError(
+                f"the text cannot be read ({error or type(error).__name__})",
+                "Equations are plain text, a line for each value, without control characters or endless nesting.",
+            ) from None
+        self._refuse_deep_nesting(tree)
+        return tree
+
+    def _refuse_deep_nesting(self, tree: ast.Module) -> None:
+        pending: list[tuple[ast.AST, int, int]] = [(statement, 0, statement.lineno) for statement in tree.body]
+        while pending:
+            node, depth, line = pending.pop()
+            if depth > DEEPEST_NESTING:
+                raise EquationError(
+                    f"the expression nests deeper than {DEEPEST_NESTING} levels",
+                    "Break it up: give its parts lines and names of their own.",
+                    line=line,
+                    source=self.lines[line - 1],
+                )
+            pending += [(child, depth + 1, line) for child in ast.iter_child_nodes(node)]
+
+    def place(self, node: ast.AST) -> Place:
+        """Where a node of Python's tree stands, in characters (Python counts bytes)."""
+        line = getattr(node, "lineno", 1)
+        source = self.lines[line - 1].encode()
+        start = getattr(node, "col_offset", 0)
+        end = getattr(node, "end_col_offset", None) if getattr(node, "end_lineno", line) == line else len(source)
+        column = len(source[:start].decode(errors="replace"))
+        return Place(line, column, max(1, len(source[start:end].decode(errors="replace"))))
+
+    def error(self, node: ast.AST, problem: str, mend: str) -> EquationError:
+        return error_at(self.lines, self.place(node), problem, mend)
+
+    def fail(self, node: ast.AST, problem: str, mend: str) -> NoReturn:
+        raise self.error(node, problem, mend)
+
+    def equation(self, statement: ast.stmt) -> Equation:
+        """One line: `name[t] = expression`."""
+        if not isinstance(statement, ast.Assign):
+            kind = _STATEMENTS.get(type(statement), "this kind of statement")
+            self.fail(statement, f"{kind} is not an equation", "Every line has the form name[t] = expression.")
+        if len(statement.targets) > 1:
+            self.fail(statement, "a line defines one value", "Write a line for each: a[t] = ..., then b[t] = a[t].")
+        name = self._defined_name(statement.targets[0])
+        return Equation(name, self.expression(statement.value), self.place(statement.targets[0]))
+
+    def _defined_name(self, target: ast.expr) -> str:
+        if isinstance(target, ast.Name):
+            self.fail(
+                target,
+                f"{target.id!r} has no time index",
+                f"A line defines a value at step t: {target.id}[t] = ...; learned vectors are not assigned.",
+            )
+        if not (isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)):
+            self.fail(target, "only name[t] can be defined", "Every line has the form name[t] = expression.")
+        name = target.value.id
+        if not (isinstance(target.slice, ast.Name) and target.slice.id == "t"):
+            self.fail(
+                target, f"a line defines the value at step t itself, not {ast.unparse(target)}", f"Write {name}[t]."
+            )
+        if name == "x":
+            self.fail(target, "x[t] is the input; it cannot be defined", "Call the value something else.")
+        if name == "t":
+            self.fail(target, "t is the step; it cannot be defined", "Call the value something else.")
+        if name in self.constants:
+            self.fail(target, f"{name!r} is a constant; it cannot be defined", "Call the value something else.")
+        self._check_name(target, name)
+        return name
+
+    def _check_name(self, node: ast.AST, name: str) -> None:
+        if name in FUNCTIONS or name == "transpose":
+            self.fail(node, f"{name!r} is a function; nothing else can have its name", "Call the value something else.")
+        for beginning in RESERVED:
+            if name.startswith(beginning):
+                self.fail(
+                    node, f"names that begin with {beginning!r} are those of gradients", "Call it something else."
+                )
+        if name.startswith("__"):
+            self.fail(node, f"{name!r} begins with two underscores", "Begin the name with a letter.")
+
+    def expression(self, node: ast.expr) -> Expression:
+        """Any expression of the language."""
+        if isinstance(node, ast.Constant):
+            return self._number(node)
+        if isinstance(node, ast.Name):
+            return self._bare_name(node)
+        if isinstance(node, ast.Subscript):
+            return self._step(node)
+        if isinstance(node, ast.BinOp):
+            return self._operation(node)
+        if isinstance(node, ast.UnaryOp):
+            return self._unary(node)
+        if isinstance(node, ast.Call):
+            return self._call(node)
+        if isinstance(node, ast.List):
+            self.fail(
+                node,
+                "a concatenation stands only right of a matrix",
+                "Write W @ [a, b]: the matrix brings it to the hidden width.",
+            )
+        kind = _EXPRESSIONS.get(type(node), "this kind of expression")
+        raise self.error(
+            node,
+            f"{kind} is not part of the language",
+            "An expression is made of numbers, names, name[t], name[t-1], + - * / **, W @ v and functions.",
+        )
+
+    def _number(self, node: ast.Constant) -> Number:
+        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+            kind = "a string" if isinstance(node.value, str | bytes) else repr(node.value)
+            self.fail(node, f"{kind} is not a number", "Numbers are written 2, 0.5 or 1e-3.")
+        try:
+            value = float(node.value)
+        except OverflowError:
+            value = math.inf
+        if not math.isfinite(value):
+            self.fail(node, "the number is too large: it is not finite", "The largest number is about 1.8e308.")
+        return Number(value, self.place(node))
+
+    def _bare_name(self, node: ast.Name) -> Expression:
+        if node.id in self.constants:
+            return Constant(node.id, self.place(node))
+        if node.id in FUNCTIONS or node.id == "transpose":
+            self.fail(node, f"{node.id!r} is a function without its argument", f"Write {node.id}(...).")
+        if node.id == "t":
+            self.fail(node, "t is the step, not a value", "It stands only in brackets: h[t], h[t-1].")
+        if node.id == "x":
+            self.fail(node, "x has no time index", "The input at step t is x[t].")
+        self._check_name(node, node.id)
+        return Vector(node.id, self.place(node))
+
+    def _step(self, node: ast.Subscript) -> Step:
+        if not isinstance(node.value, ast.Name):
+            self.fail(node, "only a name takes a time index", "Give the expression a line and a name of its own.")
+        name = node.value.id
+        index = node.slice
+        lag: int | None = None
+        if isinstance(index, ast.Name) and index.id == "t":
+            lag = 0
+        elif (
+            isinstance(index, ast.BinOp)
+            and isinstance(index.left, ast.Name)
+            and index.left.id == "t"
+            and isinstance(index.op, ast.Sub | ast.Add)
+            and isinstance(index.right, ast.Constant)
+            and type(index.right.value) is int
+        ):
+            lag = index.right.value if isinstance(index.op, ast.Sub) else -index.right.value
+        if lag is None or (lag == 0 and not isinstance(index, ast.Name)):
+            self.fail(
+                index, "this is not a time index", f"Write {name}[t] for this step, {name}[t-1] for the one before."
+            )
+        if lag < 0:
+            self.fail(
+                index,
+                "a step cannot read later ones",
+                "To use what comes after, make the layer bidirectional.",
+            )
+        if lag > FURTHEST_LAG:
+            self.fail(
+                index, f"{lag} steps back is further than the {FURTHEST_LAG} that are kept", "Read a nearer step."
+            )
+        if name == "x" and lag:
+            self.fail(
+                node,
+                f"x[t-{lag}] is not kept: the input is read only at its own step",
+                "Carry what you need: define seen[t] = W_seen @ x[t] and read seen[t-1].",
+            )
+        if name in self.constants:
+            self.fail(node, f"{name!r} is a constant and has no time index", f"Write {name}.")
+        self._check_name(node, name)
+        return Step(name, lag, self.place(node))
+
+    def _operation(self, node: ast.BinOp) -> Expression:
+        if isinstance(node.op, ast.MatMult):
+            return self._product(node)
+        symbol = _OPERATORS.get(type(node.op))
+        if symbol is None:
+            self.fail(node, "this operator is not part of the language", "The operators are + - * / ** and @.")
+        left, right = self.expression(node.left), self.expression(node.right)
+        return Call(OPERATORS[symbol], (left, right), self.place(node))
+
+    def _unary(self, node: ast.UnaryOp) -> Expression:
+        if isinstance(node.op, ast.UAdd):
+            return self.expression(node.operand)
+        if not isinstance(node.op, ast.USub):
+            self.fail(node, "this operator is not part of the language", "The operators are + - * / ** and @.")
+        operand = self.expression(node.operand)
+        if isinstance(operand, Number):
+            return Number(-operand.value, self.place(node))
+        return Call("negate", (operand,), self.place(node))
+
+    def _call(self, node: ast.Call) -> Call:
+        if not isinstance(node.func, ast.Name):
+            self.fail(node, "only a function of the table can be called", f"They are: {', '.join(_callable())}.")
+        name = node.func.id
+        if name == "transpose":
+            self.fail(node, "a transposed matrix stands only left of a vector", "Write transpose(W) @ v.")
+        if name not in _callable():
+            nearest = difflib.get_close_matches(name, _callable(), n=1)
+            hint = f"Did you mean {nearest[0]}? " if nearest else ""
+            self.fail(
+                node.func, f"there is no function {name!r}", f"{hint}The functions are: {', '.join(_callable())}."
+            )
+        if node.keywords:
+            self.fail(node, f"{name} takes no arguments by keyword", "Give them by position.")
+        arity = FUNCTIONS[name].arity
+        if len(node.args) != arity:
+            self.fail(
+                node,
+                f"{name} takes {arity} argument{'s' if arity > 1 else ''}, not {len(node.args)}",
+                f"{name} computes {FUNCTIONS[name].summary}.",
+            )
+        return Call(name, tuple(self.expression(a) for a in node.args), self.place(node))
+
+    def _product(self, node: ast.BinOp) -> Product:
+        matrix, transposed = self._matrix(node.left, node)
+        right = node.right
+        if isinstance(right, ast.List):
+            if not right.elts:
+                self.fail(right, "an empty concatenation has no width", "Write W @ [h[t-1], x[t]].")
+            operands = tuple(self.expression(e) for e in right.elts)
+        else:
+            operands = (self.expression(right),)
+        return Product(matrix, operands, transposed, self.place(node))
+
+    def _matrix(self, left: ast.expr, product: ast.BinOp) -> tuple[str, bool]:
+        transposed = isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "transpose"
+        if transposed:
+            assert isinstance(left, ast.Call)
+            if len(left.args) != 1 or left.keywords or not isinstance(left.args[0], ast.Name):
+                self.fail(left, "transpose takes the name of one matrix", "Write transpose(W) @ v.")
+            left = left.args[0]
+        if isinstance(left, ast.Subscript):
+            self.fail(
+                product,
+                "a product of two values of a step",
+                "The left side of @ is a learned matrix, a bare name: W @ h[t-1]. For unit by unit write *.",
+            )
+        if not isinstance(left, ast.Name):
+            hint = "@ binds like *: put the product in parentheses, as in u * (W @ v) or W @ (V @ v)."
+            self.fail(left, "the left side of @ is the name of a learned matrix", hint)
+        if left.id in self.constants:
+            self.fail(left, f"{left.id!r} is a constant, not a matrix", "Multiply by a number with *.")
+        if left.id in {"x", "t"} or left.id in FUNCTIONS:
+            self.fail(left, f"{left.id!r} is not a matrix", "The left side of @ is a bare name, as in W @ x[t].")
+        self._check_name(left, left.id)
+        return left.id, transposed
+
+
+def _callable() -> list[str]:
+    return [f.name for f in FUNCTIONS.values() if not f.symbol]
+
+
+def error_at(lines: list[str], place: Place, problem: str, mend: str) -> EquationError:
+    """An error that quotes the line of a place and marks its characters."""
+    source = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
+    return EquationError(problem, mend, line=place.line, column=place.column, source=source, length=place.length)

@@ -1,0 +1,56 @@
+"""Training: the loop, and all that it is made of. It takes any module, any batches and any loss, and knows no task.
+
+settings       what a run can be told
+loop           train: batches, loss, gradient, step, validation, end
+truncation     detach: a carried state without its history
+clipping       gradient clipping by norm and by value
+optimisers     Adam, AdamW, SGD
+schedules      the learning rate of every step
+budget         how much is done, how much is left
+best           the best weights, kept in memory
+interruption   Ctrl-C between steps
+randomness     seeds
+devices        where to train
+events         what observers are told
+metrics        an observer that writes metrics.jsonl
+progress       an observer that shows the run on a terminal, or in plain lines
+"""
+
+from recurra.training.clipping import Clipping, clip_gradients
+from recurra.training.devices import choose_device
+from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
+from recurra.training.figures import MetricView
+from recurra.training.loop import Batches, Loss, StepLoss, train
+from recurra.training.metrics import MetricsWriter
+from recurra.training.optimisers import build_optimiser
+from recurra.training.progress import Progress
+from recurra.training.randomness import seed_everything, undisturbed
+from recurra.training.schedules import LearningRate, Place
+from recurra.training.settings import TrainingSettings
+from recurra.training.truncation import detach
+
+__all__ = [
+    "Batches",
+    "Clipping",
+    "Ending",
+    "LearningRate",
+    "Loss",
+    "MetricView",
+    "MetricsWriter",
+    "Observer",
+    "Place",
+    "Progress",
+    "StepEvent",
+    "StepLoss",
+    "TrainingResult",
+    "TrainingSettings",
+    "TrainingStart",
+    "ValidationEvent",
+    "build_optimiser",
+    "choose_device",
+    "clip_gradients",
+    "detach",
+    "seed_everything",
+    "train",
+    "undisturbed",
+]

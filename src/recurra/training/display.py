@@ -1,0 +1,122 @@
+"""The live display of a run: a bar, the figures of the last second, the validations so far."""
+
+import time
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from recurra.training.events import StepEvent, TrainingResult, ValidationEvent
+from recurra.training.figures import MetricView, describe_seconds, describe_span
+
+SECONDS_PER_FIGURE = 1.0
+"""Figures change no faster than they can be read; each is the mean of the steps since the one before."""
+
+VALIDATIONS_SHOWN = 6
+REDRAWS_PER_SECOND = 4
+
+
+class Display:
+    """Redraws itself in place until closed; what is printed through the console scrolls by above it.
+
+    Only the sixteen colours of the terminal's own theme are used, so that it reads on a light ground and a dark one.
+
+    Args:
+        console: A terminal.
+        views: The metrics to show.
+        unit: What the loss counts, in the plural.
+    """
+
+    def __init__(self, console: Console, views: tuple[MetricView, ...], unit: str) -> None:
+        self._console, self._views, self._unit = console, views, unit
+        self._epochs = 0
+        self._event: StepEvent | None = None
+        self._event_at = 0.0
+        self._span: StepEvent | None = None
+        self._shown: StepEvent | None = None
+        self._validations: list[ValidationEvent] = []
+        self._result: TrainingResult | None = None
+        self._live = Live(self, console=console, refresh_per_second=REDRAWS_PER_SECOND)
+
+    def open(self, epochs: int) -> None:
+        """Begin to draw."""
+        self._epochs = epochs
+        self._live.start()
+
+    def show_step(self, event: StepEvent) -> None:
+        """Take a step; it is drawn at the next redraw."""
+        self._event, self._event_at = event, time.monotonic()
+        self._span = event if self._span is None else self._span + event
+        if self._shown is None or self._span.seconds >= SECONDS_PER_FIGURE:
+            self._shown, self._span = self._span, None
+
+    def show_validation(self, event: ValidationEvent) -> None:
+        """Add a row to the table of validations."""
+        self._validations = [*self._validations, event]
+
+    def close(self, result: TrainingResult) -> None:
+        """Draw once more and leave what is drawn on the screen."""
+        self._result = result
+        self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw."""
+        parts: list[RenderableType] = [self._bar(), self._figures()]
+        if self._validations:
+            parts += [Text(), self._table(options)]
+        yield Group(*parts)
+
+    def _bar(self) -> Table:
+        event = self._event
+        fraction = 0.0 if event is None else event.fraction
+        row = Table.grid(expand=True, padding=(0, 2, 0, 0))
+        row.add_column(ratio=1)
+        bar = ProgressBar(total=1.0, completed=fraction, style="dim", complete_style="cyan", finished_style="green")
+        cells: list[Text | ProgressBar] = [bar, Text(f"{fraction:4.0%}")]
+        if event is not None:
+            cells += [Text(f"epoch {event.epoch}/{self._epochs}"), Text(f"step {event.step:,}")]
+        cells.append(Text(self._time()))
+        for _ in cells[1:]:
+            row.add_column(no_wrap=True, justify="right")
+        row.add_row(*cells)
+        return row
+
+    def _time(self) -> str:
+        if self._result is not None:
+            return f"took {describe_seconds(self._result.seconds)}"
+        if self._event is None:
+            return "starting"
+        waited = time.monotonic() - self._event_at
+        if self._event.seconds_left is None:
+            return describe_seconds(self._event.elapsed + waited)
+        return f"{describe_seconds(max(0.0, self._event.seconds_left - waited))} left"
+
+    def _figures(self) -> Table:
+        """Labels over figures; the columns are as wide as their labels, so that they stand still."""
+        table = Table.grid(padding=(0, 2, 0, 0))
+        if self._shown is None:
+            return table
+        figures = describe_span(self._shown, self._views, self._unit)
+        for label, _ in figures:
+            table.add_column(no_wrap=True, justify="right", min_width=max(7, len(label)))
+        table.add_row(*(Text(label, style="dim") for label, _ in figures))
+        table.add_row(*(Text(figure) for _, figure in figures))
+        return table
+
+    def _table(self, options: ConsoleOptions) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+        for heading in ("epoch", "step", *(view.label for view in self._views)):
+            table.add_column(heading, no_wrap=True, justify="right", min_width=max(7, len(heading)))
+        table.add_column("", no_wrap=True)
+        best = [event for event in self._validations if event.is_best][-1:]
+        rows = self._validations[-VALIDATIONS_SHOWN:]
+        if best and best[0] not in rows:
+            rows = best + rows[1:]
+        mark = "* best" if options.ascii_only else "● best"
+        for event in rows:
+            style = "bold green" if event in best else ""
+            values = (view.of_metrics(event.metrics) for view in self._views)
+            table.add_row(str(event.epoch), f"{event.step:,}", *values, mark if event in best else "", style=style)
+        return table

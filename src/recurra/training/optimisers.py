@@ -1,0 +1,50 @@
+"""The rules that turn gradients into steps: torch's own, chosen by name."""
+
+from typing import Any
+
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from recurra.errors import TrainingError
+from recurra.training.settings import TrainingSettings
+
+
+def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
+    """Make the optimiser of a run over the parameters that ask for a gradient.
+
+    Weight decay pulls matrices only: biases, gains and per-unit weights are vectors, and pulling them to zero
+    changes what a cell computes rather than how large its weights are.
+
+    Args:
+        model: The module to train, already on its device.
+        settings: optimiser, learning_rate, weight_decay and momentum are read.
+
+    Returns:
+        A `torch.optim.Optimizer` with one group that decays and one that does not.
+
+    Raises:
+        TrainingError: No parameter of the model asks for a gradient.
+
+    Example:
+        >>> optimiser = build_optimiser(nn.Linear(3, 2), TrainingSettings(optimiser="adamw", weight_decay=0.1))
+        >>> [(group["weight_decay"], len(group["params"])) for group in optimiser.param_groups]
+        [(0.1, 1), (0.0, 1)]
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise TrainingError(f"{type(model).__name__} has no parameter with requires_grad=True: nothing to train")
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    # One fused kernel updates Adam four times as fast as torch's default on a processor.
+    fused = all(p.is_floating_point() and p.device.type in {"cpu", "cuda"} for p in parameters)
+    common: dict[str, Any] = {"lr": settings.learning_rate, "fused": fused}
+    match settings.optimiser:
+        case "adam":
+            return Adam(groups, **common)
+        case "adamw":
+            return AdamW(groups, **common)
+        case "sgd":
+            return SGD(groups, momentum=settings.momentum, **common)

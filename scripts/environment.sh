@@ -5,7 +5,7 @@
 #
 # demo installs what running Recurra takes; test what its checks take as well. PYTHON names the interpreter to build
 # with; without it the first one found that is new enough serves. The stamp, .venv/installed, is written last and holds
-# everything the installation followed from, so an interrupted installation or a changed file is never taken for done.
+# all that the installation followed from, so an interrupted installation or a changed file is never taken for done.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,9 +19,8 @@ fail() {
     exit 2
 }
 
-# What an installation follows from: the place (an editable install points to it), the extras, the requirements.
 key_of() {
-    printf '%s\n%s\n' "$(pwd -P)" "$1"
+    echo "$1"
     cat pyproject.toml constraints.txt
 }
 
@@ -44,9 +43,10 @@ find_python() {
     fail "no Python 3.11 or newer was found; install one, or name it: make $purpose PYTHON=/path/to/python3"
 }
 
-# An environment can be kept if its Python runs, is new enough, has pip, and is the version that PYTHON asks for.
+# An environment can be kept if its Python runs and is new enough, if it was made here and not copied from elsewhere
+# (its commands name the Python they run with by the full path), and if it has the version that PYTHON asks for.
 is_usable() {
-    is_new_enough "$venv/bin/python" && "$venv/bin/python" -c 'import pip' >/dev/null 2>&1 || return 1
+    is_new_enough "$venv/bin/python" && grep -qsF "$(pwd -P)/$venv/bin/" "$venv/bin/pip" || return 1
     [ -z "${PYTHON:-}" ] || [ "$("$venv/bin/python" -c "$version")" = "$("$PYTHON" -c "$version")" ]
 }
 

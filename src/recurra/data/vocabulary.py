@@ -75,6 +75,8 @@ class Vocabulary:
         if self._units.closed and ordinary:
             raise SettingError(f"level {level!r} has units of its own; give no list of units")
         ordinary = ordinary or list(self._units.known())
+        if not ordinary:
+            raise SettingError(f"level {level!r} has no units of its own; give a list of units, or build from texts")
         for unit in ordinary:
             if reason := self._units.why_not(unit):
                 raise SettingError(f"{unit!r} cannot be a unit at level {level!r}: {reason}")

@@ -1,5 +1,6 @@
 """The live display of a run: a bar, the figures of the last second, the validations so far."""
 
+import math
 import time
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -63,7 +64,7 @@ class Display:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw."""
-        parts: list[RenderableType] = [self._bar(), self._figures()]
+        parts: list[RenderableType] = [self._bar(), *self._figures(options.max_width)]
         if self._validations:
             parts += [Text(), self._table(options)]
         yield Group(*parts)
@@ -93,17 +94,17 @@ class Display:
             return describe_seconds(self._event.elapsed + waited)
         return f"{describe_seconds(max(0.0, self._event.seconds_left - waited))} left"
 
-    def _figures(self) -> Table:
-        """Labels over figures; the columns are as wide as their labels, so that they stand still."""
-        table = Table.grid(padding=(0, 2, 0, 0))
+    def _figures(self, width: int) -> list[Table]:
+        """Labels over figures, in as many rows as the width asks for, each of about as many figures."""
         if self._shown is None:
-            return table
+            return []
         figures = describe_span(self._shown, self._views, self._unit)
-        for label, _ in figures:
-            table.add_column(no_wrap=True, justify="right", min_width=max(7, len(label)))
-        table.add_row(*(Text(label, style="dim") for label, _ in figures))
-        table.add_row(*(Text(figure) for _, figure in figures))
-        return table
+        for rows in range(1, len(figures) + 1):
+            size = math.ceil(len(figures) / rows)
+            tables = [_labelled(figures[start : start + size]) for start in range(0, len(figures), size)]
+            if all(table.__rich_measure__(self._console, self._console.options).minimum <= width for table in tables):
+                break
+        return tables
 
     def _table(self, options: ConsoleOptions) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
@@ -120,3 +121,13 @@ class Display:
             values = (view.of_metrics(event.metrics) for view in self._views)
             table.add_row(str(event.epoch), f"{event.step:,}", *values, mark if event in best else "", style=style)
         return table
+
+
+def _labelled(figures: list[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for label, _ in figures:
+        # As wide as the label or a usual figure, so that the columns stand still.
+        table.add_column(no_wrap=True, justify="right", min_width=max(7, len(label)))
+    table.add_row(*(Text(label, style="dim") for label, _ in figures))
+    table.add_row(*(Text(figure) for _, figure in figures))
+    return table

@@ -14,9 +14,9 @@ class MetricsWriter(Observer):
     """Appends to metrics.jsonl: every `log_every` steps a line of kind "train", every validation one of its kind.
 
     A line of kind "train" covers the steps since the one before: the loss is their mean in nats, `clipped` the share
-    of them whose gradient was clipped. A line of kind "validation" has the metrics by their names. A number that is not
-    finite is null. Each line is written whole and at once; one that a lost machine left torn is cut off when the file
-    is opened again.
+    of them whose gradient was clipped. One comes before every validation, too, for the steps not covered yet. A line of
+    kind "validation" has the metrics by their names. A number that is not finite is null. Each line is written whole
+    and at once; one that a lost machine left torn is cut off when the file is opened again.
 
     Args:
         path: The file; it is made when training starts, and added to if it is there.
@@ -58,7 +58,8 @@ class MetricsWriter(Observer):
             self._write_span()
 
     def on_validation(self, event: ValidationEvent) -> None:
-        """Write a line."""
+        """Write a line, after one for the steps that no line covers yet."""
+        self._write_span()
         self._write(
             {
                 "kind": "validation",

@@ -40,12 +40,12 @@ def _detach(nested: object) -> object:
             return nested
         case dict():
             return {key: _detach(value) for key, value in nested.items()}
-        case tuple() if hasattr(nested, "_fields"):
-            return type(nested)(*map(_detach, nested))
+        case tuple() if hasattr(nested, "_make"):  # a named tuple
+            return nested._make(_detach(value) for value in nested)
         case tuple():
-            return tuple(map(_detach, nested))
+            return tuple(_detach(value) for value in nested)
         case list():
-            return list(map(_detach, nested))
+            return [_detach(value) for value in nested]
     raise TypeError(
         f"a carried state holds a {type(nested).__name__}; it may hold tensors, None, numbers and texts, "
         "in dicts, lists and tuples"

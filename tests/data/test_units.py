@@ -1,0 +1,66 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recurra.data.units import END, UNKNOWN, BytePairs, Bytes, Characters, Words
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))  # every code point that UTF-8 can write
+
+
+def test_a_line_of_words_ends_in_eos_as_in_the_penn_treebank():
+    text = " the <unk> fell N points \n\n it rose\n"
+    assert Words().split(text) == ["the", UNKNOWN, "fell", "N", "points", END, END, "it", "rose", END]
+    assert Words().join(Words().split(text)) == "the <UNK> fell N points\n\nit rose\n"
+
+
+def test_the_special_spellings_of_a_text_are_the_special_tokens():
+    assert Words().split("<unk> <UNK> <eos> <EOS> <Eos>") == [UNKNOWN, UNKNOWN, END, END, "<Eos>"]
+
+
+def test_without_ends_of_lines_a_line_end_only_separates_words():
+    assert Words(lines=False).split("a b\nc <eos> d\n") == ["a", "b", "c", "d"]
+
+
+@given(TEXTS)
+@settings(deadline=None)
+def test_words_joined_and_cut_again_are_the_same_words(text):
+    words = Words().split(text)
+    assert Words().split(Words().join(words)) == words
+
+
+@given(TEXTS)
+@settings(deadline=None)
+def test_characters_and_bytes_join_to_the_text_they_were_cut_from(text):
+    assert Characters().join(Characters().split(text)) == text
+    assert Bytes().join(Bytes().split(text)) == text
+
+
+def test_an_unknown_character_is_shown_and_an_end_is_a_new_line():
+    assert Characters().join(["a", UNKNOWN, END, "b"]) == "a�\nb"
+    assert Bytes().join(["a", END, "b"]) == "a\nb"
+
+
+def test_the_256_bytes_have_256_spellings_in_their_order():
+    known = Bytes().known()
+    assert len(set(known)) == 256
+    assert known[ord("A")] == "A"
+    assert known[10] == "<0x0A>"
+    assert [Bytes().join([spelling]) for spelling in known[:128]] == [chr(byte) for byte in range(128)]
+
+
+def test_bytes_that_are_no_utf8_are_shown_as_replaced():
+    assert Bytes().join(["<0xF0>", "<0x9F>", "!"]) == "�!"
+
+
+@given(TEXTS)
+@settings(deadline=None)
+def test_byte_pairs_join_to_any_text_also_one_of_signs_never_seen(text):
+    pieces = PAIRS.split(text)
+    assert PAIRS.join(pieces) == text
+
+
+PAIRS = BytePairs.learn(["the cat sat on the mat\nthat the other cat had\n"], 300, 1)
+
+
+def test_byte_pairs_merge_what_is_frequent():
+    assert PAIRS.split("the cat") == ["the", "Ġcat"]
+    assert PAIRS.join(["the", END, "Ġcat"]) == "the\n cat"

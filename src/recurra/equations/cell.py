@@ -213,6 +213,9 @@ class Cell:
     def __str__(self) -> str:
         return self.text
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Cell:
+        return self  # a cell never changes, so a copied layer shares it
+
     def __repr__(self) -> str:
         return f"<Cell {self.name or self.output}: {len(self.equations)} equations, {len(self.parameters)} parameters>"
 

@@ -20,7 +20,7 @@ from recurra.training.clipping import Clipping, clip_gradients
 from recurra.training.devices import choose_device
 from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
 from recurra.training.figures import MetricView
-from recurra.training.loop import Batches, Loss, StepLoss, train
+from recurra.training.loop import BatchSource, Loss, StepLoss, train
 from recurra.training.metrics import MetricsWriter
 from recurra.training.optimisers import build_optimiser
 from recurra.training.progress import Progress
@@ -30,7 +30,7 @@ from recurra.training.settings import TrainingSettings
 from recurra.training.truncation import detach
 
 __all__ = [
-    "Batches",
+    "BatchSource",
     "Clipping",
     "Ending",
     "LearningRate",

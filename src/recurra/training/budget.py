@@ -1,7 +1,6 @@
 """How much of the training is done, and when it is over."""
 
-from collections.abc import Iterable, Sized
-from typing import Any
+from collections.abc import Sized
 
 from recurra.training.events import Ending
 from recurra.training.settings import TrainingSettings
@@ -30,8 +29,8 @@ class Budget:
         self._batches_taken = 0
         self._batches_expected: int | None = None
 
-    def begin_epoch(self, batches: Iterable[Any]) -> None:
-        """Begin an epoch of these batches."""
+    def begin_epoch(self, batches: object) -> None:
+        """Begin an epoch of batches, whose number is their length if they have one."""
         if isinstance(batches, Sized):
             self._batches_expected = len(batches)
         elif self.epochs_begun:

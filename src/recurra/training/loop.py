@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -44,13 +44,13 @@ class StepLoss:
 Loss = Callable[[nn.Module, BatchT, Any], StepLoss]
 """Takes the model, a batch, and the state carried from the batch before (None where the batch is fresh)."""
 
-Batches = Callable[[int], Iterable[BatchT]]
-"""Takes the number of an epoch, from 0, and returns its batches."""
+BatchSource = Callable[[int], Iterable[BatchT]]
+"""Takes the number of an epoch, from 0, and returns its batches; its length, if it has one, is their number."""
 
 
 def train(
     model: nn.Module,
-    batches: Batches[BatchT],
+    batches: BatchSource[BatchT],
     loss: Loss[BatchT],
     settings: TrainingSettings,
     *,
@@ -75,7 +75,7 @@ def train(
     Args:
         model: What is trained. It is moved to the device of the settings, and is in evaluation mode afterwards.
         batches: Gives the batches of an epoch, counted from 0. A batch with a method `to` is moved to the device. If
-            what is returned has a length, the time left is known from the first epoch on.
+            what is returned, or `batches` itself, has a length, the time left is known from the first epoch on.
         loss: Gives the loss of a batch; see `StepLoss`.
         settings: See `TrainingSettings`. All global generators of random numbers are seeded from it; seed before the
             model is built, too, to make a run repeat.
@@ -114,7 +114,7 @@ class _Training(Generic[BatchT]):
     """One run of the loop and all that changes during it."""
 
     model: nn.Module
-    batches: Batches[BatchT]
+    batches: BatchSource[BatchT]
     loss: Loss[BatchT]
     settings: TrainingSettings
     evaluate: Callable[[], dict[str, float]] | None
@@ -167,7 +167,7 @@ class _Training(Generic[BatchT]):
         every = self.settings.validate_every
         for epoch in range(self.settings.epochs):
             source, steps_before = self.batches(epoch), self.steps
-            self.budget.begin_epoch(source)
+            self.budget.begin_epoch(source if isinstance(source, Sized) else self.batches)
             if self.settings.schedule == "cosine" and not self.budget.has_known_end:
                 raise SettingError(
                     "schedule 'cosine' must know when training ends: set max_steps or max_minutes, "

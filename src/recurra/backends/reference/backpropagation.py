@@ -82,7 +82,7 @@ def backpropagate(
     return Gradients(
         layout.unpack(torch.cat([walk.x[t] for t in times])),
         {key: layout.unsort(value) for key, value in flow.items()},
-        {name: walk.parameter(name, parameters[name], x.shape[2]) for name in cell.parameters},
+        {name: walk.parameter(name, parameters[name]) for name in cell.parameters},
     )
 
 
@@ -147,12 +147,12 @@ class _Walk:
     def _columns(self, matrix: str) -> tuple[int, ...]:
         return self.cell.parameters[matrix].column_sizes(self.input_size, self.hidden_size)
 
-    def parameter(self, name: str, like: Tensor, input_size: int) -> Tensor:
+    def parameter(self, name: str, like: Tensor) -> Tensor:
         """The gradient of a parameter, summed over steps and batch."""
         if self.cell.parameters[name].kind != "matrix":
             return self.vectors.get(name, torch.zeros_like(like))
         gradient = torch.zeros_like(like)
-        pieces = torch.split(gradient, self.cell.parameters[name].column_sizes(input_size, like.shape[0]), dim=1)
+        pieces = torch.split(gradient, list(self._columns(name)), dim=1)
         for (matrix, part, _), (left, right) in self.outer.items():
             if matrix == name:
                 pieces[part].add_(torch.cat(left).T @ torch.cat(right))

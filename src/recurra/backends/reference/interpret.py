@@ -81,7 +81,9 @@ def blocks(parameters: Mapping[str, Parameter], tensors: Mapping[str, Tensor], i
     for name, parameter in parameters.items():
         if parameter.kind == "matrix":
             sizes = parameter.column_sizes(input_size, tensors[name].shape[0])
-            found.update({(name, part): block for part, block in enumerate(torch.split(tensors[name], sizes, dim=1))})
+            found.update(
+                {(name, part): block for part, block in enumerate(torch.split(tensors[name], list(sizes), dim=1))}
+            )
     return found
 
 

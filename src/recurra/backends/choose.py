@@ -1,0 +1,112 @@
+"""Which backend runs a cell, and why.
+
+A backend that is asked for by name runs or says why it cannot; it is never replaced in silence. Left to choose
+(`auto`), the first of the table that can run does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from recurra.backends import reference
+from recurra.equations.cell import Cell
+from recurra.errors import BackendError, SettingError
+
+__all__ = ["BACKENDS", "Backend", "Choice", "choose"]
+
+
+class Run(Protocol):
+    """The forward pass of one layer in one direction; see `recurra.backends.reference.run`."""
+
+    def __call__(
+        self,
+        cell: Cell,
+        parameters: Mapping[str, Tensor],
+        x: Tensor,
+        state: Mapping[str, Tensor],
+        *,
+        lengths: Tensor | None = None,
+        reverse: bool = False,
+        noise: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Outputs (T, B, H) and the last state, differentiable in all that is given."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A way to run cells.
+
+    Args:
+        name: What it is asked for by.
+        summary: What it is, in a few words.
+        run: The forward pass.
+        refusal: Why it cannot run a cell on a device in a dtype, or None if it can.
+    """
+
+    name: str
+    summary: str
+    run: Run
+    refusal: Callable[[Cell, torch.device, torch.dtype], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The backend that will run, and why it is this one."""
+
+    backend: Backend
+    reason: str
+
+
+def _reference_refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
+    return None if dtype.is_floating_point else f"it computes with floating-point numbers, not {dtype}"
+
+
+# From the fastest to the one that always can.
+BACKENDS: dict[str, Backend] = {
+    "reference": Backend(
+        "reference", "plain PyTorch, a step at a time, on any device", reference.run, _reference_refusal
+    ),
+}
+
+
+def choose(name: str, cell: Cell, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Choice:
+    """Pick the backend for a cell.
+
+    Args:
+        name: A backend's name, or "auto".
+        cell: The cell to run.
+        device: Where its tensors are.
+        dtype: Their dtype.
+
+    Returns:
+        The backend and the reason for it.
+
+    Raises:
+        SettingError: There is no backend of that name.
+        BackendError: The backend asked for cannot run this cell there.
+
+    Example:
+        >>> choose("auto", Cell("h[t] = tanh(W @ [h[t-1], x[t]])")).backend.name
+        'reference'
+    """
+    device = torch.device(device)
+    if name != "auto":
+        if name not in BACKENDS:
+            raise SettingError(f"there is no backend {name!r}; choose one of: auto, {', '.join(BACKENDS)}")
+        refusal = BACKENDS[name].refusal(cell, device, dtype)
+        if refusal:
+            raise BackendError(f"the {name} backend cannot run this cell: {refusal}; backend='auto' takes one that can")
+        return Choice(BACKENDS[name], "it was asked for")
+    passed: list[str] = []
+    for backend in BACKENDS.values():
+        refusal = backend.refusal(cell, device, dtype)
+        if refusal is None:
+            return Choice(backend, "; ".join([*passed, f"{backend.name}: the first that can run this cell"]))
+        passed.append(f"{backend.name}: {refusal}")
+    raise BackendError(f"no backend can run this cell: {'; '.join(passed)}")

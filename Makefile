@@ -10,6 +10,9 @@ STEP := scripts/step.sh
 
 export PYTHON
 
+# The installation compiles nothing; what is imported is compiled once and kept, whatever the caller's shell prefers.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target what; do \
 	    printf '  make %-9s %s\n' "$$target" "$$what"; done

@@ -84,7 +84,7 @@ if ! is_usable; then
 fi
 echo "Installing Recurra and what it needs for \`make $purpose\` into $venv (once; PyTorch is large, so minutes on a slow line)."
 start=$(date +%s)
-"$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --prefer-binary \
+"$venv/bin/python" -m pip install -qq --no-input --disable-pip-version-check --prefer-binary --no-compile \
     --constraint constraints.txt --editable ".[$extras]" ||
     fail "the installation did not finish, pip says why above; \`make $purpose\` takes it up again"
 key_of "$extras" >"$stamp.tmp"

@@ -1,5 +1,8 @@
 import builtins
+import contextlib
+import io
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -97,11 +100,11 @@ def test_byte_pairs_round_trip_any_text(text):
     assert [BYTE_PAIRS.tokens[number] for number in BYTE_PAIRS.encode(text)] == BYTE_PAIRS.split(text)
 
 
-BYTE_PAIRS = Vocabulary.build("the cat sat on the mat <EOS>\n" * 20, "bpe", max_size=290, end_of_sentence=True)
+BYTE_PAIRS = Vocabulary.build("the cat sat on the mat <EOS>\n" * 20, "bpe", max_size=266, end_of_sentence=True)
 
 
 def test_byte_pairs_are_no_more_than_asked_and_shorten_a_text():
-    assert len(BYTE_PAIRS) == 290
+    assert len(BYTE_PAIRS) == 266
     assert len(BYTE_PAIRS.encode("the cat sat")) < len("the cat sat") / 2
     assert BYTE_PAIRS.end not in BYTE_PAIRS.encode("the <EOS>")
 
@@ -112,13 +115,14 @@ def test_building_again_in_another_process_gives_the_same_ids():
         "text = 'the cat sat on the mat with that other cat\\n' * 3\n"
         "print([Vocabulary.build(text, level, max_size=270).tokens for level in ('word', 'character', 'bpe')])"
     )
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
-        ).stdout
-        for seed in ("1", "2")
-    ]
-    assert runs[0] == runs[1]
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    other = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    here = io.StringIO()
+    with contextlib.redirect_stdout(here):
+        exec(program, {})
+    assert other == here.getvalue()
 
 
 def test_one_hot_rows_are_zero_but_for_a_one():

@@ -54,7 +54,7 @@ def by_enumeration(logits, settings):
 
 
 @given(cases())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_the_distribution_is_the_one_of_the_definitions(case):
     logits, choice = case
     found = filter_logits(logits, choice).softmax(-1)

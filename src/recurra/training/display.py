@@ -64,9 +64,13 @@ class Display:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw."""
-        parts: list[RenderableType] = [self._bar(), *self._figures(options.max_width)]
-        if self._validations:
-            parts += [Text(), self._table(options)]
+        figures = self._figures(options.max_width)
+        parts: list[RenderableType] = [self._bar(), *figures]
+        # What is higher than the terminal could not be redrawn in place. Beside the rows of validations stand the bar,
+        # two lines a row of figures, a blank line, the headings, and the line below the display.
+        rows = min(VALIDATIONS_SHOWN, options.size.height - 2 * len(figures) - 4)
+        if self._validations and rows > 0:
+            parts += [Text(), self._table(rows, options)]
         yield Group(*parts)
 
     def _bar(self) -> Table:
@@ -106,13 +110,13 @@ class Display:
                 break
         return tables
 
-    def _table(self, options: ConsoleOptions) -> Table:
+    def _table(self, shown: int, options: ConsoleOptions) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
         for heading in ("epoch", "step", *(view.label for view in self._views)):
             table.add_column(heading, no_wrap=True, justify="right", min_width=max(7, len(heading)))
         table.add_column("", no_wrap=True)
         best = [event for event in self._validations if event.is_best][-1:]
-        rows = self._validations[-VALIDATIONS_SHOWN:]
+        rows = self._validations[-shown:]
         if best and best[0] not in rows:
             rows = best + rows[1:]
         mark = "* best" if options.ascii_only else "● best"

@@ -1,0 +1,7 @@
+"""Layers: any cell as a torch module, and torch.nn's own recurrent layers on the same footing."""
+
+from recurra.nn.dropout import LockedDropout
+from recurra.nn.initialise import chrono_, initialise_
+from recurra.nn.recurrent import Recurrent
+
+__all__ = ["LockedDropout", "Recurrent", "chrono_", "initialise_"]

@@ -2,6 +2,7 @@
 
 import graphlib
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,13 @@ def test_a_folder_that_is_not_there_is_one_line_and_code_2(tmp_path):
     done = subprocess.run([sys.executable, SCRIPT, tmp_path / "no"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_the_map_of_the_house_shows_the_table():
+    """CONTRIBUTING.md prints for each room, in order, what it may import."""
+    text = (SCRIPT.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)(?:/|\.py)`\s*\|[^|]*\|([^|]*)\|$", text, re.MULTILINE)
+    shown = {room: set(re.findall(r"\w+", allowed)) for room, allowed in rows}
+    assert list(shown) == list(check_imports.ALLOWED)
+    assert shown.pop("cli") == {"all", "of", "these"}
+    assert shown == {room: set(allowed) for room, allowed in check_imports.ALLOWED.items() if room != "cli"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recurra.decoding import SamplingSettings, filter_logits, sample
 from recurra.errors import RunError, SettingError, ShapeError
 
-LOGITS = st.lists(st.floats(-8, 8), min_size=2, max_size=7)
+LOGITS = st.lists(st.floats(-3, 3), min_size=2, max_size=7)
 
 
 @st.composite
@@ -104,8 +104,15 @@ def test_a_larger_k_or_p_never_keeps_less(logits, p, q, k, n):
 
 
 def test_p_of_one_keeps_everything_even_what_rounding_would_lose():
-    logits = torch.tensor([0.0] + [-30.0] * 5)
-    assert (filter_logits(logits, SamplingSettings(top_p=1.0)) > -math.inf).all()
+    logits = torch.tensor([0.0] + [-40.0] * 5, dtype=torch.float64)
+    for top_k in (None, 6):
+        assert (filter_logits(logits, SamplingSettings(top_k=top_k, top_p=1.0)) > -math.inf).all()
+
+
+def test_the_nucleus_is_one_of_those_that_top_k_kept():
+    logits = torch.tensor([0.5, 0.3, 0.2]).log()
+    for top_p, kept in ((0.62, 1), (0.63, 2)):  # of the two kept, the first has 0.625
+        assert (filter_logits(logits, SamplingSettings(top_k=2, top_p=top_p)) > -math.inf).sum() == kept
 
 
 def test_exactly_k_are_kept_also_among_equals():

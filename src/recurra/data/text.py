@@ -106,10 +106,10 @@ def split_validation(text: str, fraction: float = 0.1) -> tuple[str, str]:
     cut = min(max(round(len(text) * (1 - fraction)), 1), len(text) - 1)
     reach = min(cut, len(text) - cut) // 2
     for mark in ("\n", " "):
-        # A cut comes after its mark, so a mark at place i gives the cut i + 1.
+        # A cut comes after its mark, so a mark at place i gives the cut i + 1, and a mark not found (-1) gives 0.
         before = text.rfind(mark, max(cut - reach - 1, 0), cut) + 1
         after = text.find(mark, cut, cut + reach) + 1
-        places = [place for place in (before, after) if 0 < place < len(text)]
+        places = [place for place in (before, after) if place]
         if places:
             nearest = min(places, key=lambda place: abs(place - cut))
             return text[:nearest], text[nearest:]

@@ -85,14 +85,14 @@ def filter_logits(logits: Tensor, settings: SamplingSettings) -> Tensor:
     shifted = kept - largest
     scaled = shifted / settings.temperature if settings.temperature else shifted
     top_k = settings.top_k if settings.temperature else 1
-    top_p = settings.top_p if settings.top_p is not None else 1.0
-    if top_k is None and top_p == 1.0:
+    top_p = settings.top_p if settings.top_p != 1 else None
+    if top_k is None and top_p is None:
         return scaled
     ordered, order = torch.sort(scaled, dim=-1, descending=True, stable=True)
     keep = torch.ones_like(ordered, dtype=torch.bool)
     if top_k is not None:
         keep[..., top_k:] = False
-    if top_p < 1.0:
+    if top_p is not None:
         probabilities = ordered.masked_fill(~keep, -math.inf).softmax(dim=-1, dtype=torch.float64)
         # A token belongs to the nucleus if those before it do not reach p; so the first always does.
         before = probabilities.cumsum(dim=-1) - probabilities
@@ -205,7 +205,6 @@ def _checked(logits: Tensor, rows: int, time: int) -> Tensor:
 def _draw(logits: Tensor, settings: SamplingSettings, uniforms: Tensor) -> Tensor:
     """Draws a token a row by inverting the cumulative distribution at a number in [0, 1)."""
     cumulative = filter_logits(logits, settings).softmax(dim=-1).cumsum(dim=-1)
-    total = cumulative[:, -1:]
-    # Rounding must not reach the total: the first place above the number is then always a token with a probability.
-    at = torch.minimum(uniforms[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(cumulative, at, right=True).squeeze(-1)
+    # A double below 1 times the total stays below the total when rounded, so there is a first place above the product,
+    # and that is a token with a probability: where there is none, the cumulative sum does not rise.
+    return torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True).squeeze(-1)

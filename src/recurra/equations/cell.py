@@ -13,7 +13,7 @@ from recurra.equations.differentiate import BackwardGraph, differentiate
 from recurra.equations.display import BackwardEquations
 from recurra.equations.expression import Equation, Expression, Number, Step, render, render_equations, transform
 from recurra.equations.graph import StepGraph, build
-from recurra.equations.parse import check_constants, parse
+from recurra.equations.parse import LARGEST, check_constants, parse
 from recurra.equations.shapes import Parameter, infer
 from recurra.equations.simplify import SimplifiedGraph
 from recurra.errors import EquationError
@@ -90,8 +90,8 @@ class Cell:
         self.initial = dict(initial or {})
         self.name, self.title, self.purpose, self.paper, self.variant = name, title, purpose, paper, variant
         self.equations: tuple[Equation, ...] = parse(equations, self.constants)
-        lines = [line.strip() for line in equations.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-        self._signature = infer(self.equations, lines, self.constants, self.noise)
+        self._lines = [line.strip() for line in equations.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+        self._signature = infer(self.equations, self._lines, self.constants, self.noise)
         unknown = sorted(set(self.initial) - set(self.parameters))
         if unknown:
             known = ", ".join(self.parameters)
@@ -146,7 +146,13 @@ class Cell:
         """The step graph, simplified."""
         signature = self._signature
         return build(
-            self.equations, signature.parameters, signature.states, self.constants, self.noise, SimplifiedGraph()
+            self.equations,
+            signature.parameters,
+            signature.states,
+            self.constants,
+            self.noise,
+            SimplifiedGraph(),
+            self._lines,
         )
 
     @cached_property
@@ -233,7 +239,11 @@ class Cell:
 def _check_values(constants: dict[str, float]) -> dict[str, float]:
     check_constants(constants)
     for name, value in constants.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        try:
+            finite = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+        except OverflowError:  # an integer that no float can hold
+            raise EquationError(f"the constant {name!r} is too large", LARGEST) from None
+        if not finite:
             raise EquationError(f"the constant {name!r} is {value!r}", "A constant is a finite number.")
     return {name: float(value) for name, value in constants.items()}
 

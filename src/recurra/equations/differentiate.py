@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from recurra.equations.functions import FUNCTIONS
 from recurra.equations.graph import Graph, Node, StepGraph
@@ -39,7 +40,8 @@ class BackwardGraph:
         step: The step graph it was derived from.
         received: The values whose gradient arrives from outside the step: the states and the output.
         value_gradients: For each value that the loss depends on, the node of its whole gradient.
-        contributions: For each value, the node of what reaches it from within the step, if anything does.
+        contributions: For each value, the node of its gradient less what arrives under its own name from outside
+            the step, if that is anything.
         state_gradients: For each (state, lag), the node of what flows to that earlier step.
         vector_gradients: For each vector, the node whose sum over steps and batch is its gradient.
         matrix_gradients: For each matrix, the outer products that make up its gradient.
@@ -130,8 +132,11 @@ class _Differentiation:
                 continue
             for name in names.get(number, ()):
                 value_gradients[name] = total
-                if inner is not None:
-                    contributions[name] = inner
+                # Where two names stand for one node, what arrives at the other is a contribution as well.
+                others = [leaf for leaf in leaves.get(number, ()) if graph[leaf].name != name]
+                parts = others if inner is None else [inner, *others]
+                if parts:
+                    contributions[name] = reduce(lambda a, b: graph.apply("add", a, b), parts)
             if number in needed:
                 self._spread(number, total, needed)
             self.owners += [step.owners[number]] * (len(graph) - len(self.owners))

@@ -21,6 +21,11 @@ ARITHMETIC = frozenset({f.name for f in FUNCTIONS.values() if f.symbol}) | {
     "received",
 }
 
+LONGEST_REPEATED = 6
+"""How many nodes of pure arithmetic may be spelled out more than once."""
+DEEPEST_LINE = 40
+"""How deep an expression may nest before it is broken up: far beyond what is read with ease."""
+
 
 @dataclass(frozen=True)
 class BackwardEquations:
@@ -60,12 +65,16 @@ class _Lines:
         roots = self.backward.roots
         inner = [n for n in graph.reachable(roots) if n >= first]
         uses = Counter(roots)
-        for node in self._visible(roots):
+        visible = self._visible(roots)
+        for node in visible:
             uses.update(graph[node].args)
+        uses.update(self._too_deep(visible))
         self._name_parts([n for n in uses if n < first and uses[n] > 1])
         totals: dict[int, str] = {}
         for name, node in self.backward.value_gradients.items():
-            totals.setdefault(node, name)
+            # The gradient of a node with several names is that of the first: the others are its synonyms.
+            if self.names.get(self.step.values[name]) == name:
+                totals.setdefault(node, name)
         for node in inner:
             if not graph[node].args:
                 continue
@@ -78,6 +87,17 @@ class _Lines:
                     self._add(f"grad_{name}", self.text(added), "+=", node)
             elif uses[node] > 1:
                 self._add(self._fresh(f"delta_{self.backward.owners[node]}"), self.text(node), "=", node)
+
+    def _too_deep(self, visible: set[int]) -> list[int]:
+        """The nodes at which what nests too deeply is broken off, each twice, as if it were used more than once."""
+        depth: dict[int, int] = {}
+        found: list[int] = []
+        for node in sorted(visible):
+            depth[node] = 1 + max((depth.get(a, 0) for a in self.graph[node].args), default=0)
+            if depth[node] > DEEPEST_LINE:
+                depth[node] = 0
+                found += [node, node]
+        return found
 
     def _visible(self, roots: list[int]) -> set[int]:
         """The nodes that the lines would spell out: all that the roots need, but for what stands behind a name."""
@@ -93,8 +113,10 @@ class _Lines:
     def _name_parts(self, wanted: list[int]) -> None:
         """Give a line to what is read more than once of the step and has no name there, if it is worth one."""
         for node in sorted(wanted):
-            work = {self.graph[n].kind for n in self._visible([node])} - ARITHMETIC
-            if work and node not in self.names:
+            visible = self._visible([node])
+            work = {self.graph[n].kind for n in visible} - ARITHMETIC
+            # Pure arithmetic is spelled out, unless it is long: squares of squares would double with each.
+            if (work or len(visible) > LONGEST_REPEATED) and node not in self.names:
                 self._add(self._fresh(f"part_{self.step.owners[node]}"), self.text(node), "=", node)
 
     def _add(self, name: str, text: str, sign: str, node: int) -> None:
@@ -131,7 +153,11 @@ class _Lines:
 
     def _block(self, matrix: str, part: int) -> str:
         operands = self.step.parameters[matrix].operands
-        return f"{matrix}[:, {operands[part]}]" if len(operands) > 1 else matrix
+        if len(operands) == 1:
+            return matrix
+        # Of operands that read the same, such as those of W @ [h[t-1], h[t-1]], the place says which is meant.
+        place = f" ({part + 1})" if operands.count(operands[part]) > 1 else ""
+        return f"{matrix}[:, {operands[part]}{place}]"
 
     def text(self, node: int) -> str:
         """A node as an expression over what has a name by now."""

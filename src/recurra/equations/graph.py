@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from recurra.equations.expression import Call, Constant, Equation, Expression, Number, Product, Step, Vector
 from recurra.equations.functions import FUNCTIONS
-from recurra.equations.parse import parse_expression
+from recurra.equations.parse import error_at, parse_expression
 from recurra.equations.shapes import HIDDEN, INPUT, NUMBER, Parameter, Width
 from recurra.errors import EquationError
 
@@ -174,8 +174,13 @@ def build(
     constants: Mapping[str, float],
     noises: Iterable[str] = (),
     graph: Graph | None = None,
+    lines: Sequence[str] = (),
 ) -> StepGraph:
-    """Put together the step graph of checked equations; the kind of `graph` decides what is simplified on the way."""
+    """Put together the step graph of checked equations; the kind of `graph` decides what is simplified on the way.
+
+    Raises:
+        EquationError: Numbers fold to one that is not finite, such as log(0); the message quotes its line of `lines`.
+    """
     graph = Graph() if graph is None else graph
     values: dict[str, int] = {}
     owners: list[str] = []
@@ -192,7 +197,11 @@ def build(
             return _place_step(graph, expression, values, noises)
         if isinstance(expression, Product):
             return _place_product(graph, expression, [place(o) for o in expression.operands])
-        return graph.apply(expression.function, *(place(a) for a in expression.arguments))
+        arguments = [place(a) for a in expression.arguments]
+        try:
+            return graph.apply(expression.function, *arguments)
+        except EquationError as error:
+            raise error_at(lines, expression.place, error.problem, error.mend) from None
 
     for equation in equations:
         node = place(equation.expression)

@@ -11,7 +11,7 @@ import ast
 import difflib
 import math
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from recurra.equations.expression import (
@@ -38,6 +38,8 @@ FURTHEST_LAG = 64
 """How many steps back a value may be read: each step back is a state that every layer carries."""
 RESERVED = ("grad_", "delta_", "part_")
 """Beginnings of names that the derived gradient equations use."""
+
+TOO_LARGE, LARGEST = "the number is too large: it is not finite", "The largest number is about 1.8e308."
 
 _OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -120,7 +122,7 @@ def parse_expression(text: str) -> Expression:
 def check_constants(constants: Collection[str]) -> None:
     """Refuse names of constants that the text could not use for them."""
     for name in constants:
-        if not name.isidentifier() or name in {"t", "x"} or name in FUNCTIONS or name == "transpose":
+        if not isinstance(name, str) or not name.isidentifier() or name in {"t", "x", "transpose", *FUNCTIONS}:
             raise EquationError(
                 f"a constant cannot be called {name!r}",
                 "Choose a name that Python takes for a variable and that is neither x, t nor a function.",
@@ -153,19 +155,20 @@ class _Reader:
                 warnings.simplefilter("ignore")
                 tree = ast.parse(self.text)
         except SyntaxError as error:
-            line = error.lineno or 1
-            source = self.lines[line - 1] if line <= len(self.lines) else ""
+            line = min(error.lineno or 1, len(self.lines))
+            source = self.lines[line - 1]
             column = max(0, min((error.offset or 1) - 1, max(len(source) - 1, 0)))
+            too_long = "integer string conversion" in error.msg
             raise EquationError(
-                f"this is not an equation ({error.msg})",
-                "Write name[t] = expression, such as h[t] = tanh(W @ [h[t-1], x[t]] + b).",
+                TOO_LARGE if too_long else f"this is not an equation ({error.msg})",
+                LARGEST if too_long else "Write name[t] = expression, such as h[t] = tanh(W @ [h[t-1], x[t]] + b).",
                 line=line,
                 column=column,
                 source=source,
             ) from None
         except (ValueError, RecursionError, MemoryError, OverflowError) as error:
             raise EquationError(
-                f"the text cannot be read ({error or type(error).__name__})",
+                f"the text cannot be read ({str(error) or 'it nests too deeply'})",
                 "Equations are plain text, a line for each value, without control characters or endless nesting.",
             ) from None
         self._refuse_deep_nesting(tree)
@@ -192,6 +195,11 @@ class _Reader:
         end = getattr(node, "end_col_offset", None) if getattr(node, "end_lineno", line) == line else len(source)
         column = len(source[:start].decode(errors="replace"))
         return Place(line, column, max(1, len(source[start:end].decode(errors="replace"))))
+
+    def source(self, node: ast.AST) -> str:
+        """What is written where a node stands; of several lines the first."""
+        place = self.place(node)
+        return self.lines[place.line - 1][place.column : place.column + place.length]
 
     def error(self, node: ast.AST, problem: str, mend: str) -> EquationError:
         return error_at(self.lines, self.place(node), problem, mend)
@@ -221,7 +229,7 @@ class _Reader:
         name = target.value.id
         if not (isinstance(target.slice, ast.Name) and target.slice.id == "t"):
             self.fail(
-                target, f"a line defines the value at step t itself, not {ast.unparse(target)}", f"Write {name}[t]."
+                target, f"a line defines the value at step t itself, not {self.source(target)}", f"Write {name}[t]."
             )
         if name == "x":
             self.fail(target, "x[t] is the input; it cannot be defined", "Call the value something else.")
@@ -279,7 +287,7 @@ class _Reader:
         except OverflowError:
             value = math.inf
         if not math.isfinite(value):
-            self.fail(node, "the number is too large: it is not finite", "The largest number is about 1.8e308.")
+            self.fail(node, TOO_LARGE, LARGEST)
         return Number(value, self.place(node))
 
     def _bare_name(self, node: ast.Name) -> Expression:
@@ -322,9 +330,10 @@ class _Reader:
                 "To use what comes after, make the layer bidirectional.",
             )
         if lag > FURTHEST_LAG:
-            self.fail(
-                index, f"{lag} steps back is further than the {FURTHEST_LAG} that are kept", "Read a nearer step."
-            )
+            # The lag itself is not put into words: Python refuses to print an integer of thousands of digits.
+            self.fail(index, f"this is further back than the {FURTHEST_LAG} steps that are kept", "Read a nearer step.")
+        if name == "t":
+            self.fail(node, "t is the step, not a value", "It stands only in brackets: h[t], h[t-1].")
         if name == "x" and lag:
             self.fail(
                 node,
@@ -417,7 +426,7 @@ def _callable() -> list[str]:
     return [f.name for f in FUNCTIONS.values() if not f.symbol]
 
 
-def error_at(lines: list[str], place: Place, problem: str, mend: str) -> EquationError:
+def error_at(lines: Sequence[str], place: Place, problem: str, mend: str) -> EquationError:
     """An error that quotes the line of a place and marks its characters."""
     source = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
     return EquationError(problem, mend, line=place.line, column=place.column, source=source, length=place.length)

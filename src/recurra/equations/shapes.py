@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
 
 from recurra.equations.expression import (
@@ -61,7 +61,7 @@ class Parameter:
         kind: "matrix", "bias" (a vector that is only ever added) or "weight" (any other vector, such as a peephole).
         columns: For a matrix the widths of its operand's parts, in the order of the concatenation.
         operands: For a matrix the text of those parts, where it is first used.
-        recurrent: For a matrix, for each part, whether it depends on earlier steps.
+        recurrent: For a matrix, for each part, whether it depends on earlier steps, wherever the matrix is used.
     """
 
     name: str
@@ -159,10 +159,14 @@ class _Inference:
             self.defined[equation.name] = equation
             self.recurrent[equation.name] = self.depends_on_state(equation.expression)
         self._check_constants()
-        return Signature(self.parameters, dict(sorted(self.states.items(), key=self._order)), tuple(self.used_noises))
+        states = {name: self.states[name] for name in self.defined if name in self.states}
+        return Signature(self._parameters_in_order(), states, tuple(self.used_noises))
 
-    def _order(self, state: tuple[str, int]) -> int:
-        return list(self.defined).index(state[0])
+    def _parameters_in_order(self) -> dict[str, Parameter]:
+        """The parameters in the order of the text, where a matrix stands before what it multiplies."""
+        parts = [p for e in self.equations for p in walk(e.expression) if isinstance(p, Product | Vector)]
+        names = dict.fromkeys(p.matrix if isinstance(p, Product) else p.name for p in parts)
+        return {name: self.parameters[name] for name in names}
 
     def _check_constants(self) -> None:
         read = {p.name for e in self.equations for p in walk(e.expression) if isinstance(p, Constant)}
@@ -177,17 +181,22 @@ class _Inference:
         steps = [p for p in walk(expression) if isinstance(p, Step)]
         return any(s.lag > 0 or self.recurrent.get(s.name, False) for s in steps)
 
-    def width(self, expression: Expression) -> Width:
-        """The width of an expression; on the way, every name in it is checked and every parameter noted."""
+    def width(self, expression: Expression, *, added: bool = False) -> Width:
+        """The width of an expression; on the way, every name in it is checked and every parameter noted.
+
+        Args:
+            expression: Any expression.
+            added: Whether it stands in a sum: a vector there, or its negative, is a bias.
+        """
         if isinstance(expression, Number | Constant):
             return NUMBER
         if isinstance(expression, Step):
             return self._step(expression)
         if isinstance(expression, Vector):
-            return self._vector(expression, "weight")
+            return self._vector(expression, "bias" if added else "weight")
         if isinstance(expression, Product):
             return self._product(expression)
-        return self._call(expression)
+        return self._call(expression, added)
 
     def _step(self, step: Step) -> Width:
         if step.name == "x":
@@ -258,14 +267,10 @@ class _Inference:
                 "transpose(W) @ v gives what W takes; within a cell both are H wide.",
             )
         known = self.parameters.get(product.matrix)
+        recurrent = tuple(self.depends_on_state(o) for o in product.operands)
         if known is None:
-            self.parameters[product.matrix] = Parameter(
-                product.matrix,
-                "matrix",
-                columns,
-                tuple(render(o) for o in product.operands),
-                tuple(self.depends_on_state(o) for o in product.operands),
-            )
+            texts = tuple(render(o) for o in product.operands)
+            self.parameters[product.matrix] = Parameter(product.matrix, "matrix", columns, texts, recurrent)
             return HIDDEN
         if known.kind != "matrix":
             self._two_kinds(product.matrix, product.place)
@@ -275,10 +280,13 @@ class _Inference:
                 f"{product.matrix!r} multiplies a vector {_sum(known.columns)} wide above, one {_sum(columns)} here",
                 "Use two matrices, or give both the same operands in the same order.",
             )
+        anywhere = tuple(a or b for a, b in zip(known.recurrent, recurrent, strict=True))
+        self.parameters[product.matrix] = replace(known, recurrent=anywhere)
         return HIDDEN
 
-    def _call(self, call: Call) -> Width:
-        widths = [self._argument(call, a) for a in call.arguments]
+    def _call(self, call: Call, added: bool) -> Width:
+        adds = call.function in {"add", "subtract"} or (call.function == "negate" and added)
+        widths = [self.width(a, added=adds) for a in call.arguments]
         vectors = [w for w in widths if w != NUMBER]
         if call.function == "power" and widths[1] != NUMBER:
             self.fail(
@@ -294,11 +302,6 @@ class _Inference:
                 f"Bring the input to the hidden width by a matrix: W @ {render(input_side)}.",
             )
         return vectors[0] if vectors else NUMBER
-
-    def _argument(self, call: Call, argument: Expression) -> Width:
-        if isinstance(argument, Vector) and call.function in {"add", "subtract", "negate"}:
-            return self._vector(argument, "bias")
-        return self.width(argument)
 
 
 def _sum(columns: Sequence[Width]) -> str:

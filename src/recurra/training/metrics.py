@@ -117,7 +117,7 @@ class MetricsWriter(Observer):
 
 def _cut_torn_line(path: Path) -> None:
     """Shorten a file to its last whole line."""
-    if not path.exists():
+    if not path.is_file():
         return
     with path.open("r+b") as file:
         content = file.read()

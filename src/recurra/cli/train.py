@@ -1,0 +1,93 @@
+"""`recurra train TASK`: a model from files, in one command."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from recurra.cli.flags import overrides, with_flags
+from recurra.tasks.run import Run, new_folder, train_run
+from recurra.tasks.settings_file import make_config, read_sections
+from recurra.tasks.task import Task, TaskConfig
+from recurra.training import Observer, Progress, TrainingResult, ValidationEvent
+
+__all__ = ["show_training", "train_command"]
+
+RUNS = Path("runs")
+"""Where runs go that are given no folder."""
+
+
+def train_command(task: Task[Any, Any, Any]) -> Callable[..., None]:
+    """The command that trains for a task, with a flag for each of its settings."""
+
+    def train(
+        settings: Mapping[str, Any],
+        config: Annotated[
+            Path | None, typer.Option("--config", help="Settings from a file in TOML; flags override it.")
+        ] = None,
+        out: Annotated[
+            Path | None, typer.Option("--out", help="Folder for the run.", show_default=f"runs/{task.name}")
+        ] = None,
+        samples: Annotated[
+            bool, typer.Option("--samples/--no-samples", help="Show what the model writes at every validation.")
+        ] = True,
+    ) -> None:
+        content = read_sections(config, task.name) if config is not None else {}
+        made = make_config(task.config, content, overrides(task.config, settings), str(config or ""))
+        run, result = show_training(task, made, out or new_folder(RUNS, task.name), samples=samples)
+        suggest(run, result, Console())
+
+    return with_flags(train, task.config)
+
+
+class _Samples(Observer):
+    """Shows what the model writes after every validation."""
+
+    def __init__(self, write: Callable[[], str], progress: Progress) -> None:
+        self.write, self.progress = write, progress
+
+    def on_validation(self, event: ValidationEvent) -> None:
+        """Write, and show it."""
+        self.progress.show_sample(f"a sample after {event.step:,} steps", self.write())
+
+
+def show_training(
+    task: Task[Any, Any, Any], config: TaskConfig, folder: Path, *, samples: bool = True
+) -> tuple[Run, TrainingResult]:
+    """Train a run with its progress on the screen."""
+    progress = Progress(task.views(config), task.unit(config))
+
+    def observers(model: Any, data: Any) -> list[Observer]:  # noqa: ANN401  (the task's own)
+        write = task.sample(config, model, data) if samples else None
+        return [progress] if write is None else [progress, _Samples(write, progress)]
+
+    return train_run(task, config, folder, observers)
+
+
+def program() -> str:
+    """How this program is called where it is: `recurra` if that is on the path, else where it stands."""
+    called = Path(sys.argv[0])
+    if called.name != "recurra" or shutil.which("recurra"):
+        return "recurra"
+    return shlex.quote(str(called if not called.is_absolute() else _relative(called)))
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def suggest(run: Run, result: TrainingResult, console: Console) -> None:
+    """Say where the run is and what can be done with it."""
+    if result.best_step is None:
+        console.print("nothing was learned yet, so nothing is kept", style="yellow")
+        return
+    folder, name = shlex.quote(str(run.folder)), program()
+    console.print(Text.assemble("\nThe run is kept in ", (str(run.folder), "bold"), ". To try next:"))
+    for command, words in run.suggestions():
+        console.print(Text.assemble("  ", (f"{name} {command} {folder}{words}", "cyan")), soft_wrap=True)

@@ -1,0 +1,30 @@
+"""The uses of sequence models, one a file, and the runs they leave.
+
+A new task is one file and one line in `TASKS`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from recurra.tasks.language_modelling import language_modelling
+from recurra.tasks.run import Run, load_run, train_run
+from recurra.tasks.task import Task, TaskConfig
+
+__all__ = ["TASKS", "Run", "Task", "TaskConfig", "load", "train_run"]
+
+TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (language_modelling,)}
+
+
+def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has methods of its own)
+    """Load a run from its folder, wherever that has been moved.
+
+    Args:
+        folder: A folder that `recurra train` made.
+
+    Returns:
+        The run; that of a language model is a `recurra.tasks.language_modelling.LanguageModelRun`.
+
+    Raises:
+        RunError: There is no run in the folder, it is damaged, or another version wrote it.
+    """
+    return load_run(folder, TASKS)

@@ -1,0 +1,84 @@
+"""A task: five functions and one config. Training, runs and the command line know tasks by this alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from recurra.data.batching import Batches
+from recurra.training import MetricView, StepLoss, TrainingSettings
+
+__all__ = ["Data", "Task", "TaskConfig"]
+
+
+class TaskConfig(BaseModel):
+    """The settings of a run: one section a topic; `training` is the same for every task.
+
+    Every setting is a key of its section in config.toml and a flag of the command line, so no two sections may have
+    a key of the same name.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
+
+    training: TrainingSettings = TrainingSettings()
+
+
+class Data(ABC):
+    """What a task read: batches to train on, and whatever the run must keep to be used later.
+
+    Attributes:
+        batches: What an epoch of training reads; None in a run that was loaded, which does not train.
+    """
+
+    batches: Batches | None
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what the run keeps, such as its vocabulary, into its folder."""
+
+
+ConfigT = TypeVar("ConfigT", bound=TaskConfig)
+DataT = TypeVar("DataT", bound=Data)
+ModelT = TypeVar("ModelT", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Task(Generic[ConfigT, DataT, ModelT]):
+    """A use of sequence models.
+
+    Args:
+        name: What the command line calls it.
+        summary: What it does, in one sentence.
+        config: Its settings.
+        read: From the settings, the data; files are read here and nowhere else.
+        restore: From the settings and a run's folder, the data as a trained model needs it: no batches.
+        build: From the settings and the data, the model, untrained.
+        loss: The loss of a batch; see `recurra.training.StepLoss`.
+        evaluate: From the settings, the model and the data, the metrics of validation; None if there is nothing to
+            validate on.
+        predict: From a loaded run and an input, the answer.
+        run: What a loaded run is, with methods of its own if the task has any.
+        sample: What the model writes for people to watch while it learns; None if there is nothing to show.
+        views: From the settings, which metrics are shown and how.
+        unit: From the settings, what the loss counts, in the plural.
+    """
+
+    name: str
+    summary: str
+    config: type[ConfigT]
+    read: Callable[[ConfigT], DataT]
+    restore: Callable[[ConfigT, Path], DataT]
+    build: Callable[[ConfigT, DataT], ModelT]
+    loss: Callable[[ModelT, Any, Any], StepLoss]
+    evaluate: Callable[[ConfigT, ModelT, DataT], Callable[[], dict[str, float]] | None]
+    predict: Callable[..., Any]
+    sample: Callable[[ConfigT, ModelT, DataT], Callable[[], str] | None]
+    views: Callable[[ConfigT], Sequence[MetricView]]
+    unit: Callable[[ConfigT], str]
+    run: Callable[..., Any]

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import torch
 import typer
 from markdown_it import MarkdownIt
 
@@ -72,6 +73,7 @@ def name_of(path):
 
 def run_doctest(test):
     """Run one parsed doctest and fail with its own report, which names the file and the line."""
+    torch.manual_seed(0)  # an example does not depend on the ones above it
     report = io.StringIO()
     runner = doctest.DocTestRunner(verbose=False, optionflags=DOCTEST_OPTIONS)
     if runner.run(test, out=report.write, clear_globs=False).failed:

@@ -85,6 +85,10 @@ def test_what_lies_in_no_room_cannot_be_imported_from_inside(tmp_path, statement
     assert "lies in no room" in message
 
 
+def test_the_command_line_stands_above_the_public_names(tmp_path):
+    assert faults(tmp_path, "cli/app.py", "from recurra import __version__, load\n") == []
+
+
 @pytest.mark.parametrize("file", ["attic/chest.py", "helpers.py"])
 def test_a_new_room_must_be_named_in_the_table(tmp_path, file):
     [(_, message)] = faults(tmp_path, file, "")

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recurra.data import read_text, sentences, split_validation
@@ -71,7 +71,6 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path, monkeypatch):
 
 @given(st.text("ab \n", min_size=2, max_size=60), st.floats(0, 1, exclude_min=True, exclude_max=True))
 @example("ab\n", 0.5)
-@settings(deadline=None)
 def test_the_two_parts_are_the_text_and_the_second_is_near_the_fraction(text, fraction):
     train, valid = split_validation(text, fraction)
     assert train + valid == text

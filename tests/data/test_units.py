@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra.data.units import END, UNKNOWN, BytePairs, Bytes, Characters, Words
@@ -21,14 +21,12 @@ def test_without_ends_of_lines_a_line_end_only_separates_words():
 
 
 @given(TEXTS)
-@settings(deadline=None)
 def test_words_joined_and_cut_again_are_the_same_words(text):
     words = Words().split(text)
     assert Words().split(Words().join(words)) == words
 
 
 @given(TEXTS)
-@settings(deadline=None)
 def test_characters_and_bytes_join_to_the_text_they_were_cut_from(text):
     assert Characters().join(Characters().split(text)) == text
     assert Bytes().join(Bytes().split(text)) == text
@@ -52,7 +50,6 @@ def test_bytes_that_are_no_utf8_are_shown_as_replaced():
 
 
 @given(TEXTS)
-@settings(deadline=None)
 def test_byte_pairs_join_to_any_text_also_one_of_signs_never_seen(text):
     pieces = PAIRS.split(text)
     assert PAIRS.join(pieces) == text

@@ -1,15 +1,10 @@
 import builtins
-import contextlib
-import io
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recurra.data import END, LEVELS, UNKNOWN, Vocabulary
@@ -21,7 +16,6 @@ PENN = " the <unk> fell N points\n it rose N points\n"
 
 @given(TEXTS)
 @example("\r\n\t \r\x00\x85\u2028\U0001f600e\u0301")
-@settings(deadline=None)
 def test_characters_and_bytes_round_trip_exactly(text):
     vocabularies = [Vocabulary("byte")]
     if text:
@@ -32,7 +26,6 @@ def test_characters_and_bytes_round_trip_exactly(text):
 
 
 @given(st.lists(st.text("ab \n", max_size=12), min_size=1), st.sampled_from(["word", "character"]), st.integers(1, 3))
-@settings(deadline=None)
 def test_units_come_by_count_then_by_first_appearance(texts, level, min_count):
     units = [unit for text in texts for unit in (text.split() if level == "word" else text)]
     counts = Counter(units)
@@ -94,7 +87,6 @@ def test_the_id_of_a_byte_is_its_value():
 
 
 @given(TEXTS)
-@settings(deadline=None)
 def test_byte_pairs_round_trip_any_text(text):
     assert BYTE_PAIRS.decode(BYTE_PAIRS.encode(text)) == text
     assert [BYTE_PAIRS.tokens[number] for number in BYTE_PAIRS.encode(text)] == BYTE_PAIRS.split(text)
@@ -109,20 +101,12 @@ def test_byte_pairs_are_no_more_than_asked_and_shorten_a_text():
     assert BYTE_PAIRS.end not in BYTE_PAIRS.encode("the <EOS>")
 
 
-def test_building_again_in_another_process_gives_the_same_ids():
-    program = (
-        "from recurra.data import Vocabulary\n"
-        "text = 'the cat sat on the mat with that other cat\\n' * 3\n"
-        "print([Vocabulary.build(text, level, max_size=270).tokens for level in ('word', 'character', 'bpe')])"
-    )
-    environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    other = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    ).stdout
-    here = io.StringIO()
-    with contextlib.redirect_stdout(here):
-        exec(program, {})
-    assert other == here.getvalue()
+@pytest.mark.parametrize("level", LEVELS)
+def test_building_again_gives_the_same_ids_also_where_all_counts_are_equal(level):
+    # The library that learns byte pairs seeds each of its hash tables anew, so that ties would be broken by chance.
+    text = " ".join(f"{first}{second}{first}" for first in "abcdefgh" for second in "ijklmnop")
+    tokens = {Vocabulary.build(text, level).tokens for _ in range(5)}
+    assert len(tokens) == 1
 
 
 def test_one_hot_rows_are_zero_but_for_a_one():
@@ -224,7 +208,6 @@ def test_without_the_tokenizers_library_the_error_says_how_to_get_it(monkeypatch
     st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1),
     st.booleans(),
 )
-@settings(deadline=None)
 def test_what_is_saved_is_loaded(tmp_path_factory, level, texts, end_of_sentence):
     try:
         vocabulary = Vocabulary.build(texts, level, end_of_sentence=end_of_sentence)

@@ -4,7 +4,7 @@ import math
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra.decoding import SamplingSettings, filter_logits, sample
@@ -54,7 +54,6 @@ def by_enumeration(logits, settings):
 
 
 @given(cases())
-@settings(deadline=None, max_examples=150)
 def test_the_distribution_is_the_one_of_the_definitions(case):
     logits, choice = case
     found = filter_logits(logits, choice).softmax(-1)
@@ -66,7 +65,6 @@ def test_the_distribution_is_the_one_of_the_definitions(case):
 
 
 @given(cases())
-@settings(deadline=None)
 def test_what_is_kept_sums_to_one_is_most_probable_and_not_banned(case):
     logits, choice = case
     kept = filter_logits(logits, choice)
@@ -82,7 +80,6 @@ def test_what_is_kept_sums_to_one_is_most_probable_and_not_banned(case):
 
 
 @given(LOGITS, st.floats(0.01, 1))
-@settings(deadline=None)
 def test_the_nucleus_reaches_p_and_would_not_without_its_least_token(logits, top_p):
     probabilities = torch.tensor(logits, dtype=torch.float64).softmax(-1)
     chosen = filter_logits(probabilities.log(), SamplingSettings(top_p=top_p)) > -math.inf
@@ -92,7 +89,6 @@ def test_the_nucleus_reaches_p_and_would_not_without_its_least_token(logits, top
 
 
 @given(LOGITS, st.floats(0.01, 1), st.floats(0.01, 1), st.integers(1, 7), st.integers(1, 7))
-@settings(deadline=None)
 def test_a_larger_k_or_p_never_keeps_less(logits, p, q, k, n):
     row = torch.tensor(logits)
     for low, high in (
@@ -132,7 +128,6 @@ def test_rows_are_filtered_on_their_own_and_the_logits_left_as_they_were():
 
 
 @given(LOGITS)
-@settings(deadline=None)
 def test_temperature_zero_is_the_most_probable_token_whatever_else_is_set(logits):
     row = torch.tensor(logits)
     for top_k, top_p in ((None, None), (2, 0.9)):

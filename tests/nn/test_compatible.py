@@ -4,10 +4,11 @@ import copy
 import dataclasses
 import itertools
 import pickle
+import re
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import parametrizations
@@ -28,7 +29,6 @@ KINDS = {
     "LSTM projected": ("LSTM", {"proj_size": 2}),
 }
 FORMS = ("time first", "batch first", "not contiguous", "unbatched", "packed, sorted", "packed, not sorted")
-DEPTHS = ((1, False), (1, True), (2, True), (3, False))
 BOUNDS = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -46,7 +46,7 @@ class Case:
     with_state: bool = True
     input_size: int = 3
     hidden_size: int = 4
-    lengths: tuple[int, ...] = (2, 5, 1, 5)
+    lengths: tuple[int, ...] = (2, 4, 1, 4)
     dropout: float = 0.0
 
     def layer(self, module, dtype=torch.float32, seed=0, **more):
@@ -123,7 +123,7 @@ def difference(theirs, ours):
     """The largest difference between results by name; the names and shapes are the same."""
     assert list(theirs) == list(ours)
     assert {n: (t.shape, t.dtype) for n, t in theirs.items()} == {n: (t.shape, t.dtype) for n, t in ours.items()}
-    return max(float((theirs[n] - ours[n]).abs().max()) for n in theirs if theirs[n].numel())
+    return max(float((theirs[n] - ours[n]).detach().abs().max()) for n in theirs if theirs[n].numel())
 
 
 def compare(case, dtype):
@@ -137,8 +137,8 @@ def compare(case, dtype):
 def test_agrees_with_torch_nn_in_every_argument_and_form(kind, dtype):
     cases = [
         Case(kind, layers, bidirectional, bias, form, with_state)
-        for (layers, bidirectional), bias, form, with_state in itertools.product(
-            DEPTHS, (True, False), FORMS, (True, False)
+        for (layers, bidirectional), form, (bias, with_state) in itertools.product(
+            ((1, False), (2, True)), FORMS, ((True, True), (True, False), (False, True))
         )
     ]
     errors = {case: compare(case, dtype) for case in cases}
@@ -161,6 +161,7 @@ cases = st.builds(
 )
 
 
+@settings(max_examples=25)
 @given(cases)
 def test_agrees_with_torch_nn_at_any_size(case):
     assert compare(case, torch.float64) < 1e-12
@@ -173,19 +174,15 @@ def test_packed_rows_are_as_each_sequence_by_itself(kind):
     sequences = [torch.randn(length, 3, dtype=torch.float64) for length in (2, 5, 1, 5)]
     outputs, state = layer(pack_sequence(sequences, enforce_sorted=False))
     rows, lengths = pad_packed_sequence(outputs)
+    found = results((rows, state))
     for number, sequence in enumerate(sequences):
-        alone, state_alone = layer(sequence)
-        torch.testing.assert_close(rows[: lengths[number], number], alone, rtol=0, atol=1e-14)
-        for whole, single in zip(
-            state if isinstance(state, tuple) else [state],
-            state_alone if isinstance(state_alone, tuple) else [state_alone],
-            strict=True,
-        ):
-            torch.testing.assert_close(whole[:, number], single, rtol=0, atol=1e-14)
+        own = {"outputs": found["outputs"][: lengths[number]], **{name: found[name] for name in "hc" if name in found}}
+        alone = results(layer(sequence))
+        assert difference(alone, {name: value[:, number] for name, value in own.items()}) < 1e-14
 
 
 @kinds
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["time first", "batch first", "packed, not sorted"])
 def test_dropout_of_one_seed_drops_the_same_units_as_torch_nn(kind, form):
     case = Case(kind, 3, bidirectional=True, form=form, dropout=0.5)
     leaves, found = case.leaves(torch.float64), {}
@@ -322,7 +319,7 @@ def test_weights_can_be_given_from_outside(kind):
 
     gradients = [torch.func.grad(lambda given, layer=layer: loss(layer, given))(weights) for layer in (theirs, ours)]
     assert difference(*gradients) < 1e-10
-    assert float(gradients[0]["weight_ih_l0"].abs().max()) > 1e-3
+    assert bool((gradients[0]["weight_ih_l0"] != 0).all())
 
 
 def test_frozen_weights_and_an_input_without_gradient_need_none():
@@ -354,9 +351,16 @@ def test_positional_arguments_are_those_of_torch_nn():
     assert (ours.nonlinearity, ours.mode, repr(ours)) == (theirs.nonlinearity, theirs.mode, repr(theirs))
 
 
+@pytest.mark.parametrize("name", compatible.__all__)
+def test_the_equations_in_the_docstring_are_those_that_run(name):
+    layer = getattr(compatible, name)
+    described = re.findall(r"^ *(\w+\[t\] += .*)$", layer.__doc__, flags=re.MULTILINE)
+    assert described == str(layer(3, 4).cell).splitlines()
+
+
 def test_the_cell_that_runs_can_be_read():
     assert "relu" in str(compatible.RNN(3, 4, nonlinearity="relu").cell)
-    assert list(compatible.LSTM(3, 4).cell.states) == ["c", "h"]
+    assert list(compatible.LSTM(3, 4).cell.states) == ["memory", "h"]
     assert "W_projection" in compatible.LSTM(3, 4, proj_size=2).cell.parameters
 
 
@@ -425,9 +429,14 @@ WRONG_CALLS = {
 def test_what_torch_nn_refuses_is_refused_in_one_line(name, wrong):
     x, state = WRONG_CALLS[wrong]
     hx = state(name == "LSTM") if state else None
-    with pytest.raises(Exception) as theirs:  # noqa: PT011 (the point is that ours is of the same type, or our own)
+    expected = RuntimeError  # where torch checks nothing, or trips over it
+    try:
         getattr(nn, name)(3, 4)(x, hx)
-    with pytest.raises((theirs.type, RecurraError)) as ours:
+    except (ValueError, RuntimeError) as theirs:
+        expected = type(theirs)
+    except (AttributeError, IndexError):
+        pass
+    with pytest.raises((expected, RecurraError)) as ours:
         getattr(compatible, name)(3, 4)(x, hx)
     assert "\n" not in str(ours.value)
     assert str(ours.value)

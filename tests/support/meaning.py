@@ -117,7 +117,8 @@ def _product(node: ast.BinOp, names: Mapping[str, Array], steps: Mapping[tuple[s
         matrix = np.swapaxes(names[node.left.args[0].id], -1, -2)
     else:
         matrix = names[node.left.id]
-    operands = [evaluate(o, names, steps) for o in (node.right.elts if isinstance(node.right, ast.List) else [node.right])]
+    parts = node.right.elts if isinstance(node.right, ast.List) else [node.right]
+    operands = [evaluate(part, names, steps) for part in parts]
     front = np.broadcast_shapes(*(o.shape[:-1] for o in operands))
     vector = np.concatenate([np.broadcast_to(o, front + o.shape[-1:]) for o in operands], axis=-1)
     return (matrix @ vector[..., None])[..., 0]
@@ -130,6 +131,7 @@ def forward(
     state: Mapping[str, Array],
     hidden: int,
     *,
+    front: tuple[int, ...] = (),
     lengths: list[int],
     reverse: bool = False,
     noise: Mapping[str, Array] | None = None,
@@ -142,6 +144,7 @@ def forward(
         x: The inputs (..., T, B, I).
         state: The state before the first step (..., B, H) for each key of `carried`.
         hidden: H.
+        front: The axes in front of any of the arrays.
         lengths: How many steps of each row count.
         reverse: Whether to run from each row's last step to its first.
         noise: What was drawn for each noise: (T, B, H), or (B, H) for a whole sequence.
@@ -150,7 +153,6 @@ def forward(
         The outputs (..., T, B, H), zero where no step counts, and the last state.
     """
     equations, keys = lines(text), carried(text)
-    front = np.broadcast_shapes(x.shape[:-3], *(s.shape[:-2] for s in state.values()), *_fronts(names))
     outputs = np.zeros((*front, *x.shape[-3:-1], hidden))
     last = {key: np.zeros((*front, x.shape[-2], hidden)) for key in keys}
     for row, length in enumerate(lengths):
@@ -166,8 +168,3 @@ def forward(
         for key, place in keys.items():
             last[key][..., row, :] = past[place]
     return outputs, last
-
-
-def _fronts(names: Mapping[str, Array]) -> list[tuple[int, ...]]:
-    """The axes in front of each parameter: all but two of a matrix's, all but one of a vector's."""
-    return [np.shape(v)[:-2] if n[:1] in "WUV" else np.shape(v)[:-1] for n, v in names.items()]

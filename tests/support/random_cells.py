@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +28,7 @@ __all__ = ["Equations", "cells", "equations", "random_cell", "random_equations"]
 SUM, TERM, UNARY, POWER, ATOM = 1, 2, 3, 4, 5
 HIDDEN, INPUT, NUMBER = "H", "I", "1"
 NAMES = ["h", "c", "gate", "memory", "update", "reset", "candidate", "fast", "slow", "m_2", "Ω", "state"]
-COMPOSED_KINKS = {"elu": (0.0,), "leaky_relu": (0.0,), "hard_tanh": (-1.0, 1.0), "hard_sigmoid": (-3.0, 3.0)}
+COMPOSED_KINKS = {"softsign": (0.0,), "elu": (0.0,), "leaky_relu": (0.0,), "hard_tanh": (-1.0, 1.0), "hard_sigmoid": (-3.0, 3.0)}
 KINKS = {"relu": (0.0,), "abs": (0.0,), "sign": (0.0,), "step": (0.0,), **COMPOSED_KINKS}
 CALLABLE = [name for name, function in FUNCTIONS.items() if not function.symbol]
 UNARY_FUNCTIONS = [name for name in CALLABLE if FUNCTIONS[name].arity == 1]
@@ -118,7 +119,12 @@ class _Writer:
                 piece = self.bounded(self.add(piece, self.product(1)))  # or no size of the cell could be told
             lines.append((name, piece.text))
             self.defined.append(name)
-        return Equations(self.layout(lines), self.constants, self.noises)
+        read = set(re.findall(r"\w+", " ".join(text for _, text in lines)))  # a piece may have been thrown away since
+        return Equations(
+            self.layout(lines),
+            {name: value for name, value in self.constants.items() if name in read},
+            {name: noise for name, noise in self.noises.items() if name in read},
+        )
 
     def layout(self, lines: list[tuple[str, str]]) -> str:
         """The lines as people write them: indented, aligned, commented, split by blank lines or carriage returns."""
@@ -159,14 +165,14 @@ class _Writer:
         return self.squash(piece) if self.chance(0.7) else self.scale(piece, bound)
 
     def scale(self, piece: Piece, bound: float) -> Piece:
-        factor = float(f"{0.9 * bound / piece.reach:.1g}")
+        factor = float(f"{0.9 * bound / piece.reach:.2g}")
         return self.multiply(self.exact(factor), piece)
 
     def squash(self, piece: Piece) -> Piece:
         """The piece brought between -1 and 1."""
         if piece.reach <= 1:
             return piece
-        functions = ["tanh", "tanh", "sigmoid", "sin", "cos", "softsign"] + ["hard_tanh"] * (not self.smooth)
+        functions = ["tanh", "tanh", "sigmoid", "sin", "cos"] + ["softsign", "hard_tanh"] * (not self.smooth)
         function = self.random.choice(functions)
         return Piece(f"{function}({piece.text})", ATOM, -1.0, 1.0, piece.width)
 
@@ -177,7 +183,9 @@ class _Writer:
         return Piece(text, UNARY if value < 0 else ATOM, value, value, NUMBER)
 
     def literal(self) -> Piece:
-        return self.exact(self.random.choice([0.5, 1, 0.1, -0.5, 0.25, 2, -1, 0, 1e-3, 1.5, 0.3]))
+        text = self.random.choice(["0.5", ".5", "5e-1", "1", "0.1", "-0.5", "2", "2.", "-1", "0", "1e-3", "1.5", "0x1"])
+        value = float(int(text, 16)) if text == "0x1" else float(text)
+        return Piece(text, UNARY if value < 0 else ATOM, value, value, NUMBER)
 
     def number(self) -> Piece:
         kind = self.random.random()
@@ -327,7 +335,7 @@ class _Writer:
         """A function of two arguments, apart from one another if it is to be smooth."""
         if self.smooth:
             a, b = self.bounded(a), self.bounded(b)
-            distance = a.reach + b.reach + 0.5
+            distance = math.ceil(10 * (a.reach + b.reach + 0.5)) / 10
             a, b = (a, self.add(b, self.exact(distance))) if self.chance(0.5) else (self.add(a, self.exact(distance)), b)
         lows, highs = (a.low, b.low), (a.high, b.high)
         low, high = (0.0, 1.0) if name == "below" else (min(lows), max(highs))

@@ -49,7 +49,7 @@ def test_plain_lines(capsys):
         "  or not [bold]to be[/bold]",
         f"step 3  epoch 1  25%  0:30 left  loss 1.500  perplexity 4.48  2,000 {common}",
         "validation  step 3  epoch 2  loss 1.750  perplexity 5.75  accuracy -",
-        "finished after 1,200 steps in 1:02; the weights kept are those of step 800",
+        "finished after 1,200 steps in 1:02; kept are the weights of step 800, loss 1.500, perplexity 4.48",
     ]
 
 

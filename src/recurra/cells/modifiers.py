@@ -45,7 +45,7 @@ def zoneout(cell: Cell, rate: Rate) -> Cell:
         new_h[t] = tanh(W @ [h[t-1], x[t]] + b)
         h[t]     = zoneout_h[t] * h[t-1] + (1 - zoneout_h[t]) * new_h[t]
     """
-    rates = _rates("zoneout", cell, rate, cell.states, "this cell carries no state")
+    rates = _rates("zoneout", rate, cell.states, f"{_called(cell)} carries no state")
     if not rates:
         return cell
     noise = {f"zoneout_{name}": Noise(r, 1.0, mean=r, each="step") for name, r in rates.items()}
@@ -101,8 +101,8 @@ def state_dropout(cell: Cell, rate: Rate) -> Cell:
         for part in walk(product)
         if isinstance(part, Step) and part.lag
     }
-    reason = "no product of this cell reads a state, so there is nothing to drop; zoneout works on any state"
-    rates = _rates("state_dropout", cell, rate, read, reason)
+    reason = f"no product of {_called(cell)} reads a state, so there is nothing to drop; zoneout works on any state"
+    rates = _rates("state_dropout", rate, read, reason)
     if not rates:
         return cell
     noise = {f"dropout_{name}": Noise(1 - r, 1 / (1 - r), mean=1.0, each="sequence") for name, r in rates.items()}
@@ -177,11 +177,11 @@ def _one_less(part: Expression) -> Expression:
     return Call("subtract", (Number(1), part))
 
 
-def _rates(modifier: str, cell: Cell, rate: Rate, states: Iterable[str], if_none: str) -> dict[str, float]:
+def _rates(modifier: str, rate: Rate, states: Iterable[str], if_none: str) -> dict[str, float]:
     """The rate of each state that has one above 0."""
     states = list(states)
     if not states:
-        raise SettingError(f"{modifier}: {_called(cell)}: {if_none}")
+        raise SettingError(f"{modifier}: {if_none}")
     rates = dict(rate) if isinstance(rate, Mapping) else dict.fromkeys(states, rate)
     for name, value in rates.items():
         if name not in states:

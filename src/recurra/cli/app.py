@@ -5,15 +5,19 @@ An error of the user's is one message on standard error and exit code 2, never a
 
 from __future__ import annotations
 
+import difflib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
+import torch
 import typer
 
 from recurra import __version__
 from recurra.cli.cells import cells
 from recurra.cli.demo import demo
+from recurra.cli.help import Command, CommandGroup
 from recurra.cli.sample import sample
 from recurra.cli.score import score
 from recurra.cli.train import train_command
@@ -27,23 +31,23 @@ CommandError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.
 
 app = typer.Typer(
     name="recurra",
+    cls=CommandGroup,
     help="Recurrent networks from their equations: train, sample, score and inspect them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-train = typer.Typer(help="Train a model for a task; the run is kept in a folder.", no_args_is_help=True)
+train = typer.Typer(cls=CommandGroup, no_args_is_help=True)
 
 for _task in TASKS.values():
-    train.command(_task.name, help=_task.summary)(train_command(_task))
+    train.command(_task.name, help=_task.summary, cls=Command)(train_command(_task))
 
-app.command("demo")(demo)
-app.add_typer(train, name="train")
-app.command("sample")(sample)
-app.command("score")(score)
-app.command("cells")(cells)
+app.command("demo", cls=Command)(demo)
+app.add_typer(train, name="train", help="Train a model for a task; the run is kept in a folder.")
+app.command("sample", cls=Command)(sample)
+app.command("score", cls=Command)(score)
+app.command("cells", cls=Command)(cells)
 
 
 def _version(wanted: bool) -> None:
@@ -66,26 +70,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `recurra`; those of this process if not given.
 
     Returns:
-        0, or 2 for a mistake of the user's, or 130 after Ctrl-C.
+        0, or 2 for a mistake of the user's, 130 after Ctrl-C, or 1 if whoever read the output has gone.
     """
+    _write_what_the_terminal_lacks_as_escapes()
     try:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="recurra")
     except RecurraError as error:
-        return _fail(str(error))
+        return _fail(str(error), *getattr(error, "__notes__", ()))
     except CommandError as error:
         return _fail(_usage(error))
     except (KeyboardInterrupt, typer.Abort):
         print("\nrecurra: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone; nothing is left to say, nor anyone to say it to.
+        # Nothing is left to say, nor anyone to say it to: not even at the flush when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (MemoryError, RuntimeError) as error:
+        # Of the processor's memory torch says so in words only.
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        return _fail("there is not enough memory for this: make the model, its batches or the length smaller")
     return code if isinstance(code, int) else 0
 
 
-def _fail(message: str) -> int:
-    print(f"recurra: {message}", file=sys.stderr)
+def _write_what_the_terminal_lacks_as_escapes() -> None:
+    """Let no character end a command, such as one of a sample that the terminal's encoding has not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail(message: str, *notes: str) -> int:
+    print("\n".join([f"recurra: {message}", *notes]), file=sys.stderr)
     return 2
 
 
@@ -93,8 +112,14 @@ def _usage(error: Exception) -> str:
     """A mistake in the command line in one line, with where to look."""
     message: str = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
-    if not message and context is not None:
-        return str(context.get_help())
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return f"a command is missing\n\n{context.get_help()}" if context else "a command is missing"
+    option = getattr(error, "option_name", None)
+    if option and context is not None:  # click lists all that are alike, in the order of the alphabet
+        known = [name for parameter in context.command.params for name in parameter.opts]
+        nearest = difflib.get_close_matches(option, known, n=1)
+        message = f"there is no option {option}" + (f"; did you mean {nearest[0]}?" if nearest else "")
+    message = message[:1].lower() + message[1:]
     hint = f" (see `{context.command_path} --help`)" if context is not None else ""
     return " ".join(message.split()) + hint
 

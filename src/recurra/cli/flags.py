@@ -5,20 +5,25 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from recurra.equations import read_cell
-from recurra.tasks.settings_file import sections
+from recurra.tasks.settings_file import flag_of, sections
 
-__all__ = ["overrides", "with_flags"]
+__all__ = ["from_flags", "with_flags"]
+
+METAVARS = {int: "N", float: "X", str: "NAME", Path: "FILE"}
 
 
 def with_flags(command: Callable[..., None], config: type[BaseModel]) -> Callable[..., None]:
     """A command that takes, besides its own parameters, a flag for every setting of a config.
+
+    A flag's text is handed on as it is: the config checks it as it checks what a file holds.
 
     Args:
         command: Takes the settings given by flags as the keyword `settings`.
@@ -26,9 +31,9 @@ def with_flags(command: Callable[..., None], config: type[BaseModel]) -> Callabl
     """
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "settings"]
     flags = [
-        _flag(section, name, field)
+        _flag(section, key, field)
         for section, settings in sections(config).items()
-        for name, field in settings.model_fields.items()
+        for key, field in settings.model_fields.items()
     ]
     taken = {p.name for p in own}
 
@@ -45,36 +50,47 @@ def with_flags(command: Callable[..., None], config: type[BaseModel]) -> Callabl
     return run
 
 
-def _flag(section: str, name: str, field: FieldInfo) -> inspect.Parameter:
+def _flag(section: str, key: str, field: FieldInfo) -> inspect.Parameter:
     """The flag of one setting; None means that it was not given."""
-    flag = "--" + name.replace("_", "-")
-    kind = Path if _is_file(field) else field.annotation
-    names = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
-    if field.is_required():
-        default: bool | str = "in the config file"
-    elif field.default is None:
-        default = False
-    else:
-        default = str(field.default).lower() if kind is bool else str(field.default)
-    option = typer.Option(names, help=field.description, rich_help_panel=section.capitalize(), show_default=default)
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[kind | None, option],  # type: ignore[operator]
+    flag, kinds = flag_of(key), [k for k in get_args(field.annotation) or (field.annotation,) if k is not NoneType]
+    switch = field.annotation is bool
+    choices = kinds if get_origin(field.annotation) is Literal else []
+    text = field.description or ""
+    if choices:
+        text = f"{text.removesuffix('.')}: {', '.join(choices)}."
+    option = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if switch else flag,
+        help=text,
+        rich_help_panel=section.capitalize(),
+        show_default=_default(field),
+        metavar=None if switch else "FILE" if is_file(field) else METAVARS.get(kinds[0], "NAME"),
     )
+    kind = Annotated[bool | None, option] if switch else Annotated[str | None, option]
+    return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
-def _is_file(field: FieldInfo) -> bool:
+def _default(field: FieldInfo) -> str | bool:
+    """The default as the help shows it; False for nothing to show."""
+    if field.is_required():
+        return "required, unless the config file has it"
+    if field.annotation is bool:
+        return "on" if field.default else False
+    if field.default is None:
+        return False
+    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+
+
+def is_file(field: FieldInfo) -> bool:
+    """Whether a setting is a text whose flag names a file that holds it."""
     extra = field.json_schema_extra
     return isinstance(extra, dict) and bool(extra.get("from_file"))
 
 
-def overrides(config: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+def from_flags(config: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """What flags gave, as settings: a file of equations becomes its text, which the run keeps.
 
     Raises:
         EquationError: A file of equations cannot be read, or its text is wrong.
     """
-    files = {n for s in sections(config).values() for n, f in s.model_fields.items() if _is_file(f)}
+    files = {n for s in sections(config).values() for n, f in s.model_fields.items() if is_file(f)}
     return {name: read_cell(value).text if name in files else value for name, value in given.items()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recurra.data import Level
 from recurra.errors import RunError
 from recurra.tasks import load
-from recurra.tasks.language_modelling import LanguageModelRun
+from recurra.tasks.language_model_run import LanguageModelRun
 
-__all__ = ["load_language_model"]
+__all__ = ["load_language_model", "unit_name"]
 
 
 def load_language_model(folder: Path) -> LanguageModelRun:
@@ -17,3 +18,8 @@ def load_language_model(folder: Path) -> LanguageModelRun:
     if not isinstance(run, LanguageModelRun):
         raise RunError(f"{folder}: it is a run of {run.task.name}, and this command takes one of language-modelling")
     return run
+
+
+def unit_name(level: Level) -> str:
+    """What people call one unit of a level."""
+    return "token" if level == "bpe" else level

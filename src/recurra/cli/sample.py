@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
-from recurra.cli.language import load_language_model
+from recurra.cli.language import load_language_model, unit_name
 from recurra.training.figures import printable
 
 __all__ = ["sample"]
@@ -19,18 +19,28 @@ __all__ = ["sample"]
 
 def sample(
     run: Annotated[Path, typer.Argument(help="Folder of a language model's run.", metavar="RUN")],
-    primer: Annotated[str, typer.Option("--primer", help="What the text goes on from.")] = "",
-    length: Annotated[int, typer.Option("--length", min=1, help="Most units to draw.")] = 400,
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many texts to draw.")] = 1,
+    primer: Annotated[
+        str, typer.Option("--primer", help="What the text goes on from.", metavar="TEXT", show_default=False)
+    ] = "",
+    length: Annotated[int, typer.Option("--length", help="Most units to draw.", metavar="N")] = 400,
+    number: Annotated[int, typer.Option("--number", "-n", help="How many texts to draw.", metavar="N")] = 1,
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Below 1 is safer, above 1 bolder; 0 takes the most probable.")
+        float,
+        typer.Option(
+            "--temperature", help="Below 1 is safer, above 1 bolder; 0 takes the most probable unit.", metavar="X"
+        ),
     ] = 1.0,
-    top_k: Annotated[int | None, typer.Option("--top-k", help="Draw from the k most probable units only.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", help="Draw from the k most probable units only.", metavar="K")
+    ] = None,
     top_p: Annotated[
-        float | None, typer.Option("--top-p", help="Draw from the fewest units whose probabilities sum to p.")
+        float | None,
+        typer.Option("--top-p", help="Draw from the fewest units whose probabilities sum to p.", metavar="P"),
     ] = None,
     allow_unknown: Annotated[bool, typer.Option("--allow-unknown", help="Let <UNK> be drawn.")] = False,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Repeats the output.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Repeats the output; without it every call differs.", metavar="N")
+    ] = None,
 ) -> None:
     """Draw novel sequences from a language model, a unit at a time."""
     model = load_language_model(run)
@@ -45,13 +55,16 @@ def sample(
         allow_unknown=allow_unknown,
         seed=seed,
     )
-    console = Console(highlight=False)
+    console, aside = Console(highlight=False), Console(stderr=True, highlight=False)
     for place, text in enumerate(texts, 1):
-        if number > 1 and console.is_terminal:
-            console.print(Rule(f"{place}", align="left", style="dim"))
+        if number > 1:
+            console.print(Rule(f"{place}", align="left", style="dim") if console.is_terminal else f"# {place}")
         shown = Text(printable(text, console.encoding))
-        known = model.vocabulary.decode(model.vocabulary.encode(primer))
-        if text.startswith(known):
-            shown.stylize("bold", 0, len(printable(known, console.encoding)))
+        shown.stylize("bold", 0, len(printable(primer, console.encoding)))
         console.print(shown, soft_wrap=True)
-    Console(stderr=True, highlight=False).print(f"seed {seed}: --seed {seed} repeats this", style="dim")
+    unknown = model.unknown_in(primer)
+    if unknown:
+        names = ", ".join(repr(unit) for unit in unknown)
+        level = unit_name(model.vocabulary.level)
+        aside.print(Text(f"the model knows no {level} {names} of the primer: read as <UNK>", style="dim"))
+    aside.print(Text(f"seed {seed}: --seed {seed} repeats this", style="dim"))

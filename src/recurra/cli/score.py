@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recurra.cli.language import load_language_model
-from recurra.tasks.language_modelling import Score
+from recurra.cli.language import load_language_model, unit_name
+from recurra.errors import DataError
+from recurra.tasks.score import Score, ScoredUnit
 from recurra.training.figures import printable
 
 __all__ = ["score"]
@@ -21,34 +23,50 @@ __all__ = ["score"]
 BAR = 20
 """Width of the longest bar, in characters."""
 
+SIGNS = str.maketrans({" ": "␣", "\n": "\\n", "\t": "\\t"})
+"""How white space is shown that is a unit of its own."""
+
 
 def score(
     run: Annotated[Path, typer.Argument(help="Folder of a language model's run.", metavar="RUN")],
-    text: Annotated[str, typer.Argument(help="What to score; - reads standard input.")],
+    text: Annotated[str, typer.Argument(help="What to score; - reads standard input.", metavar="TEXT")],
     units: Annotated[
-        bool, typer.Option("--units", help="Each unit of the model in a row, such as each character, not each word.")
+        bool, typer.Option("--units", help="A row for each unit of the model, such as each character, not each word.")
     ] = False,
 ) -> None:
     """Show how probable a language model finds a sentence: each word, given those before it, and the whole."""
     model = load_language_model(run)
-    whole = model.score(sys.stdin.read().strip("\n") if text == "-" else text)
-    level = model.vocabulary.level
+    whole = model.score(_standard_input() if text == "-" else text)
     console = Console(highlight=False)
-    console.print(_table(whole if units or level == "word" else whole.words(), console.encoding))
-    unit = {"bpe": "token"}.get(level, level)
+    console.print(_table(whole.units if units else whole.words, units, console.encoding))
+    console.print()
+    _print_whole(whole, unit_name(model.vocabulary.level), console)
+
+
+def _standard_input() -> str:
+    """What standard input holds, without the line's end at its end."""
+    if sys.stdin is None:
+        raise DataError("standard input is closed; give the text as an argument")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8").replace("\r\n", "\n").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: byte {error.start} is no UTF-8; give text in UTF-8") from None
+
+
+def _print_whole(whole: Score, unit: str, console: Console) -> None:
     log10 = whole.log_probability / math.log(10)
-    console.print(
-        Text.assemble(
-            "probability of the sentence ",
-            (f"{_power_of_ten(log10)}", "bold"),
-            f"   (log10 {log10:.3f}, {whole.count} {unit}s, perplexity {whole.perplexity:.2f} a {unit}, "
-            f"{-whole.log_probability / whole.count / math.log(2):.3f} bits a {unit})",
-        ),
-        soft_wrap=True,
-    )
-    if any(whole.unknown):
+    rows = [
+        ("probability", _power_of_ten(log10), f"of the whole, log10 {log10:.3f}"),
+        ("perplexity", f"{whole.perplexity:.2f}", f"a {unit}, over {whole.count:,} of them"),
+        ("bits", f"{whole.bits:.3f}", f"a {unit}"),
+    ]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for label, figure, meaning in rows:
+        table.add_row(Text(label, style="dim"), Text(figure, style="bold"), meaning)
+    console.print(table)
+    if any(part.unknown for part in whole.units):
         console.print("* not in the vocabulary: scored as <UNK>", style="dim")
-    if None in whole.log_probabilities:
+    if any(part.log_probability is None for part in whole.units):
         console.print("- taken as given: the model has nothing to read before it", style="dim")
 
 
@@ -56,31 +74,31 @@ def _power_of_ten(log10: float) -> str:
     """10**log10 in three digits, also where a float could not hold it.
 
     Example:
-        >>> _power_of_ten(-400.5)
-        '3.16e-401'
+        >>> _power_of_ten(-2.0), _power_of_ten(-400.5)
+        ('0.01', '3.16e-401')
     """
     if log10 > -4:
         return f"{10**log10:.3g}"
     exponent = math.floor(log10)
-    return f"{10 ** (log10 - exponent):.2f}e{exponent}"
+    mantissa = f"{10 ** (log10 - exponent):.2f}"
+    return f"{mantissa}e{exponent}" if mantissa != "10.00" else f"1.00e{exponent + 1}"
 
 
-def _table(score: Score, encoding: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("unit" if len(max(score.units, key=len)) == 1 else "word")
-    table.add_column("probability", justify="right")
-    table.add_column("bits", justify="right")
-    table.add_column("surprise")
-    surprises = [-p / math.log(2) for p in score.log_probabilities if p is not None]
+def _table(parts: Sequence[ScoredUnit], units: bool, encoding: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("unit" if units else "word")
+    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column("bits", justify="right", no_wrap=True)
+    table.add_column("surprise", no_wrap=True)
+    surprises = [-part.log_probability / math.log(2) for part in parts if part.log_probability is not None]
     most = max(surprises, default=0.0) or 1.0
-    for unit, log_probability, unknown in zip(score.units, score.log_probabilities, score.unknown, strict=True):
-        name = Text(printable(repr(unit)[1:-1] if unit.isspace() else unit, encoding) + "*" * unknown)
-        if log_probability is None:
+    for part in parts:
+        name = Text(printable(part.text.translate(SIGNS), encoding) + "*" * part.unknown)
+        if part.log_probability is None:
             table.add_row(name, "-", "-", "")
             continue
-        surprise = -log_probability / math.log(2)
-        share = surprise / most
+        surprise = -part.log_probability / math.log(2)
         style = "green" if surprise < 4 else "yellow" if surprise < 10 else "red"
-        bar = Text("█" * max(1, round(share * BAR)), style=style)
-        table.add_row(name, _power_of_ten(log_probability / math.log(10)), f"{surprise:.2f}", bar)
+        bar = Text(printable("█", encoding).replace("?", "#") * max(1, round(surprise / most * BAR)), style=style)
+        table.add_row(name, _power_of_ten(part.log_probability / math.log(10)), f"{surprise:.2f}", bar)
     return table

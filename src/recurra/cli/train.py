@@ -1,5 +1,7 @@
 """`recurra train TASK`: a model from files, in one command."""
 
+from __future__ import annotations
+
 import shlex
 import shutil
 import sys
@@ -11,37 +13,39 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from recurra.cli.flags import overrides, with_flags
+from recurra.cli.flags import from_flags, with_flags
 from recurra.tasks.run import Run, new_folder, train_run
 from recurra.tasks.settings_file import make_config, read_sections
 from recurra.tasks.task import Task, TaskConfig
 from recurra.training import Observer, Progress, TrainingResult, ValidationEvent
+from recurra.training.figures import describe_seconds
 
-__all__ = ["show_training", "train_command"]
+__all__ = ["RUNS", "report", "show_training", "train_command"]
 
 RUNS = Path("runs")
 """Where runs go that are given no folder."""
 
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended."""
+
 
 def train_command(task: Task[Any, Any, Any]) -> Callable[..., None]:
     """The command that trains for a task, with a flag for each of its settings."""
+    config_option = typer.Option("--config", help="Settings from a file in TOML; flags override it.", metavar="FILE")
+    out_option = typer.Option(
+        "--out", help="Folder for the run, new or empty.", metavar="FOLDER", show_default=f"{RUNS / task.name}"
+    )
+    samples_option = typer.Option("--samples/--no-samples", help="Show what the model writes at every validation.")
 
     def train(
         settings: Mapping[str, Any],
-        config: Annotated[
-            Path | None, typer.Option("--config", help="Settings from a file in TOML; flags override it.")
-        ] = None,
-        out: Annotated[
-            Path | None, typer.Option("--out", help="Folder for the run.", show_default=f"runs/{task.name}")
-        ] = None,
-        samples: Annotated[
-            bool, typer.Option("--samples/--no-samples", help="Show what the model writes at every validation.")
-        ] = True,
+        config: Annotated[Path | None, config_option] = None,
+        out: Annotated[Path | None, out_option] = None,
+        samples: Annotated[bool, samples_option] = True,
     ) -> None:
         content = read_sections(config, task.name) if config is not None else {}
-        made = make_config(task.config, content, overrides(task.config, settings), str(config or ""))
-        run, result = show_training(task, made, out or new_folder(RUNS, task.name), samples=samples)
-        suggest(run, result, Console())
+        made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
+        report(*show_training(task, made, out or new_folder(RUNS, task.name), samples=samples))
 
     return with_flags(train, task.config)
 
@@ -54,7 +58,8 @@ class _Samples(Observer):
 
     def on_validation(self, event: ValidationEvent) -> None:
         """Write, and show it."""
-        self.progress.show_sample(f"a sample after {event.step:,} steps", self.write())
+        after = f"a sample after {event.step:,} steps, {describe_seconds(event.elapsed)}"
+        self.progress.show_sample(after, self.write())
 
 
 def show_training(
@@ -70,24 +75,27 @@ def show_training(
     return train_run(task, config, folder, observers)
 
 
-def program() -> str:
+def report(run: Run, result: TrainingResult) -> None:
+    """Say where the run is and what can be done with it.
+
+    Raises:
+        typer.Exit: Training was interrupted; the exit code says so.
+    """
+    console = Console(highlight=False)
+    if result.best_step is None:
+        console.print("Nothing was learned yet, so nothing is kept.", style="yellow")
+    else:
+        folder, name = shlex.quote(str(run.folder)), _program()
+        console.print(Text.assemble("\nThe run is kept in ", (str(run.folder), "bold"), ". To try next:"))
+        for command, words in run.suggestions():
+            console.print(Text.assemble("  ", (f"{name} {command} {folder}{words}", "cyan")), soft_wrap=True)
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _program() -> str:
     """How this program is called where it is: `recurra` if that is on the path, else where it stands."""
     called = Path(sys.argv[0])
     if called.name != "recurra" or shutil.which("recurra"):
         return "recurra"
-    return shlex.quote(str(called if not called.is_absolute() else _relative(called)))
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def suggest(run: Run, result: TrainingResult, console: Console) -> None:
-    """Say where the run is and what can be done with it."""
-    if result.best_step is None:
-        console.print("nothing was learned yet, so nothing is kept", style="yellow")
-        return
-    folder, name = shlex.quote(str(run.folder)), program()
-    console.print(Text.assemble("\nThe run is kept in ", (str(run.folder), "bold"), ". To try next:"))
-    for command, words in run.suggestions():
-        console.print(Text.assemble("  ", (f"{name} {command} {folder}{words}", "cyan")), soft_wrap=True)
+    return shlex.quote(str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called))

@@ -1,14 +1,16 @@
 """Batches: how a stream or a set of sentences is handed to a model, a step of training at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from recurra.errors import DataError, SettingError, ShapeError
+
+BatchT_co = TypeVar("BatchT_co", covariant=True)
 
 IGNORED = -100
 """The target that counts for nothing: what torch's cross_entropy ignores unless told otherwise."""
@@ -45,23 +47,13 @@ class Batch:
         return Batch(self.inputs.to(device), self.targets.to(device), lengths, self.fresh)
 
 
-class Batches(Protocol):
-    """What training reads: the batches of any epoch, which depend on nothing but the epoch's number."""
+class Batches(Protocol[BatchT_co]):
+    """What training reads: the batches of any epoch, which depend on nothing but the epoch's number.
 
-    @property
-    def count(self) -> int:
-        """The number of targets that count in an epoch."""
-        ...
+    If it has a length, that is the number of batches in an epoch.
+    """
 
-    def __len__(self) -> int:
-        """The number of batches in an epoch."""
-        ...
-
-    def __iter__(self) -> Iterator[Batch]:
-        """The batches of epoch 0."""
-        ...
-
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterable[BatchT_co]:
         """The batches of an epoch, counted from 0; asking again gives the same ones."""
         ...
 

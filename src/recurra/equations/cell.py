@@ -11,7 +11,18 @@ from typing import Literal
 
 from recurra.equations.differentiate import BackwardGraph, differentiate
 from recurra.equations.display import BackwardEquations
-from recurra.equations.expression import Equation, Expression, Number, Step, render, render_equations, transform
+from recurra.equations.expression import (
+    Equation,
+    Expression,
+    Number,
+    Product,
+    Step,
+    Vector,
+    render,
+    render_equations,
+    transform,
+    walk,
+)
 from recurra.equations.graph import StepGraph, build
 from recurra.equations.parse import LARGEST, check_constants, parse
 from recurra.equations.shapes import Parameter, infer
@@ -167,16 +178,28 @@ class Cell:
 
     @cached_property
     def at_rest(self) -> Cell:
-        """The cell as it is when not training: every noise is its mean, and what only it needed is gone."""
+        """The cell as it is when not training: every noise is its mean."""
         if not self.noise:
             return self
         means = {name: Number(noise.mean) for name, noise in self.noise.items()}
+        # A matrix takes no number: a noise that is all it multiplies becomes a line, and so stays a vector.
+        lines = [Equation(name, means.pop(name)) for name in self._multiplied_noise()]
 
         def settle(expression: Expression) -> Expression:
             return means.get(expression.name, expression) if isinstance(expression, Step) else expression
 
-        settled = [Equation(e.name, transform(e.expression, settle)) for e in self.equations]
-        return self.replace(settled, noise={})
+        lines += [Equation(e.name, transform(e.expression, settle)) for e in self.equations]
+        return self.replace(lines, noise={})
+
+    def _multiplied_noise(self) -> list[str]:
+        """The noises in those operands of matrices that hold no other vector."""
+        products = [p for e in self.equations for p in walk(e.expression) if isinstance(p, Product)]
+        found: dict[str, None] = {}
+        for operand in (o for p in products for o in p.operands):
+            vectors = [p for p in walk(operand) if isinstance(p, Step | Vector | Product)]
+            if all(isinstance(v, Step) and v.name in self.noise for v in vectors):
+                found.update(dict.fromkeys(v.name for v in vectors if isinstance(v, Step)))
+        return list(found)
 
     def replace(self, equations: list[Equation], **changes: Mapping[str, str | float] | Mapping[str, Noise]) -> Cell:
         """A cell with other equations and, by keyword, other noise or initial values; the rest stays."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.rnn import RNNBase
 from torch.nn.utils.rnn import PackedSequence
 
+from recurra import cells
 from recurra.backends.choose import Choice, choose
 from recurra.backends.layout import Layout
 from recurra.equations.cell import Cell
@@ -26,25 +27,18 @@ from recurra.errors import BackendError, ShapeError
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
-_RNN = {
-    "tanh": Cell("h[t] = tanh(W @ [h[t-1], x[t]] + b)"),
-    "relu": Cell("h[t] = relu(W @ [h[t-1], x[t]] + b)"),
-}
-_GRU = Cell("""
-    reset[t]     = sigmoid(W_reset @ [h[t-1], x[t]] + b_reset)
-    update[t]    = sigmoid(W_update @ [h[t-1], x[t]] + b_update)
-    candidate[t] = tanh(W_candidate @ x[t] + b_candidate + reset[t] * (U_candidate @ h[t-1] + c_candidate))
-    h[t]         = (1 - update[t]) * candidate[t] + update[t] * h[t-1]
-""")
-_LSTM_TEXT = """
-    input[t]     = sigmoid(W_input @ [h[t-1], x[t]] + b_input)
-    forget[t]    = sigmoid(W_forget @ [h[t-1], x[t]] + b_forget)
-    candidate[t] = tanh(W_candidate @ [h[t-1], x[t]] + b_candidate)
-    output[t]    = sigmoid(W_output @ [h[t-1], x[t]] + b_output)
-    c[t]         = forget[t] * c[t-1] + input[t] * candidate[t]
-"""
-_LSTM = Cell(_LSTM_TEXT + "    h[t] = output[t] * tanh(c[t])")
-_PROJECTED_LSTM = Cell(_LSTM_TEXT + "    h[t] = W_projection @ (output[t] * tanh(c[t]))")
+_RNN = {"tanh": cells.RNN, "relu": cells.IRNN}
+_PROJECTED_LSTM = Cell(
+    "\n".join([*str(cells.LSTM).splitlines()[:-1], "h[t] = W_projection @ (output[t] * tanh(memory[t]))"]),
+    name="projected-lstm",
+    title="Long short-term memory with a projection",
+    purpose="many memory cells at the cost of few",
+    paper=(
+        'Sak, Senior and Beaufays, "Long short-term memory based recurrent neural network architectures for large '
+        'vocabulary speech recognition", 2014'
+    ),
+    variant="as torch.nn.LSTM with proj_size",
+)
 
 
 class _Compatible(RNNBase):
@@ -129,7 +123,7 @@ class _Compatible(RNNBase):
         states = self._checked(data, states, batch, sizes)
         if order is not None:
             states = tuple(s.index_select(1, order) for s in states)
-        lengths = (sizes[:, None] > torch.arange(batch)).sum(0).to(data.device)
+        lengths = (sizes[:, None] > torch.arange(batch, device=sizes.device)).sum(0).to(data.device)
         layout = Layout.of(len(sizes), batch, lengths)
         outputs, last = self._run_layers(layout.unpack(data), states, layout, lengths)
         if original_order is not None:
@@ -145,12 +139,13 @@ class _Compatible(RNNBase):
         last: dict[str, list[Tensor]] = {key: [] for key in keys}
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
-                # Drawn in the packed layout, as torch does, so that one seed drops the same units in both.
+                # Drawn in the packed layout, as torch does, so that on a CPU one seed drops the same units in both.
                 x = layout.unpack(F.dropout(layout.pack(x), self.dropout))
             outputs = []
             for reverse in (False, True)[: self._num_directions]:
                 row = layer * self._num_directions + reverse
-                given = {key: self._widen(s[row]) for key, s in zip(keys, states, strict=True)}
+                given = {key: s[row] for key, s in zip(keys, states, strict=True)}
+                given[keys[0]] = self._widen(given[keys[0]])
                 parameters = self._parameters_of_cell(self._weights_of(layer, reverse))
                 own, carried = run(self.cell, parameters, x, given, lengths=lengths, reverse=reverse)
                 outputs.append(own[..., : widths[0]])
@@ -173,9 +168,9 @@ class _Compatible(RNNBase):
         """How wide each state is, in the same order: h is as wide as its projection, if it has one."""
         return [self.proj_size or self.hidden_size, self.hidden_size][: len(self._state_keys)]
 
-    def _widen(self, state: Tensor) -> Tensor:
-        """A state as wide as the hidden state: a projected one is followed by zeros (see `LSTM`)."""
-        return F.pad(state, (0, self.hidden_size - state.shape[-1]))
+    def _widen(self, tensor: Tensor) -> Tensor:
+        """What is as wide as h, made as wide as the hidden state: if h is projected, zeros follow it (see `LSTM`)."""
+        return F.pad(tensor, (0, self.hidden_size - self.proj_size)) if self.proj_size else tensor
 
     def _weights_of(self, layer: int, reverse: bool) -> dict[str, Tensor]:
         """Torch's weights of one layer in one direction, by the beginning of their names; biases are zero if unused."""
@@ -268,8 +263,11 @@ class RNN(_Compatible, nn.RNN):
         return _RNN[self.nonlinearity]
 
     def _parameters_of_cell(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        matrix = torch.cat([weights["weight_hh"], weights["weight_ih"]], 1)
-        return {"W": matrix, "b": weights["bias_ih"] + weights["bias_hh"]}
+        recurrent, of_input = weights["weight_hh"], weights["weight_ih"]
+        bias = weights["bias_hh"] + weights["bias_ih"]
+        if self.nonlinearity == "relu":
+            return {"W_recurrent": recurrent, "W_input": of_input, "b": bias}
+        return {"W": torch.cat([recurrent, of_input], 1), "b": bias}
 
 
 class GRU(_Compatible, nn.GRU):
@@ -277,7 +275,7 @@ class GRU(_Compatible, nn.GRU):
 
         reset[t]     = sigmoid(W_reset @ [h[t-1], x[t]] + b_reset)
         update[t]    = sigmoid(W_update @ [h[t-1], x[t]] + b_update)
-        candidate[t] = tanh(W_candidate @ x[t] + b_candidate + reset[t] * (U_candidate @ h[t-1] + c_candidate))
+        candidate[t] = tanh(W_candidate @ x[t] + b_candidate + reset[t] * (W_recurrent @ h[t-1] + b_recurrent))
         h[t]         = (1 - update[t]) * candidate[t] + update[t] * h[t-1]
 
     The reset gate acts after the product with h[t-1], as in cuDNN; in Cho et al., "Learning phrase representations
@@ -310,7 +308,7 @@ class GRU(_Compatible, nn.GRU):
     @property
     def cell(self) -> Cell:
         """The equations that each layer runs."""
-        return _GRU
+        return cells.GRUResetAfter
 
     def _parameters_of_cell(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         gates, candidate = slice(2 * self.hidden_size), slice(2 * self.hidden_size, None)
@@ -318,8 +316,8 @@ class GRU(_Compatible, nn.GRU):
             **_gates(weights, ("reset", "update"), gates),
             "W_candidate": weights["weight_ih"][candidate],
             "b_candidate": weights["bias_ih"][candidate],
-            "U_candidate": weights["weight_hh"][candidate],
-            "c_candidate": weights["bias_hh"][candidate],
+            "W_recurrent": weights["weight_hh"][candidate],
+            "b_recurrent": weights["bias_hh"][candidate],
         }
 
 
@@ -330,17 +328,18 @@ class LSTM(_Compatible, nn.LSTM):
         forget[t]    = sigmoid(W_forget @ [h[t-1], x[t]] + b_forget)
         candidate[t] = tanh(W_candidate @ [h[t-1], x[t]] + b_candidate)
         output[t]    = sigmoid(W_output @ [h[t-1], x[t]] + b_output)
-        c[t]         = forget[t] * c[t-1] + input[t] * candidate[t]
-        h[t]         = output[t] * tanh(c[t])
+        memory[t]    = forget[t] * memory[t-1] + input[t] * candidate[t]
+        h[t]         = output[t] * tanh(memory[t])
 
-    and with proj_size h[t] = W_projection @ (output[t] * tanh(c[t])), narrower than c[t]. Hochreiter and Schmidhuber,
-    "Long short-term memory", Neural Computation, 1997, with the forget gate of Gers, Schmidhuber and Cummins,
-    "Learning to forget", 2000; the projection is that of Sak, Senior and Beaufays, "Long short-term memory based
-    recurrent neural network architectures for large vocabulary speech recognition", 2014.
+    The memory is torch's c. With proj_size, h[t] = W_projection @ (output[t] * tanh(memory[t])), narrower than that.
+    Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation, 1997, with the forget gate of Gers,
+    Schmidhuber and Cummins, "Learning to forget: continual prediction with LSTM", 2000; the projection is that of Sak,
+    Senior and Beaufays, "Long short-term memory based recurrent neural network architectures for large vocabulary
+    speech recognition", 2014.
 
     Args:
         input_size: I, the width of x[t].
-        hidden_size: H, the width of h[t] and c[t].
+        hidden_size: H, the width of memory[t], and of h[t] if it is not projected.
         num_layers: L, how many layers are stacked.
         bias: Whether there are biases.
         batch_first: Whether a batch is (B, T, I) rather than (T, B, I); states are (L · D, B, H) either way.
@@ -368,7 +367,7 @@ class LSTM(_Compatible, nn.LSTM):
     @property
     def cell(self) -> Cell:
         """The equations that each layer runs."""
-        return _PROJECTED_LSTM if self.proj_size else _LSTM
+        return _PROJECTED_LSTM if self.proj_size else cells.LSTM
 
     def _parameters_of_cell(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # Every value of a cell is H wide, so a projected h (P wide) is followed by H - P zeros: the projection has as

@@ -8,7 +8,8 @@ metrics.jsonl       a line for every so many steps, and for every validation
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from recurra.data.files import write_atomically
-from recurra.errors import RecurraError, RunError, SettingError
+from recurra.errors import RecurraError, RunError
 from recurra.tasks.settings_file import make_config, read_sections, render_config
 from recurra.tasks.task import Data, Task, TaskConfig
 from recurra.training import MetricsWriter, Observer, TrainingResult, seed_everything, train
@@ -61,7 +62,7 @@ class Run:
 def new_folder(parent: Path, name: str) -> Path:
     """A folder below `parent` that does not exist yet: NAME, or NAME-2, NAME-3, ..."""
     folder, number = parent / name, 2
-    while folder.exists():
+    while os.path.lexists(folder):
         folder, number = parent / f"{name}-{number}", number + 1
     return folder
 
@@ -69,13 +70,14 @@ def new_folder(parent: Path, name: str) -> Path:
 def train_run(
     task: Task[Any, Any, Any],
     config: TaskConfig,
-    folder: Path,
+    folder: str | Path,
     observers: Callable[[nn.Module, Data], Sequence[Observer]] = lambda model, data: (),
 ) -> tuple[Run, TrainingResult]:
     """Train a model for a task and keep it in a folder.
 
-    The folder appears once the data are read and the model is built, so that a mistake in the settings leaves
-    nothing behind; it holds the best weights from the first validation on.
+    The folder appears once the data are read and the model is built, so that a mistake in the settings leaves nothing
+    behind. It holds the best weights from the first validation on, and if training is interrupted before, what it has
+    learned by then; if it has learned nothing yet, the folder is taken back.
 
     Args:
         task: The task.
@@ -90,8 +92,8 @@ def train_run(
         RunError: There is something in the folder already, or it cannot be written.
         RecurraError: Whatever the task finds wrong with the settings or the data.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError(f"{folder}: there is something here already; give another folder with --out, or remove it")
+    folder = Path(folder)
+    _check_free(folder)
     seed_everything(config.training.seed)
     data = task.read(config)
     model = task.build(config, data)
@@ -101,30 +103,39 @@ def train_run(
     try:
         write_atomically(folder / CONFIG, render_config(task.name, config))
         data.save(folder)
-        evaluate = task.evaluate(config, model, data)
         result = train(
             model,
-            data.batches.epoch,
+            data.batches,
             task.loss,
             config.training,
-            evaluate=evaluate,
+            evaluate=task.evaluate(config, model, data),
             observers=[MetricsWriter(folder / METRICS), *observers(model, data)],
             save_best=lambda: write_atomically(folder / WEIGHTS, save(_weights(model))),
         )
-    except BaseException:
-        # Without weights a run is of no use; with them, what was learned before the error is kept.
-        if not (folder / WEIGHTS).exists():
-            _remove(folder, made)
+    except BaseException as error:
+        if (folder / WEIGHTS).exists():
+            error.add_note(f"what was learned before is kept in {folder}")
         raise
-    if not (folder / WEIGHTS).exists():
-        _remove(folder, made)
+    finally:
+        if not (folder / WEIGHTS).exists():  # without weights a run is of no use
+            _remove(folder, made)
     return task.run(task, config, model, data, folder), result
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse a folder that holds something, before any work is done."""
+    try:
+        taken = os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be read: {error.strerror}; give another folder with --out") from None
+    if taken:
+        raise RunError(f"{folder}: there is something here already; give another folder with --out, or remove it")
 
 
 def _make(folder: Path) -> list[Path]:
     """Make a folder; returns those that were not there before, the innermost first."""
-    missing = [f for f in (folder, *folder.parents) if not f.exists()]
     try:
+        missing = [f for f in (folder, *folder.parents) if not f.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: cannot be made: {error.strerror}; give another folder with --out") from None
@@ -133,15 +144,11 @@ def _make(folder: Path) -> list[Path]:
 
 def _remove(folder: Path, made: list[Path]) -> None:
     """Take back a run that came to nothing, and the folders made for it."""
-    if made:
-        shutil.rmtree(folder, ignore_errors=True)
-        for parent in made[1:]:
-            if any(parent.iterdir()):
-                break
-            parent.rmdir()
-    else:
+    with contextlib.suppress(OSError):  # what is in the way of this is not worth hiding the first error for
         for path in folder.iterdir():
             path.unlink()
+        for empty in made:
+            empty.rmdir()
 
 
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -159,41 +166,41 @@ def load_run(folder: str | Path, tasks: Mapping[str, Task[Any, Any, Any]]) -> Ru
         RunError: There is no run in the folder, it is damaged, or another version wrote it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise RunError(f"{folder}: there is no such folder; give the folder of a run, as `recurra train` makes it")
     if not (folder / CONFIG).is_file():
-        raise RunError(f"{folder}: there is no {CONFIG} in it; give the folder of a run, as `recurra train` makes it")
+        problem = f"there is no {CONFIG} in it" if folder.is_dir() else "there is no such folder"
+        raise RunError(f"{folder}: {problem}; give the folder of a run, as `recurra train` makes it")
     try:
         content = read_sections(folder / CONFIG)
-        name = str(content.get("task", ""))
-        if name not in tasks:
-            raise RunError(f"{folder / CONFIG}: there is no task {name!r}; the tasks are: {', '.join(tasks)}")
-        task = tasks[name]
+        task = tasks.get(str(content.get("task")))
+        if task is None:
+            raise RunError(
+                f"{folder / CONFIG}: there is no task {content.get('task')!r}; the tasks are: {', '.join(tasks)}"
+            )
         config = make_config(task.config, content, source=str(folder / CONFIG))
         data = task.restore(config, folder)
         model = task.build(config, data)
-    except SettingError as error:
-        raise RunError(f"{error} (a run's own config is not meant to be changed)") from None
+        _load_weights(model, folder / WEIGHTS)
     except RunError:
         raise
     except RecurraError as error:
-        raise RunError(f"{folder}: {error}") from None
-    _load_weights(model, folder / WEIGHTS)
+        raise RunError(str(error)) from error
     run: Run = task.run(task, config, model.eval(), data, folder)
     return run
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:
     if not path.is_file():
-        raise RunError(f"{path}: there is no such file; training ended before the model was first saved")
+        raise RunError(f"{path}: there is no such file; copy the run again or train again")
     try:
         weights = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(f"{path}: damaged ({error}); copy it again or train again") from None
     own = model.state_dict()
-    for name in own.keys() | weights.keys():
+    for name in [*own, *weights]:
         if name not in weights or name not in own or weights[name].shape != own[name].shape:
-            have = tuple(weights[name].shape) if name in weights else "nothing"
-            want = tuple(own[name].shape) if name in own else "nothing"
-            raise RunError(f"{path}: it does not belong to this config: {name} is {have} here, and should be {want}")
+            have = tuple(weights[name].shape) if name in weights else "missing"
+            want = tuple(own[name].shape) if name in own else "not among its weights"
+            raise RunError(
+                f"{path}: it does not belong to this config: {name} is {have}, and by the config it is {want}"
+            )
     model.load_state_dict(weights)

@@ -14,7 +14,17 @@ from torch import nn
 from recurra.data.batching import Batches
 from recurra.training import MetricView, StepLoss, TrainingSettings
 
-__all__ = ["Data", "Task", "TaskConfig"]
+__all__ = ["Data", "Settings", "Task", "TaskConfig"]
+
+
+class Settings(BaseModel):
+    """One section of a config: every field is a key of the section and a flag of the command line.
+
+    What a field says of itself beside its type is in `json_schema_extra`: `from_file` is a text whose flag names a file
+    that holds it, and `instead_of` names the field that it takes the place of.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TaskConfig(BaseModel):
@@ -36,7 +46,7 @@ class Data(ABC):
         batches: What an epoch of training reads; None in a run that was loaded, which does not train.
     """
 
-    batches: Batches | None
+    batches: Batches[Any] | None
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -19,7 +19,7 @@ progress       an observer that shows the run on a terminal, or in plain lines
 from recurra.training.clipping import Clipping, clip_gradients
 from recurra.training.devices import choose_device
 from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
-from recurra.training.figures import MetricView
+from recurra.training.figures import LOSS, MetricView
 from recurra.training.loop import BatchSource, Loss, StepLoss, train
 from recurra.training.metrics import MetricsWriter
 from recurra.training.optimisers import build_optimiser
@@ -30,6 +30,7 @@ from recurra.training.settings import TrainingSettings
 from recurra.training.truncation import detach
 
 __all__ = [
+    "LOSS",
     "BatchSource",
     "Clipping",
     "Ending",

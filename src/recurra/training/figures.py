@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from recurra.training.events import StepEvent
 
 
+UNKNOWN = "-"
+"""Shown for a figure that is not there."""
+
+
 @dataclass(frozen=True)
 class MetricView:
     """How one metric is shown.
@@ -33,7 +37,7 @@ class MetricView:
     def of_loss(self, loss: float) -> str:
         """The metric of a loss in nats, as text."""
         if self.from_loss is None:
-            return "-"
+            return UNKNOWN
         try:
             return format(self.from_loss(loss), self.format)
         except OverflowError:
@@ -43,7 +47,7 @@ class MetricView:
         """The metric among those of a validation, as text; a dash where it is neither named nor known from the loss."""
         if self.name in metrics:
             return format(metrics[self.name], self.format)
-        return self.of_loss(metrics["loss"]) if "loss" in metrics else "-"
+        return self.of_loss(metrics["loss"]) if "loss" in metrics else UNKNOWN
 
 
 LOSS = MetricView("loss", "loss", from_loss=lambda loss: loss)

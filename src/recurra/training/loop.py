@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from recurra.data.batching import Batches
 from recurra.errors import DataError, SettingError, TrainingError
 from recurra.training.best import BestModel
 from recurra.training.budget import Budget
@@ -44,8 +45,8 @@ class StepLoss:
 Loss = Callable[[nn.Module, BatchT, Any], StepLoss]
 """Takes the model, a batch, and the state carried from the batch before (None where the batch is fresh)."""
 
-BatchSource = Callable[[int], Iterable[BatchT]]
-"""Takes the number of an epoch, from 0, and returns its batches; its length, if it has one, is their number."""
+BatchSource = Batches[BatchT] | Callable[[int], Iterable[BatchT]]
+"""Gives the batches of an epoch by its number, from 0: through a method `epoch`, or called."""
 
 
 def train(
@@ -74,8 +75,9 @@ def train(
 
     Args:
         model: What is trained. It is moved to the device of the settings, and is in evaluation mode afterwards.
-        batches: Gives the batches of an epoch, counted from 0. A batch with a method `to` is moved to the device. If
-            what is returned, or `batches` itself, has a length, the time left is known from the first epoch on.
+        batches: Gives the batches of an epoch by its number, from 0: through a method `epoch`, as those of
+            `recurra.data.batching`, or called. If it, or what it gives, has a length, the time left is known from the
+            first epoch on. A batch with a method `to` is moved to the device.
         loss: Gives the loss of a batch; see `StepLoss`.
         settings: See `TrainingSettings`. All global generators of random numbers are seeded from it; seed before the
             model is built, too, to make a run repeat.
@@ -166,14 +168,15 @@ class _Training(Generic[BatchT]):
     def _epochs(self) -> Ending:
         every = self.settings.validate_every
         for epoch in range(self.settings.epochs):
-            source, steps_before = self.batches(epoch), self.steps
-            self.budget.begin_epoch(source if isinstance(source, Sized) else self.batches)
+            steps_before = self.steps
+            batches = self.batches(epoch) if callable(self.batches) else self.batches.epoch(epoch)
+            self.budget.begin_epoch(batches if isinstance(batches, Sized) else self.batches)
             if self.settings.schedule == "cosine" and not self.budget.has_known_end:
                 raise SettingError(
                     "schedule 'cosine' must know when training ends: set max_steps or max_minutes, "
                     "or let the batches of an epoch have a length"
                 )
-            for batch in source:
+            for batch in batches:
                 self._step(batch)
                 ending = self._ending()
                 if ending is not None:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from recurra.training.display import Display
 from recurra.training.events import Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
-from recurra.training.figures import LOSS, MetricView, describe_seconds, describe_span, printable
+from recurra.training.figures import LOSS, UNKNOWN, MetricView, describe_seconds, describe_span, printable
 
 SECONDS_BETWEEN_LINES = 5.0
 """Plain lines come no faster than this."""
@@ -88,7 +88,7 @@ class Progress(Observer):
         elif self._span is not None:
             self._print_span(self._span)
             self._span = None
-        self._line(describe_end(result))
+        self._line(describe_end(result, self._views))
 
     def show_sample(self, title: str, text: str) -> None:
         """Show a text that the model wrote; it stays on the screen, so that samples can be compared.
@@ -116,12 +116,12 @@ class Progress(Observer):
         self.console.print(Text(text), soft_wrap=True)
 
 
-def describe_end(result: TrainingResult) -> str:
+def describe_end(result: TrainingResult, views: Sequence[MetricView] = (LOSS,)) -> str:
     """Say in one sentence how training ended and which weights it left.
 
     Example:
         >>> describe_end(TrainingResult("interruption", 900, 2, 62.0, 800, {"loss": 1.7}))
-        'stopped by Ctrl-C after 900 steps in 1:02; the weights kept are those of step 800'
+        'stopped by Ctrl-C after 900 steps in 1:02; kept are the weights of step 800, loss 1.700'
     """
     ways = {
         "epochs": "finished",
@@ -130,5 +130,9 @@ def describe_end(result: TrainingResult) -> str:
         "interruption": "stopped by Ctrl-C",
         "error": "ended by an error",
     }
-    kept = "" if result.best_step is None else f"; the weights kept are those of step {result.best_step:,}"
-    return f"{ways[result.ended]} after {result.steps:,} steps in {describe_seconds(result.seconds)}{kept}"
+    sentence = f"{ways[result.ended]} after {result.steps:,} steps in {describe_seconds(result.seconds)}"
+    if result.best_step is None:
+        return sentence
+    figures = [(view.label, view.of_metrics(result.best_metrics)) for view in views]
+    known = [f"{label} {figure}" for label, figure in figures if figure != UNKNOWN]
+    return ", ".join([f"{sentence}; kept are the weights of step {result.best_step:,}", *known])

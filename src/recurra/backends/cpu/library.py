@@ -1,0 +1,129 @@
+"""Compiled code: made once, kept in the process and on disk.
+
+What is on disk is object code, named by everything it depends on: the IR's source (the plan, the tile shapes, the
+dtype), the processor, and the versions of this library and of LLVM. An entry that is damaged or not ours is ignored
+and made again. Writing is atomic, so that processes that run side by side never see half an entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from recurra.backends.cpu.target import Target
+
+__all__ = ["Compiled", "cache_folder", "compile_to_object", "load"]
+
+MAGIC = b"recurra object 1\n"
+
+_lock = threading.Lock()
+_loaded: dict[str, Compiled] = {}
+_jit: list[llvm.LLJIT] = []
+
+
+class Compiled:
+    """Code in memory: the address of its entry, and what keeps it there."""
+
+    def __init__(self, key: str, address: int, tracker: object) -> None:
+        self.key, self.address, self._tracker = key, address, tracker
+
+
+def cache_folder() -> Path | None:
+    """Where object code is kept: RECURRA_CACHE, else the user's cache; None if RECURRA_CACHE is empty."""
+    given = os.environ.get("RECURRA_CACHE")
+    if given is not None:
+        return Path(given) if given else None
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "recurra"
+
+
+def key_of(description: str, target: Target) -> str:
+    """The name of an entry: a digest of all that the code depends on."""
+    parts = [description, repr(target), llvmlite.__version__, str(llvm.llvm_version_info)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def compile_to_object(ir: str, target: Target) -> bytes:
+    """Object code for a target, optimised."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    module = llvm.parse_assembly(ir)
+    module.verify()
+    machine = _machine(target)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    # The loops are vectorised and unrolled as they are to be; doing it again costs time and registers.
+    options.loop_vectorization = options.slp_vectorization = False
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+def _machine(target: Target) -> llvm.TargetMachine:
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.processor, features=target.features, opt=3, reloc="pic", codemodel="default"
+    )
+
+
+def load(description: str, emit: Callable[[], str], target: Target) -> Compiled:
+    """Code for the host, from the process, from disk, or compiled now.
+
+    Args:
+        description: All that the IR depends on, but for the target.
+        emit: Gives the IR, if it is needed.
+        target: The host.
+    """
+    key = key_of(description, target)
+    with _lock:
+        if key not in _loaded:
+            code = _read(key)
+            if code is None:
+                code = compile_to_object(emit(), target)
+                _write(key, code)
+            _loaded[key] = _link(key, code)
+        return _loaded[key]
+
+
+def _link(key: str, code: bytes) -> Compiled:
+    if not _jit:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        _jit.append(llvm.create_lljit_compiler())
+    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol("entry")
+    tracker = builder.link(_jit[0], f"recurra_{key[:16]}")
+    return Compiled(key, tracker["entry"], tracker)
+
+
+def _read(key: str) -> bytes | None:
+    folder = cache_folder()
+    if folder is None:
+        return None
+    try:
+        content = (folder / f"{key}.o").read_bytes()
+    except OSError:
+        return None
+    head = len(MAGIC) + 32
+    code = content[head:]
+    if not content.startswith(MAGIC) or hashlib.sha256(code).digest() != content[len(MAGIC) : head]:
+        return None
+    return code
+
+
+def _write(key: str, code: bytes) -> None:
+    folder = cache_folder()
+    if folder is None:
+        return
+    beside = folder / f".{key}.{os.getpid()}.{threading.get_ident()}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(MAGIC + hashlib.sha256(code).digest() + code)
+        beside.replace(folder / f"{key}.o")
+    except OSError:
+        # A cache that cannot be written costs time at the next start and nothing else.
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""One pool of threads with torch's: its OpenMP runtime, called from here."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+__all__ = ["parallel", "thread_number"]
+
+
+@lru_cache(maxsize=1)
+def _openmp() -> ctypes.CDLL | None:
+    """The GNU-compatible OpenMP runtime that torch has loaded, if it has one."""
+    names = ["libgomp.so.1", "libomp.so", "libiomp5.so"]
+    beside = Path(torch.__file__).parent
+    found = [*beside.glob("lib/lib*omp*"), *beside.parent.glob("torch.libs/lib*omp*")]
+    for name in [*(str(f) for f in found), *names]:
+        try:
+            library = ctypes.CDLL(name)
+            library.GOMP_parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+            library.GOMP_parallel.restype = None
+            _ = library.omp_get_thread_num
+        except (OSError, AttributeError):
+            continue
+        return library
+    return None
+
+
+_alone = ctypes.CFUNCTYPE(ctypes.c_int32)(lambda: 0)
+
+
+@lru_cache(maxsize=1)
+def thread_number() -> int:
+    """The address of a function that tells a thread of a parallel call its number."""
+    library = _openmp()
+    function = _alone if library is None else library.omp_get_thread_num
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+def available() -> int:
+    """How many threads a call may use: as many as torch does, one where its runtime cannot be called."""
+    return torch.get_num_threads() if _openmp() is not None else 1
+
+
+_call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+@lru_cache(maxsize=256)
+def _callable(address: int) -> Callable[[int], None]:
+    return _call(address)
+
+
+def parallel(address: int, table: int, threads: int) -> None:
+    """Call compiled code once a thread, and wait until all are done."""
+    library = _openmp()
+    if threads == 1 or library is None:
+        _callable(address)(table)
+    else:
+        library.GOMP_parallel(address, table, threads, 0)

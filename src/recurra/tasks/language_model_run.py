@@ -1,0 +1,189 @@
+"""A trained language model: it scores text and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from recurra import decoding
+from recurra.data import END, Vocabulary
+from recurra.data import sentences as sentences_of
+from recurra.decoding import SamplingSettings, sequence_log_probabilities
+from recurra.errors import DataError, SettingError
+from recurra.models import LanguageModel
+from recurra.tasks.run import Run
+from recurra.tasks.score import Score
+from recurra.tasks.text import Text
+
+__all__ = ["LanguageModelRun"]
+
+CHUNK = 256
+"""Steps read at once, so that a long text needs no more memory than a short one."""
+
+EMPTY = "the text is empty; give at least one word"
+
+State = dict[str, Tensor] | None
+
+
+class LanguageModelRun(Run):
+    r"""A trained language model: it scores text and writes it.
+
+    A text begins after <EOS>, or where the model knows none after a line's end; if it knows neither, its first unit is
+    taken as given. Where the model has <EOS>, the text's own end counts as well, so that the probabilities of all texts
+    sum to one. A model of sentences takes each line as a sentence of its own.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from recurra.tasks.language_modelling import LanguageModellingConfig, language_modelling
+        >>> text = Text(Vocabulary.build("the cat sat\nthe dog sat\n", "word"), sentences=False)
+        >>> model = LanguageModel(len(text.vocabulary), "gru", embedding_size=4, hidden_size=8).eval()
+        >>> config = LanguageModellingConfig(text={"data": "pets.txt", "level": "word"})
+        >>> run = LanguageModelRun(language_modelling, config, model, text, Path("runs/pets"))
+        >>> [unit.text for unit in run.score("the dog sat").units]
+        ['the', 'dog', 'sat', '<EOS>']
+        >>> run.sample(5, primer="the", seed=1) == run.sample(5, primer="the", seed=1)
+        True
+    """
+
+    model: LanguageModel
+    data: Text
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The units that the model knows."""
+        return self.data.vocabulary
+
+    @property
+    def start(self) -> int | None:
+        """The token read before a text's first: <EOS>, else a line's end, else none."""
+        if self.vocabulary.end is not None:
+            return self.vocabulary.end
+        newline = self.vocabulary.encode("\n")[0]
+        return None if newline == self.vocabulary.unknown else newline
+
+    def unknown_in(self, text: str) -> list[str]:
+        """The units of a text that the model does not know and reads as <UNK>, each once."""
+        vocabulary = self.vocabulary
+        pairs = zip(vocabulary.split(text), vocabulary.encode(text), strict=True)
+        return list(dict.fromkeys(unit for unit, number in pairs if number == vocabulary.unknown))
+
+    def score(self, text: str) -> Score:
+        """The probability of a text: of each unit given all before it, and of the whole.
+
+        Args:
+            text: What to score.
+
+        Raises:
+            DataError: The text has nothing to score.
+        """
+        parts = sentences_of(text) if self.data.sentences else [text]
+        scores = [self._score(part) for part in parts if part]
+        if not scores:
+            raise DataError(EMPTY)
+        return Score.of_all(scores)
+
+    def _score(self, text: str) -> Score:
+        vocabulary = self.vocabulary
+        ids, units = vocabulary.encode(text), vocabulary.split(text)
+        if not ids:
+            raise DataError(EMPTY)
+        if vocabulary.end is not None and ids[-1:] != [vocabulary.end]:
+            ids, units = [*ids, vocabulary.end], [*units, END]
+        tokens = ids if self.start is None else [self.start, *ids]
+        if len(tokens) < 2:
+            raise DataError("the text is one unit long, and the model has nothing to read before it; give a longer one")
+        scores: list[float | None] = [] if self.start is not None else [None]
+        for targets, logits, _ in self._read(tokens):
+            scores += sequence_log_probabilities(logits, targets)[0].tolist()
+        return Score.of(vocabulary, units, ids, scores)
+
+    def sample(
+        self,
+        length: int = 200,
+        *,
+        number: int = 1,
+        primer: str = "",
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        allow_unknown: bool = False,
+        seed: int | None = None,
+    ) -> list[str]:
+        """Novel texts, drawn a unit at a time; each begins with the primer.
+
+        Args:
+            length: The most units to draw; a model of sentences may end sooner.
+            number: How many texts to draw.
+            primer: What the texts go on from.
+            temperature: Below 1 sharpens the distribution, above 1 flattens it, 0 takes the most probable unit.
+            top_k: Draw from the k most probable units only.
+            top_p: Draw from the fewest units whose probabilities sum to p only.
+            allow_unknown: Whether <UNK> may be drawn.
+            seed: Repeats the output; without it every call differs.
+
+        Raises:
+            SettingError: A value is outside its range.
+        """
+        if number < 1:
+            raise SettingError(f"number is {number}; it must be 1 or more")
+        vocabulary = self.vocabulary
+        banned = () if allow_unknown or vocabulary.unknown is None else (vocabulary.unknown,)
+        given = self._primed(primer)
+        state: State = None
+        for _, _, state in self._read(given):
+            pass
+        if state is not None:
+            state = {name: value.expand(-1, number, -1).contiguous() for name, value in state.items()}
+        generator = torch.Generator()
+        generator.seed() if seed is None else generator.manual_seed(seed)
+        drawn = decoding.sample(
+            self.model.step,
+            torch.full((number,), given[-1], device=self._device),
+            length,
+            state,
+            settings=SamplingSettings(temperature, top_k, top_p, banned),
+            end=vocabulary.end if self.data.sentences else None,
+            generator=generator,
+        )
+        return [self._written(primer, row) for row in drawn]
+
+    def _primed(self, primer: str) -> list[int]:
+        """What the model reads before it writes: what every text begins after, and the primer."""
+        if self.data.sentences and "\n" in primer:
+            raise SettingError("the primer has several lines, and the model writes one sentence; give its beginning")
+        start = [] if self.start is None else [self.start]
+        # A model that knows no beginning of a text reads the most frequent unit.
+        return [*start, *self.vocabulary.encode(primer)] or [0]
+
+    def _written(self, primer: str, drawn: Sequence[int]) -> str:
+        """The primer as it was given, and what was drawn after it."""
+        given = self.vocabulary.encode(primer)
+        text = self.vocabulary.decode([*given, *drawn]).removeprefix(self.vocabulary.decode(given))
+        if self.data.sentences:
+            text = text.removesuffix("\n")
+        # Between words a space is written, unless the primer brings its own.
+        return primer.rstrip(" ") + text if text.startswith(" ") and self.vocabulary.level == "word" else primer + text
+
+    @torch.no_grad()
+    def _read(self, tokens: Sequence[int]) -> Iterator[tuple[Tensor, Tensor, State]]:
+        """Read all tokens but the last: targets (1, T), logits (1, T, V) and state, a chunk after another."""
+        stream = torch.tensor([list(tokens)], device=self._device)
+        state: State = None
+        for first in range(0, len(tokens) - 1, CHUNK):
+            inputs = stream[:, first : min(first + CHUNK, len(tokens) - 1)]
+            logits, state = self.model(inputs, state)
+            yield stream[:, first + 1 : first + 1 + inputs.shape[1]], logits, state
+
+    def suggestions(self) -> list[tuple[str, str]]:
+        """What to try on the command line."""
+        return [
+            ("sample", " --temperature 0.7"),
+            ("sample", ' --primer "The " --number 3 --seed 1'),
+            ("score", ' "The cat sat on the mat."'),
+        ]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device

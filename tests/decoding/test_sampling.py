@@ -160,7 +160,7 @@ def test_a_value_outside_its_range_is_refused(values, message):
 
 
 def test_banning_everything_or_what_is_not_there_is_refused():
-    with pytest.raises(SettingError, match="no token is left to draw: 3 of the 3 are banned"):
+    with pytest.raises(SettingError, match="no token is left to draw: 3 of the 3 are banned; ban fewer"):
         filter_logits(torch.zeros(3), SamplingSettings(banned=(0, 1, 2, 2)))
     with pytest.raises(SettingError, match="no token is left to draw: 1 of the 2 are banned and the model rules out"):
         filter_logits(torch.tensor([0.0, -math.inf]), SamplingSettings(banned=(0,)))

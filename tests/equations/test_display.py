@@ -28,6 +28,7 @@ class PrintedBackward:
 
     def __init__(self, cell):
         self.cell = cell
+        self.widths = {f"grad_{n}": p.column_sizes(INPUT, HIDDEN) for n, p in cell.parameters.items()}
         self.blocks = {}  # a name for every block of columns that may be read: (matrix, first column, last column)
         text = str(cell.backward)
         for name, parameter in cell.parameters.items():
@@ -49,11 +50,12 @@ class PrintedBackward:
         found = {f"grad_{name}": np.zeros_like(value) for name, value in parameters.items()}
         blocks = {f"grad_{block}": (f"grad_{m}", first, last) for block, (m, first, last) in self.blocks.items()}
         for left, sign, right in self.lines:
-            value = self.evaluate(ast.parse(right, mode="eval").body, names, steps)
+            matrix, first, last = blocks.get(left, (left, 0, 0))
+            widths = [last - first] if left in blocks else self.widths.get(left)
+            value = self.evaluate(ast.parse(right, mode="eval").body, names, steps, widths)
             name, lag = re.fullmatch(r"(\w+)(?:\[t(?:-(\d+))?\])?", left).groups()
             if left in blocks:
                 assert sign == "+="
-                matrix, first, last = blocks[left]
                 found[matrix][:, first:last] += value
             elif left in found:
                 assert sign == "+="
@@ -69,12 +71,11 @@ class PrintedBackward:
         return found
 
     @staticmethod
-    def evaluate(node, names, steps):
+    def evaluate(node, names, steps, widths):
         if isinstance(node, ast.Call) and node.func.id == "outer":
             left, right = node.args
             parts = right.elts if isinstance(right, ast.List) else [right]
-            columns = [np.atleast_1d(evaluate(p, names, steps)) for p in parts]
-            columns = [np.full(HIDDEN, c[0]) if c.shape == (1,) else c for c in columns]  # a number stands for a vector
+            columns = [np.zeros(w) + evaluate(p, names, steps) for p, w in zip(parts, widths, strict=True)]
             return np.outer(evaluate(left, names, steps), np.concatenate(columns))
         return evaluate(node, names, steps)
 
@@ -257,6 +258,11 @@ def test_the_printed_gradient_of(name):
 def test_names_that_stand_for_one_value_are_shown_as_the_first():
     cell = Cell("c[t] = tanh(W @ [h[t-1], x[t]])\nh[t] = c[t]\no[t] = V @ c[t-1] + U @ h[t]")
     assert str(cell.backward).split("\n")[0] == "grad_c[t]   += transpose(U) @ grad_o[t] + grad_h[t]"
+
+
+def test_a_line_that_is_a_number_is_shown_by_its_name():
+    printed = str(Cell("half[t] = 0.5\nh[t] = W @ [half[t], h[t-1]] * half[t]").backward)
+    assert "grad_W      += outer(grad_h[t] * half[t], [half[t], h[t-1]])" in printed.replace("delta_h[t]", "grad_h[t] * half[t]")
 
 
 def test_operands_that_read_the_same_are_told_apart_by_their_place():

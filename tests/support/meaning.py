@@ -119,6 +119,8 @@ def _product(node: ast.BinOp, names: Mapping[str, Array], steps: Mapping[tuple[s
         matrix = names[node.left.id]
     parts = node.right.elts if isinstance(node.right, ast.List) else [node.right]
     operands = [evaluate(part, names, steps) for part in parts]
+    if len(operands) == 1 and not np.ndim(operands[0]):  # in printed gradients a number may stand for a vector
+        operands = [np.full(matrix.shape[-1], operands[0])]
     front = np.broadcast_shapes(*(o.shape[:-1] for o in operands))
     vector = np.concatenate([np.broadcast_to(o, front + o.shape[-1:]) for o in operands], axis=-1)
     return (matrix @ vector[..., None])[..., 0]

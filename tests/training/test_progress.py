@@ -1,6 +1,7 @@
 import io
 import math
 import re
+import threading
 
 import pytest
 from rich.console import Console
@@ -160,12 +161,12 @@ def test_no_color_is_respected(terminal, monkeypatch):
 
 
 def test_an_ended_run_leaves_no_thread_behind(terminal):
-    import threading
-
-    before = threading.active_count()
+    before = set(threading.enumerate())
     _, console = terminal(80)
     run(Progress(VIEWS, console=console))
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:  # The one that redraws has been told to stop.
+        thread.join(timeout=30)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -9,7 +9,8 @@ import difflib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import typer
@@ -29,25 +30,38 @@ __all__ = ["app", "main"]
 # Typer carries its own copy of click or uses the installed one, by version; either way this is its root of errors.
 CommandError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
+train = typer.Typer(cls=CommandGroup, help="Train a model for a task; the run is kept in a folder.")
+COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
+    "demo": demo,
+    "train": train,
+    "sample": sample,
+    "score": score,
+    "cells": cells,
+}
+
+
+class _InOrder(CommandGroup):
+    """The commands in the order of the table; typer puts those that hold others last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  (click's, of which typer has its own copy)
+        return list(COMMANDS)
+
+
 app = typer.Typer(
     name="recurra",
-    cls=CommandGroup,
-    help="Recurrent networks from their equations: train, sample, score and inspect them.",
+    cls=_InOrder,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-train = typer.Typer(cls=CommandGroup, no_args_is_help=True)
-
 for _task in TASKS.values():
     train.command(_task.name, help=_task.summary, cls=Command)(train_command(_task))
-
-app.command("demo", cls=Command)(demo)
-app.add_typer(train, name="train", help="Train a model for a task; the run is kept in a folder.")
-app.command("sample", cls=Command)(sample)
-app.command("score", cls=Command)(score)
-app.command("cells", cls=Command)(cells)
+for _name, _command in COMMANDS.items():
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name, no_args_is_help=True)
+    else:
+        app.command(_name, cls=Command)(_command)
 
 
 def _version(wanted: bool) -> None:
@@ -78,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecurraError as error:
         return _fail(str(error), *getattr(error, "__notes__", ()))
     except CommandError as error:
-        return _fail(_usage(error))
+        return _fail_usage(error)
     except (KeyboardInterrupt, typer.Abort):
         print("\nrecurra: stopped", file=sys.stderr)
         return 130
@@ -108,20 +122,21 @@ def _fail(message: str, *notes: str) -> int:
     return 2
 
 
-def _usage(error: Exception) -> str:
-    """A mistake in the command line in one line, with where to look."""
-    message: str = error.format_message() if hasattr(error, "format_message") else str(error)
+def _fail_usage(error: Exception) -> int:
+    """Say in one line what is wrong with the words of the command, and where to look; no words at all get the help."""
     context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        return f"a command is missing\n\n{context.get_help()}" if context else "a command is missing"
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        print(context.get_help(), file=sys.stderr)
+        return 2
+    message: str = error.format_message() if hasattr(error, "format_message") else str(error)
     option = getattr(error, "option_name", None)
     if option and context is not None:  # click lists all that are alike, in the order of the alphabet
-        known = [name for parameter in context.command.params for name in parameter.opts]
-        nearest = difflib.get_close_matches(option, known, n=1)
-        message = f"there is no option {option}" + (f"; did you mean {nearest[0]}?" if nearest else "")
-    message = message[:1].lower() + message[1:]
+        known = [name[2:] for parameter in context.command.params for name in parameter.opts]
+        nearest = difflib.get_close_matches(option.lstrip("-"), known, n=1)
+        message = f"there is no option {option}" + (f"; did you mean --{nearest[0]}?" if nearest else "")
+    message = " ".join(message.split()).rstrip(".")
     hint = f" (see `{context.command_path} --help`)" if context is not None else ""
-    return " ".join(message.split()) + hint
+    return _fail(f"{message[:1].lower()}{message[1:]}{hint}")
 
 
 if __name__ == "__main__":

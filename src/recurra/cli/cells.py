@@ -18,7 +18,7 @@ __all__ = ["cells"]
 
 def cells(
     name: Annotated[
-        str | None, typer.Argument(help="A cell: shows its equations and its derived gradient.", metavar="[NAME]")
+        str | None, typer.Argument(help="A cell: shows its equations and its derived gradient.", metavar="NAME")
     ] = None,
     input_size: Annotated[int, typer.Option("--input-size", min=1, help="I, for the counts.", metavar="N")] = 128,
     hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="H, for the counts.", metavar="N")] = 128,
@@ -81,4 +81,25 @@ def _parameters(cell: Cell, input_size: int, hidden_size: int) -> Table:
 def _section(title: str, text: str, console: Console) -> None:
     console.print(Text(f"\n{title}", style="bold"))
     for line in text.splitlines():
-        console.print(Text("  " + line), soft_wrap=True)
+        # Only a terminal needs shorter lines: in a file an equation is one line.
+        for part in _wrapped(line, console.width - 2) if console.is_terminal else [line]:
+            console.print(Text("  " + part), soft_wrap=True)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    r"""An equation in lines of at most a width where its sums allow it, each under the first of its terms.
+
+    Example:
+        >>> print(*_wrapped("h[t] = a[t] * b[t] + c[t] + d[t]", 22), sep="\n")
+        h[t] = a[t] * b[t]
+               + c[t] + d[t]
+    """
+    lead = line.find("= ") + 2
+    first, *terms = line[lead:].split(" + ")
+    lines = [line[:lead] + first]
+    for term in terms:
+        if len(lines[-1]) + len(term) + 3 <= width:
+            lines[-1] += f" + {term}"
+        else:
+            lines.append(" " * lead + f"+ {term}")
+    return lines

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from recurra.cli.train import RUNS, show_training, suggest
+from recurra.cli.train import RUNS, report, show_training
 from recurra.data import write_atomically
 from recurra.tasks.language_modelling import BatchSettings, LanguageModellingConfig, ModelSettings, TextSettings
 from recurra.tasks.language_modelling import language_modelling as task
@@ -39,7 +39,7 @@ def demo(
         data = Path(folder) / "python-topics.txt"
         write_atomically(data, text)
         run, result = show_training(task, _config(data, minutes), out or new_folder(RUNS, "demo"))
-    suggest(run, result, console)
+    report(run, result)
 
 
 def _config(data: Path, minutes: float) -> LanguageModellingConfig:

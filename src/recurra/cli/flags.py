@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from recurra.equations import read_cell
-from recurra.tasks.settings_file import flag_of, sections
+from recurra.tasks.settings_file import NONE, flag_of, sections, takes_none
 
 __all__ = ["from_flags", "with_flags"]
 
@@ -57,7 +57,9 @@ def _flag(section: str, key: str, field: FieldInfo) -> inspect.Parameter:
     choices = kinds if get_origin(field.annotation) is Literal else []
     text = field.description or ""
     if choices:
-        text = f"{text.removesuffix('.')}: {', '.join(choices)}."
+        text = f"{text} One of {', '.join(choices)}."
+    if takes_none(field) and field.default is not None:
+        text = f"{text} {NONE} switches it off."
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if switch else flag,
         help=text,

@@ -16,7 +16,7 @@ WIDTH = 100
 """Lines are no wider, so that they can be read on a wide terminal."""
 
 NAMES = 26
-"""Width of the column of flags; what is longer has a line of its own."""
+"""The most width that the column of flags takes; what is longer has a line of its own."""
 
 
 class Command(TyperCommand):
@@ -38,21 +38,37 @@ class CommandGroup(TyperGroup):
 def _help(command: Command | CommandGroup, ctx: Any) -> str:  # noqa: ANN401
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH)
-    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
-    parts: list[RenderableType] = [Text.assemble(("Usage: ", "bold"), usage), Text(), Text(command.help or "")]
-    panels: dict[str, list[tuple[str, Text]]] = {}
-    for parameter in command.get_params(ctx):
-        argument = parameter.param_type_name == "argument"
-        panel = getattr(parameter, "rich_help_panel", None) or ("Arguments" if argument else "Options")
-        panels.setdefault(panel, []).append((_names(parameter), _explained(parameter)))
-    if isinstance(command, CommandGroup):
-        commands = [(name, Text(each.help or "")) for name, each in command.commands.items()]
-        panels = {"Commands": commands, **panels}
-    for title, rows in panels.items():
-        parts += [Text(), Text(title, style="bold"), *(_row(names, text, console.width) for names, text in rows)]
+    sections = _sections(command, ctx)
+    longest = max((len(names) for rows in sections.values() for names, _ in rows if len(names) <= NAMES), default=0)
+    parts: list[RenderableType] = [_usage(command, ctx), Text(), Text(command.help or "")]
+    for title, rows in sections.items():
+        parts += [
+            Text(),
+            Text(title, style="bold"),
+            *(_row(names, text, longest, console.width) for names, text in rows),
+        ]
     with console.capture() as capture:
         console.print(Group(*parts))
-    return capture.get()
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _usage(command: Command | CommandGroup, ctx: Any) -> Text:  # noqa: ANN401
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    words = [_names(argument) if argument.required else f"[{_names(argument)}]" for argument in arguments]
+    words += ["COMMAND ..."] if isinstance(command, CommandGroup) else []
+    return Text.assemble(("Usage: ", "bold"), " ".join([ctx.command_path, "[OPTIONS]", *words]))
+
+
+def _sections(command: Command | CommandGroup, ctx: Any) -> dict[str, list[tuple[str, Text]]]:  # noqa: ANN401
+    """What there is to choose from, by the section it is shown in."""
+    sections: dict[str, list[tuple[str, Text]]] = {}
+    if isinstance(command, CommandGroup):
+        sections["Commands"] = [(name, Text(command.commands[name].help or "")) for name in command.list_commands(ctx)]
+    for parameter in command.get_params(ctx):
+        kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
+        section = getattr(parameter, "rich_help_panel", None) or kind
+        sections.setdefault(section, []).append((_names(parameter), _explained(parameter)))
+    return sections
 
 
 def _names(parameter: Any) -> str:  # noqa: ANN401
@@ -69,17 +85,17 @@ def _explained(parameter: Any) -> Text:  # noqa: ANN401
     """What it does, and its default."""
     default = getattr(parameter, "show_default", None)
     if default is True and parameter.default not in (None, False, ""):
-        default = str(parameter.default).lower() if parameter.is_flag else str(parameter.default)
+        default = "on" if parameter.is_flag else str(parameter.default)
     text = Text(getattr(parameter, "help", None) or "")
     return text.append(f" [{default}]", style="dim") if isinstance(default, str) else text
 
 
-def _row(names: str, text: Text, width: int) -> RenderableType:
+def _row(names: str, text: Text, longest: int, width: int) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=NAMES, no_wrap=True)
-    table.add_column(width=width - NAMES - 4)
+    table.add_column(width=longest, no_wrap=True)
+    table.add_column(width=width - longest - 4)
     shown = Text(names, style="cyan")
-    if len(names) <= NAMES:
+    if len(names) <= longest:
         table.add_row(shown, text)
         return Padding(table, (0, 0, 0, 2))
     table.add_row("", text)

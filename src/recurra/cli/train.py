@@ -1,7 +1,5 @@
 """`recurra train TASK`: a model from files, in one command."""
 
-from __future__ import annotations
-
 import shlex
 import shutil
 import sys

@@ -243,6 +243,8 @@ def _whole_numbers(ids: Sequence[int] | Tensor) -> Tensor:
 
 def _too_short(size: int, batch_size: int, chunk_length: int) -> str:
     """The message about a stream whose tracks are shorter than a chunk."""
+    if size < 2:
+        return f"the text has {size} tokens, and to predict the next takes 2 or more; give a longer text"
     needed = batch_size * chunk_length + 1
     mends = ["give a longer text"]
     if size - 1 >= chunk_length:

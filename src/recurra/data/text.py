@@ -60,22 +60,18 @@ def read_text(path: str | Path) -> str:
 def _decode(path: str | Path, data: bytes) -> str:
     """The text of a file's bytes, or an error that says where they stop being text."""
     try:
-        text = data.decode("utf-8")
-        offset = data.find(b"\0")
-        problem = "a zero byte, so it is a binary file"
+        if (offset := data.find(b"\0")) < 0:
+            return data.decode("utf-8")
+        what, mend = "zero, as in a binary file", "give a file of text"
     except UnicodeDecodeError as error:
         offset = error.start
-        problem = f"0x{data[offset]:02x}, which is no UTF-8"
-    if offset < 0:
-        return text
+        what = f"0x{data[offset]:02x}, which is no UTF-8 there"
+        mend = "convert the file from what it is in, such as: iconv -f LATIN1 -t UTF-8 FILE > FILE.txt"
     for start, kind, command in _FOREIGN_STARTS:
         if data.startswith(start):
             raise DataError(f"{path}: this is {kind}, not text in UTF-8; convert it: {command} FILE > FILE.txt")
     line = data.count(b"\n", 0, offset) + 1
-    raise DataError(
-        f"{path}: byte {offset} (in line {line}) is {problem}; give text in UTF-8, "
-        "or convert it from what it is in: iconv -f LATIN1 -t UTF-8 FILE > FILE.txt"
-    )
+    raise DataError(f"{path}: byte {offset} (in line {line}) is {what}; {mend}")
 
 
 def split_validation(text: str, fraction: float = 0.1) -> tuple[str, str]:

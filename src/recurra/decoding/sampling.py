@@ -77,10 +77,9 @@ def filter_logits(logits: Tensor, settings: SamplingSettings) -> Tensor:
     kept = _without_banned(logits, settings.banned)
     largest = kept.amax(dim=-1, keepdim=True)
     if bool((largest == -math.inf).any()):
-        raise SettingError(
-            f"no token is left to draw: {len(set(settings.banned))} of the {logits.shape[-1]} are banned and the model "
-            "rules out the others; ban fewer"
-        )
+        banned, size = len(set(settings.banned)), logits.shape[-1]
+        others = " and the model rules out the others" if banned < size else ""
+        raise SettingError(f"no token is left to draw: {banned} of the {size} are banned{others}; ban fewer")
     # Shifting by the largest first keeps the division from overflowing, however low the temperature.
     shifted = kept - largest
     scaled = shifted / settings.temperature if settings.temperature else shifted

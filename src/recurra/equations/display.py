@@ -49,8 +49,9 @@ class _Lines:
         self.backward, self.graph, self.step = backward, backward.graph, backward.step
         self.names: dict[int, str] = {}
         for name, node in reversed(list(self.step.values.items())):
-            # A value that is another's synonym, or a leaf, is shown as what it is.
-            if self.graph[node].args:
+            # A value that is another's synonym, or a leaf, is shown as what it is; a number keeps its name, since
+            # alone it would not say how wide it is.
+            if self.graph[node].args or self.graph[node].kind == "number":
                 self.names[node] = name
         self.lines: list[tuple[str, str, str]] = []
 

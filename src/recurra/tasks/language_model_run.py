@@ -132,8 +132,8 @@ class LanguageModelRun(Run):
         banned = () if allow_unknown or vocabulary.unknown is None else (vocabulary.unknown,)
         given = self._primed(primer)
         state: State = None
-        for _, _, state in self._read(given):
-            pass
+        for _, _, after in self._read(given):
+            state = after
         if state is not None:
             state = {name: value.expand(-1, number, -1).contiguous() for name, value in state.items()}
         generator = torch.Generator()

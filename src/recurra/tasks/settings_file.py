@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from recurra.errors import SettingError
 from recurra.tasks.task import TaskConfig
 
-__all__ = ["flag_of", "make_config", "read_sections", "render_config", "sections", "takes_none"]
+__all__ = ["NONE", "flag_of", "make_config", "read_sections", "render_config", "sections", "takes_none"]
 
 VERSION = 1
 """The version of the run folders that this library writes and reads."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from recurra.training.events import StepEvent
 
-
 UNKNOWN = "-"
 """Shown for a figure that is not there."""
 

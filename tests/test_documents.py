@@ -218,7 +218,9 @@ def dead_links(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_links_of_a_page_lead_somewhere(page):
-    assert not list(dead_links(page))
+    dead = list(dead_links(page))
+    if dead:
+        pytest.fail("\n".join(dead), pytrace=False)
 
 
 # These tests can fail ------------------------------------------------------------------------------------------------

@@ -213,6 +213,17 @@ def test_co_rnn_nears_a_damped_oscillator_as_its_step_shrinks():
         assert 1.8 < coarse / fine < 2.2
 
 
+def test_an_echo_state_goes_a_leak_of_the_way_at_every_step(problem_of):
+    """Without weights: h[T] = (1 - leak)^T h[0] + (1 - (1 - leak)^T) tanh(b)."""
+    cell = cells.EchoState
+    problem = problem_of(cell, ragged=False)
+    parameters = {name: p * (p.dim() == 1) for name, p in problem.parameters.items()}
+    kept = (1 - cell.constants["leak"]) ** len(problem.x)
+    expected = kept * problem.state["h"] + (1 - kept) * parameters["b"].tanh()
+    _, last = problem.replace(parameters=parameters).run()
+    torch.testing.assert_close(last["h"], expected, rtol=1e-12, atol=1e-12)
+
+
 def test_li_gru_normalises_what_it_reads_of_the_input(problem_of):
     problem = problem_of(cells.LiGRU, ragged=False)
     p, h = problem.parameters, problem.state["h"]

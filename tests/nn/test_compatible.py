@@ -28,7 +28,15 @@ KINDS = {
     "LSTM": ("LSTM", {}),
     "LSTM projected": ("LSTM", {"proj_size": 2}),
 }
-FORMS = ("time first", "batch first", "not contiguous", "unbatched", "packed, sorted", "packed, not sorted")
+FORMS = (
+    "time first",
+    "batch first",
+    "not contiguous",
+    "unbatched",
+    "unbatched, batch first",
+    "packed, sorted, batch first",
+    "packed, not sorted",
+)
 BOUNDS = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -57,7 +65,7 @@ class Case:
             self.hidden_size,
             self.num_layers,
             bias=self.bias,
-            batch_first=self.form == "batch first",
+            batch_first=self.form.endswith("batch first"),
             dropout=self.dropout,
             bidirectional=self.bidirectional,
             dtype=dtype,
@@ -72,10 +80,12 @@ class Case:
     def leaves(self, dtype=torch.float32):
         """The tensors to begin with by name, each to receive a gradient: the input, and h and c if there is a state."""
         steps, batch = max(self.lengths), len(self.lengths)
-        shape = {"batch first": (batch, steps), "unbatched": (steps,), "not contiguous": (batch, steps)}
-        made = {"input": torch.randn(*shape.get(self.form, (steps, batch)), self.input_size, dtype=dtype)}
+        single = self.form.startswith("unbatched")
+        turned = self.form in ("batch first", "packed, sorted, batch first", "not contiguous")
+        shape = (steps,) if single else (batch, steps) if turned else (steps, batch)
+        made = {"input": torch.randn(*shape, self.input_size, dtype=dtype)}
         if self.with_state:
-            rows = (self.num_layers * (1 + self.bidirectional),) + (() if self.form == "unbatched" else (batch,))
+            rows = (self.num_layers * (1 + self.bidirectional),) + (() if single else (batch,))
             name, arguments = KINDS[self.kind]
             made["h"] = torch.randn(*rows, arguments.get("proj_size", self.hidden_size), dtype=dtype)
             if name == "LSTM":
@@ -87,10 +97,10 @@ class Case:
         x, states = leaves["input"], tuple(tensor for name, tensor in leaves.items() if name != "input")
         if self.form == "not contiguous":
             x = x.transpose(0, 1)
-        elif self.form == "packed, sorted":
-            x = pack_padded_sequence(x, torch.tensor(sorted(self.lengths, reverse=True)))
-        elif self.form == "packed, not sorted":
-            x = pack_padded_sequence(x, torch.tensor(self.lengths), enforce_sorted=False)
+        elif self.form.startswith("packed"):
+            is_sorted, batch_first = "not sorted" not in self.form, self.form.endswith("batch first")
+            lengths = sorted(self.lengths, reverse=True) if is_sorted else list(self.lengths)
+            x = pack_padded_sequence(x, torch.tensor(lengths), batch_first, enforce_sorted=is_sorted)
         if not states:
             return (x,)
         return x, states if KINDS[self.kind][0] == "LSTM" else states[0]

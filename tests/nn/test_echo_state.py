@@ -44,17 +44,19 @@ def nrmse84(network, test):
 
 def test_mackey_glass_is_predicted_84_steps_ahead_with_an_error_below_a_thousandth():
     original = mackey_glass(3000 + RUNS * (FORCED + AHEAD), scheme="euler")
+    # The report's network, with two changes: squares for the readout, and a density of 5% and not 1.25%. Its decay of
+    # 0.9 and time constant of 0.44 are a leak of 0.396 with the states, and so the radius of 0.79, in units of 0.9.
     network = EchoStateNetwork(
         0,
         400,
         1,
         feedback=True,
         squares=True,
-        spectral_radius=0.88,
         density=0.05,
-        leak=0.4,
+        spectral_radius=0.79 / 0.9,
+        leak=0.44 * 0.9,
         feedback_scaling=0.56,
-        bias_scaling=0.028,
+        bias_scaling=0.2 * 0.14,
     )
     network.fit(None, torch.tanh(original[:3000, None] - 1), washout=1000, ridge=1e-15)
     error = nrmse84(network, original[3000:])
@@ -131,7 +133,7 @@ def features_and_targets(network, x, y, washout):
     for row in range(len(y)):
         drive = network._drive(x[row][None], y[row][None], torch.zeros(1, 1, y.shape[2], dtype=torch.float64))
         hidden, _ = network.reservoir(drive)
-        rows.append(network._features(drive, hidden)[0, washout:])
+        rows.append(torch.cat(network._features(drive, hidden), -1)[0, washout:])
     return torch.cat(rows).numpy(), y[:, washout:].reshape(-1, y.shape[2]).numpy()
 
 
@@ -143,7 +145,7 @@ def features_and_targets(network, x, y, washout):
     st.sampled_from([0.0, 1e-3, 1.0, 1e6]),
     st.sampled_from([7, 40, 1 << 16]),
 )
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_the_readout_minimises_the_penalised_error(batch, inputs, squares, washout, ridge, rows):
     """Against least squares of the same problem with the penalty written as further rows."""
     network = EchoStateNetwork(inputs, 8, 2, feedback=True, squares=squares, density=0.5)
@@ -154,7 +156,7 @@ def test_the_readout_minimises_the_penalised_error(batch, inputs, squares, washo
     features, targets = features_and_targets(network, x, y, washout)
     penalty = math.sqrt(ridge) * np.eye(features.shape[1])[1:]
     expected = np.linalg.lstsq(np.vstack([features, penalty]), np.vstack([targets, np.zeros((len(penalty), 2))]))[0]
-    np.testing.assert_allclose(network.readout.numpy(), expected.T, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(network.readout.numpy(), expected.T, rtol=1e-6, atol=1e-7)
 
 
 def test_with_fewer_steps_than_features_the_readout_is_the_smallest_that_fits():
@@ -266,9 +268,11 @@ def test_noise_in_training_makes_a_melody_return_to_its_course():
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_any_cell_is_a_reservoir(name):
-    network = EchoStateNetwork(0, 20, 1, cell=name, feedback=True, spectral_radius=0.8)
+    network = EchoStateNetwork(0, 30, 1, cell=name, feedback=True)
     network.fit(None, WAVE[:300], washout=100)
-    assert (network.predict(None, WAVE) - WAVE)[100:].abs().max() < 0.1  # a step of the wave is up to 0.2
+    errors = (network.predict(None, WAVE) - WAVE)[100:300]
+    # From the step before alone a sine is predicted up to sin(0.2) = 0.2 of its own size.
+    assert (errors.square().mean() / WAVE.var()).sqrt() < 0.03
     assert network.generate(20, WAVE[:300]).isfinite().all()
 
 
@@ -279,7 +283,7 @@ def test_a_cell_of_ones_own_is_a_reservoir_and_keeps_its_initial_values():
     assert float(torch.linalg.eigvals(own.W[:, :30]).abs().max()) == pytest.approx(0.4, abs=1e-6)
     assert float(own.W[:, 30].abs().max()) <= 0.2
     assert (own.b == 0.25).all()
-    assert set(network.fit(series(50, 1), series(50, 1))(series(5, 1))[1]) == {"h", "h[t-1]"}
+    assert set(network.fit(series(50, 1), series(50, 1), washout=9)(series(5, 1))[1]) == {"h", "h[t-1]"}
 
 
 # A module like any other ---------------------------------------------------------------------------------------------
@@ -382,7 +386,7 @@ MISTAKES = [
     (lambda n: fitted(n).generate(0), SettingError, "steps is 0; it is a whole number from 1"),
     (lambda n: fitted(n).generate(3, Y, X), ShapeError, "inputs has the shape (20, 2); expected 23 steps, 20 of the"),
     (lambda n: fitted(n).generate(3, Y), ShapeError, "no inputs were given"),
-    (lambda n: fitted(n).generate(3, Y[:, 0], X[:3]), ShapeError, "targets has the shape (20,)"),
+    (lambda n: fitted(n).generate(3, Y[:, 0], X[:3]), ShapeError, "primer has the shape (20,)"),
     (lambda n: fitted(n)(X, Y, {"output": Y[:, 0]}), ShapeError, "the state 'output' is (20, 1) with its batch; expe"),
     (lambda n: fitted(n)(X, Y, {"c": Y[:1]}), ShapeError, "'c' is not a state of this cell"),
 ]

@@ -19,7 +19,7 @@ from recurra.nn.recurrent import CellParameters, Recurrent, as_cell
 
 __all__ = ["EchoStateNetwork"]
 
-ROWS = 1 << 16
+ROWS = 1 << 14
 """How many reservoir states are held at once: longer series are run through in parts, to the same result."""
 
 OUTPUT = "output"
@@ -56,8 +56,9 @@ class EchoStateNetwork(nn.Module):
         feedback_scaling: The same for weights that meet y<t-1>.
         bias_scaling: The same for biases; None leaves them as the cell says.
         leak: The cell's constant `leak`, from 0 to 1: how fast a leaky integrator follows; None leaves it.
-        squares: Whether the readout also sees the square of every unit, which an odd function such as tanh of a
-            signal around zero cannot give it (Pathak et al., Physical Review Letters 120, 2018, do so for half).
+        squares: Whether the readout also sees the square of every unit, as columns of its own. States of tanh around
+            zero are odd, and a readout of odd states is (Pathak et al., Physical Review Letters 120, 2018, who square
+            half of them).
         seed: What the reservoir is drawn from; PyTorch's own generators are left as they were.
         backend: "auto", or the name of a backend, which then runs or says why it cannot.
         device: Where it all is.
@@ -97,12 +98,12 @@ class EchoStateNetwork(nn.Module):
         dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__()
-        for name, size, least in (("input_size", input_size, 0), ("output_size", output_size, 1)):
+        for name, size, least in (("input_size", input_size, 0), ("output_size", output_size, 1), ("seed", seed, 0)):
             if isinstance(size, bool) or not isinstance(size, int) or size < least:
                 raise SettingError(f"{name} is {size!r}; it is a whole number from {least}")
         if input_size == 0 and not feedback:
             raise SettingError("input_size is 0 and feedback False, so nothing drives the reservoir; set feedback=True")
-        if not 0 < density <= 1:
+        if not 0 < _positive("density", density) <= 1:
             raise SettingError(f"density is {density!r}; it is a share above 0, at most 1")
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.feedback, self.squares = feedback, squares
@@ -167,6 +168,7 @@ class EchoStateNetwork(nn.Module):
         if isinstance(washout, bool) or not isinstance(washout, int) or washout < 0:
             raise SettingError(f"washout is {washout!r}; it is a whole number of steps from 0")
         _positive("ridge", ridge)
+        _positive("noise", noise)
         x, y, _ = self._check(inputs, targets)
         assert y is not None
         if y.shape[1] <= washout:
@@ -175,13 +177,13 @@ class EchoStateNetwork(nn.Module):
                 "give a longer series or a smaller washout"
             )
         drive = self._drive(x, y, y.new_zeros(1, y.shape[0], self.output_size))
-        if _positive("noise", noise) and self.feedback:
+        if noise and self.feedback:
             random = torch.empty(y.shape, dtype=torch.float64)
             random.uniform_(-noise, noise, generator=torch.Generator().manual_seed(seed))
             drive[..., self.input_size :] += random.to(drive)
         triangle, first = y.new_zeros(0, self.readout.shape[1] + self.output_size, dtype=torch.float64), 0
         for part, hidden, _ in self._states(drive, {}):
-            rows = torch.cat([self._features(part, hidden), y[:, first : first + part.shape[1]]], -1)
+            rows = torch.cat([*self._features(part, hidden), y[:, first : first + part.shape[1]]], -1)
             rows = rows[:, max(0, washout - first) :].flatten(0, 1).double()
             # The triangle holds all that the regression asks of the rows so far, so that they need not be kept.
             triangle = torch.linalg.qr(torch.cat([triangle, rows]), mode="r").R
@@ -265,7 +267,9 @@ class EchoStateNetwork(nn.Module):
             raise SettingError("this network has no feedback, so it cannot run freely; build it with feedback=True")
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise SettingError(f"steps is {steps!r}; it is a whole number from 1")
-        length = 0 if primer is None or primer.dim() < 2 else primer.shape[-2]
+        if primer is not None:
+            _check_series("primer", primer, "O", self.output_size)
+        length = 0 if primer is None else primer.shape[-2]
         if inputs is None and self.input_size == 0:
             rows = primer.shape[:-2] if primer is not None else ()
             inputs = self.readout.new_zeros(*rows, length + steps, 0)
@@ -292,12 +296,15 @@ class EchoStateNetwork(nn.Module):
             hidden, state = self.reservoir(part, state)
             yield part, hidden, state
 
-    def _features(self, drive: Tensor, hidden: Tensor) -> Tensor:
+    def _features(self, drive: Tensor, hidden: Tensor) -> list[Tensor]:
+        """What the readout sees, in the order of its columns."""
         squares = [hidden * hidden] if self.squares else []
-        return torch.cat([torch.ones_like(hidden[..., :1]), drive, hidden, *squares], -1)
+        return [torch.ones_like(hidden[..., :1]), drive, hidden, *squares]
 
     def _read(self, drive: Tensor, hidden: Tensor) -> Tensor:
-        return F.linear(self._features(drive, hidden), self.readout)
+        features = self._features(drive, hidden)
+        columns = torch.split(self.readout, [f.shape[-1] for f in features], dim=1)
+        return torch.stack([F.linear(f, c) for f, c in zip(features, columns, strict=True)]).sum(0)
 
     def _check(self, inputs: Tensor | None, targets: Tensor | None) -> tuple[Tensor, Tensor | None, bool]:
         """The series as (B, T, width) in the network's dtype, and whether they came as one series without B."""

@@ -128,6 +128,8 @@ class LanguageModelRun(Run):
         """
         if number < 1:
             raise SettingError(f"number is {number}; it must be 1 or more")
+        if seed is not None and not 0 <= seed < 2**63:
+            raise SettingError(f"seed is {seed}; it must be from 0 up to 2**63 - 1")
         vocabulary = self.vocabulary
         banned = () if allow_unknown or vocabulary.unknown is None else (vocabulary.unknown,)
         given = self._primed(primer)

@@ -101,10 +101,10 @@ def train(
         >>> x = torch.linspace(-1, 1, 16).unsqueeze(1)
         >>> def squared_error(model, batch, carried):
         ...     return StepLoss(((model(batch) - 3 * batch) ** 2).sum(), count=len(batch))
-        >>> settings = TrainingSettings(epochs=80, learning_rate=0.1, device="cpu")
+        >>> settings = TrainingSettings(epochs=200, learning_rate=0.1, schedule="cosine", device="cpu")
         >>> result = train(model, lambda epoch: [x], squared_error, settings)
         >>> result.ended, result.steps, round(model.weight.item(), 1)
-        ('epochs', 80, 3.0)
+        ('epochs', 200, 3.0)
     """
     if settings.schedule == "plateau" and evaluate is None:
         raise SettingError("schedule 'plateau' waits for validations, and there are none: give validation data")

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from recurra.backends.cpu import emit, library, threads
 from recurra.backends.cpu.table import slots
 from recurra.backends.cpu.target import Target, host
 from recurra.backends.layout import Layout
 from recurra.backends.plan import Loop, Plan, Stage, plan
+from recurra.backends.reference.forward import unroll
 from recurra.backends.reference.interpret import Program, constants
 from recurra.equations.cell import Cell
 
@@ -99,18 +99,19 @@ def run(
     for name, value in (noise or {}).items():
         whole = cell.noise[name].each == "sequence"
         drawn[name] = layout.repeat(value) if whole else layout.pack(value)
-    operands = _operands(cell, layout.pack(x), drawn)
-    call = _Call(cell, layout, reverse, x.dtype, drawn, tuple(operands))
+    hidden = next(iter(parameters.values())).shape[0]
+    operands = _operands(cell, layout.pack(x), drawn, hidden)
+    call = _Call(cell, layout, reverse, x.dtype, drawn, tuple(operands), x.detach(), noise or {})
     tensors = [*operands.values(), *(parameters[n] for n in cell.parameters), *(state[k] for k in cell.carried)]
-    packed, *last = _Recurrence.apply(call, *tensors)
+    packed, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
     return layout.unpack(packed), dict(zip(cell.carried, last, strict=True))
 
 
-def _operands(cell: Cell, x: Tensor, noise: Mapping[str, Tensor]) -> dict[int, Tensor]:
+def _operands(cell: Cell, x: Tensor, noise: Mapping[str, Tensor], hidden: int) -> dict[int, Tensor]:
     """What the products before the loop read, by node: x, or what is computed from x alone, a packed row each."""
     graph = cell.graph.graph
     wanted = list(dict.fromkeys(operand for *_, operand in plan(cell).products))
-    values = constants(graph, x, x.shape[1], 1)
+    values = constants(graph, x, x.shape[1], hidden)
     for number, node in enumerate(graph.nodes):
         if node.kind == "input":
             values[number] = x
@@ -135,6 +136,8 @@ class _Call:
     dtype: torch.dtype
     noise: dict[str, Tensor]
     operands: tuple[int, ...]
+    x: Tensor
+    drawn: Mapping[str, Tensor]
 
 
 class _Recurrence(torch.autograd.Function):
@@ -151,11 +154,34 @@ class _Recurrence(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        if torch.is_grad_enabled():
+            return (None, *_differentiable_backward(ctx, gradients))
         pass_ = _Pass(ctx.call, ctx.saved_tensors)
         pass_.saved, pass_.products = ctx.saved_array, ctx.products
         return (None, *pass_.backward(gradients, ctx.needs_input_grad[1:]))
+
+
+def _differentiable_backward(ctx: Any, gradients: Sequence[Tensor]) -> list[Tensor | None]:  # noqa: ANN401
+    """The gradients as something that can be differentiated again, which only plain PyTorch gives."""
+    call, tensors = ctx.call, ctx.saved_tensors
+    count = len(call.operands) + len(call.cell.parameters)
+    names = list(call.cell.parameters)
+    unrolled = unroll(
+        call.cell,
+        dict(zip(names, tensors[len(call.operands) : count], strict=True)),
+        call.x,
+        dict(zip(call.cell.carried, tensors[count:], strict=True)),
+        call.layout,
+        reverse=call.reverse,
+        noise=call.drawn,
+        keep=False,
+        given=dict(zip(call.operands, tensors, strict=False)),
+    )
+    outputs = [torch.cat(unrolled.outputs), *(call.layout.unsort(unrolled.state[k]) for k in call.cell.carried)]
+    wanted = [t for t, needed in zip(tensors, ctx.needs_input_grad[1:], strict=True) if needed]
+    found = iter(torch.autograd.grad(outputs, wanted, gradients, create_graph=True, materialize_grads=True))
+    return [next(found) if needed else None for needed in ctx.needs_input_grad[1:]]
 
 
 class _Pass:

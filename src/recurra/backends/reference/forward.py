@@ -69,8 +69,9 @@ def unroll(
     reverse: bool,
     noise: Mapping[str, Tensor],
     keep: bool,
+    given: Mapping[int, Tensor] | None = None,
 ) -> Unrolled:
-    """Run the cell over all steps of a layout; see `run`."""
+    """Run the cell over all steps of a layout; see `run`. Nodes that no state reaches may be `given`, packed."""
     step, graph = cell.graph, cell.graph.graph
     hidden = next((tensor.shape[-1] for tensor in state.values()), 0) or _hidden_size(parameters)
     values = constants(graph, x, x.shape[2], hidden)
@@ -83,11 +84,14 @@ def unroll(
         elif node.kind == "noise":
             drawn = noise[node.name]
             values[number] = layout.repeat(drawn) if cell.noise[node.name].each == "sequence" else layout.pack(drawn)
+    given = given or {}
+    for number, value in given.items():
+        values[number] = value
 
     wanted = range(len(graph)) if keep else step.roots
     at_once = _without_state(graph)
     inside = Program(graph, [n for n in wanted if n not in at_once], given=at_once)
-    Program(graph, [n for n in {*wanted, *inside.reads} if n in at_once]).run(values, matrices)
+    Program(graph, [n for n in {*wanted, *inside.reads} if n in at_once], given=given).run(values, matrices)
 
     # What differs from step to step is packed (N, width); vectors and numbers are the same at every step.
     per_step = {

@@ -1,0 +1,213 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from recurra.data import END, IGNORED, UNKNOWN, StreamBatches
+from recurra.errors import DataError, SettingError
+from recurra.tasks.language_modelling import LanguageModellingConfig, language_modelling
+from recurra.tasks.settings_file import make_config
+
+PETS = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n"
+task = language_modelling
+
+
+@pytest.fixture
+def read(tmp_path):
+    """What the task reads of a text, with any of its settings."""
+
+    def read(text=PETS * 4, valid=None, **given):
+        files = {"data": tmp_path / "pets.txt"}
+        files["data"].write_text(text, encoding="utf-8")
+        if valid is not None:
+            files["valid"] = tmp_path / "valid.txt"
+            files["valid"].write_text(valid, encoding="utf-8")
+        tiny = {"batch_size": 2, "chunk_length": 4, "embedding_size": 3, "hidden_size": 4, "cell": "rnn"}
+        config = make_config(LanguageModellingConfig, {}, tiny | files | given)
+        return config, task.read(config)
+
+    return read
+
+
+def text_of(vocabulary, batches):
+    """The targets of a single track, and the input before the first, as text."""
+    ids = [int(next(iter(batches)).inputs[0, 0])]
+    for batch in batches:
+        ids += batch.targets[0].tolist()
+    return vocabulary.decode(ids)
+
+
+# What is read
+
+
+@pytest.mark.parametrize("level", ["character", "byte"])
+def test_both_parts_together_are_the_text(read, level):
+    _, data = read(level=level, batch_size=1, chunk_length=1, valid_batch_size=1)
+    assert text_of(data.vocabulary, data.batches) + text_of(data.vocabulary, data.valid) == PETS * 4
+
+
+def test_a_file_to_validate_on_takes_the_place_of_the_last_part(read):
+    _, data = read(valid="the mat sat\n", batch_size=1, chunk_length=1)
+    assert text_of(data.vocabulary, data.batches) == PETS * 4
+    assert text_of(data.vocabulary, data.valid) == "the mat sat\n"
+
+
+def test_what_only_the_part_to_validate_on_has_is_unknown(read):
+    for level, valid, unknown in (("word", "the emu sat\n", "emu"), ("character", "the emu\n", "u")):
+        _, data = read(level=level, valid=valid, batch_size=1, chunk_length=1)
+        assert unknown not in data.vocabulary
+        assert (
+            text_of(data.vocabulary, data.valid).count(UNKNOWN if level == "word" else "\N{REPLACEMENT CHARACTER}") == 1
+        )
+
+
+def test_a_vocabulary_can_be_kept_small(read):
+    _, data = read(level="word", max_vocabulary=5)
+    assert data.vocabulary.tokens == ("the", "sat", "cat", UNKNOWN, END)
+    _, data = read(level="word", min_count=1000, text="a " * 1000 + "b c d\n", valid="a b c\n")
+    assert data.vocabulary.tokens == ("a", UNKNOWN, END)
+
+
+@pytest.mark.parametrize("level", ["word", "character", "byte", "bpe"])
+def test_sentences_end_and_hold_no_line_end(read, level):
+    config, data = read(level=level, sentences=True, max_vocabulary=270 if level == "bpe" else None)
+    assert data.sentences
+    for batch in data.batches.epoch(0):
+        for row, length in zip(batch.targets, batch.lengths, strict=True):
+            assert row[length - 1] == data.vocabulary.end
+            assert "\n" not in data.vocabulary.decode(row[: length - 1])
+    if level == "character":
+        assert "\n" not in data.vocabulary
+    assert task.unit(config) == {"word": "words", "character": "characters", "byte": "bytes", "bpe": "tokens"}[level]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"text": "short"}, r"pets.txt: the text has \d+ tokens, but .*give a longer text"),
+        ({"text": "the cat sat on the mat", "valid": "a"}, "valid.txt: the part to validate on: "),
+        ({"text": PETS, "min_count": 1000}, "pets.txt: min_count=1000 leaves no character"),
+        ({"text": PETS, "level": "word", "min_count": 1000}, "pets.txt: min_count=1000 leaves no word"),
+        ({"valid": "\n"}, "valid.txt: the file holds nothing but white space"),
+    ],
+)
+def test_a_text_that_will_not_do_is_named(read, given, message):
+    with pytest.raises(DataError, match=message):
+        read(**given)
+
+
+def test_bytes_have_one_vocabulary(read):
+    with pytest.raises(SettingError, match="level 'byte' always has its 256 units"):
+        read(level="byte", max_vocabulary=100)
+
+
+# Loss and validation
+
+
+def untrained(config, data):
+    torch.manual_seed(0)
+    model = task.build(config, data).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.8)
+    return model
+
+
+def test_the_loss_is_the_sum_over_steps_of_the_cross_entropy(read):
+    config, data = read(level="word", sentences=True)
+    model = untrained(config, data)
+    for batch in data.batches.epoch(0):
+        result = task.loss(model, batch, None)
+        logits, state = model(batch.inputs, None, batch.lengths)
+        expected = sum(
+            F.cross_entropy(logits[row, time], batch.targets[row, time]).item()
+            for row, length in enumerate(batch.lengths)
+            for time in range(length)
+        )
+        assert result.total.item() == pytest.approx(expected, rel=1e-5)
+        assert result.count == sum(batch.lengths) == (batch.targets != IGNORED).sum()
+        assert torch.equal(result.carried["h"], state["h"])
+
+
+@pytest.mark.parametrize("chunk_length", [3, 4, 1000])
+def test_a_validation_of_one_track_is_exact(read, chunk_length):
+    """Whatever the chunks: the state is carried, so that it is the loss of the stream read at once."""
+    text = PETS * 100
+    config, data = read(valid=PETS, text=text, valid_batch_size=1, chunk_length=chunk_length)
+    model = untrained(config, data)
+    ids = data.vocabulary.encode(PETS)
+    [whole] = StreamBatches(ids, 1, len(ids) - 1).epoch(0)
+    exact = task.loss(model, whole, None).total.item() / (len(ids) - 1)
+    metrics = task.evaluate(config, model, data)()
+    assert metrics["loss"] == pytest.approx(exact, rel=1e-5)
+    assert metrics["perplexity"] == pytest.approx(math.exp(exact), rel=1e-5)
+    assert metrics["bits_per_character"] == pytest.approx(exact / math.log(2), rel=1e-5)
+
+
+def test_tracks_of_a_validation_begin_afresh_each(read):
+    config, data = read(valid=PETS, valid_batch_size=3, chunk_length=7)
+    model = untrained(config, data)
+    ids = data.vocabulary.encode(PETS)
+    track = (len(ids) - 1) // 3
+    total = sum(
+        task.loss(model, batch, None).total.item()
+        for start in range(0, 3 * track, track)
+        for batch in StreamBatches(ids[start : start + track + 1], 1, track).epoch(0)
+    )
+    assert task.evaluate(config, model, data)()["loss"] == pytest.approx(total / (3 * track), rel=1e-5)
+
+
+def test_bits_a_character_of_pieces_count_the_characters(read):
+    valid = "née the mat ☃\nthe cat\n"
+    config, data = read(level="bpe", max_vocabulary=290, valid=valid, valid_batch_size=1, chunk_length=1000)
+    model = untrained(config, data)
+    metrics = task.evaluate(config, model, data)()
+    [batch] = data.valid.epoch(0)
+    predicted = len(valid) - len(data.vocabulary.decode(data.vocabulary.encode(valid)[:1]))
+    total = task.loss(model, batch, None).total.item()
+    assert metrics["bits_per_character"] == pytest.approx(total / math.log(2) / predicted, rel=1e-5)
+    assert [view.of_loss(1.0) for view in task.views(config)] == ["1.000", "2.72", "-"]
+
+
+def test_words_have_no_bits_a_character(read):
+    config, data = read(level="word")
+    assert set(task.evaluate(config, task.build(config, data), data)()) == {"loss", "perplexity"}
+
+
+# It learns
+
+
+def test_a_text_that_repeats_is_learned(train_tiny):
+    run, result = train_tiny(text="abcd" * 300, cell="gru", hidden_size=12, epochs=4, batch_size=8, learning_rate=0.05)
+    assert result.best_metrics["perplexity"] < 1.05
+    assert run.sample(8, primer="ab", temperature=0) == ["abcdabcdab"]
+    assert run.score("abcdabcd").probability > 0.2 > 0.001 > run.score("abcdbbcd").probability
+
+
+def test_what_lies_beyond_a_chunk_is_known_through_the_state(train_tiny):
+    """Chunks of one step: without the carried state, what follows an `a` would stay a coin toss."""
+    text = "abac" * 200
+    run, result = train_tiny(text=text, cell="gru", hidden_size=12, epochs=12, chunk_length=1, learning_rate=0.03)
+    assert result.best_metrics["perplexity"] < 1.2
+
+
+def test_sentences_are_learned_with_their_ends(train_tiny):
+    run, _ = train_tiny(
+        text="ab\nabb\n" * 60, sentences=True, cell="gru", hidden_size=12, epochs=20, batch_size=8, learning_rate=0.03
+    )
+    assert set(run.sample(20, number=30, seed=0)) == {"ab", "abb"}
+    assert run.score("ab").probability + run.score("abb").probability == pytest.approx(1, abs=0.1)
+    assert run.score("ab").probability == pytest.approx(0.5, abs=0.1)
+
+
+def test_rare_words_are_learned_as_unknown(train_tiny):
+    rare = "".join(f"the {word} sat\n" for word in ("emu", "yak", "gnu", "owl") * 1)
+    run, _ = train_tiny(
+        text=(rare + "the cat sat\n" * 4) * 10, level="word", max_vocabulary=5, cell="gru", epochs=30, batch_size=2
+    )
+    assert run.vocabulary.tokens == ("the", "sat", "cat", UNKNOWN, END)
+    [after] = [unit for unit in run.score("the emu sat").units if unit.unknown]
+    assert math.exp(after.log_probability) == pytest.approx(0.5, abs=0.2)
+    assert "cat" in run.sample(60, seed=0)[0]
+    assert UNKNOWN not in run.sample(60, seed=0)[0]
+    assert UNKNOWN in run.sample(60, seed=0, allow_unknown=True)[0]

@@ -1,0 +1,190 @@
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recurra.errors import SettingError
+from recurra.tasks import TASKS
+from recurra.tasks.language_modelling import LanguageModellingConfig as Config
+from recurra.tasks.settings_file import make_config, read_sections, render_config, sections, takes_none
+
+EQUATIONS = "h[t] = tanh(W @ [h[t-1], x[t]] + b)\ny[t] = 2 * h[t]"
+
+
+def made(overrides=None, source="", **content):
+    return make_config(Config, {"text": {"data": "a.txt"}} | content, overrides, source)
+
+
+# There and back
+
+
+def read_back(config, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(render_config("language-modelling", config), encoding="utf-8")
+    return make_config(Config, read_sections(path, "language-modelling"))
+
+
+def test_a_config_comes_back_from_its_file(tmp_path):
+    config = made(
+        model={"equations": EQUATIONS, "dropout": 0.25, "tie_weights": True},
+        training={"max_minutes": 1.5, "clip_norm": "none", "clip_value": 1e-7, "seed": 2**32 - 1},
+    )
+    assert config.training.clip_norm is None
+    assert read_back(config, tmp_path) == config
+    assert EQUATIONS in (tmp_path / "config.toml").read_text()  # as lines that people can read
+
+
+@given(
+    st.builds(
+        dict,
+        data=st.text(min_size=1).filter(lambda name: "\0" not in name),
+        max_vocabulary=st.none() | st.integers(2, 10**9),
+        learning_rate=st.floats(1e-300, 1e300),
+        clip_norm=st.none() | st.floats(1e-300, 1e300),
+        zoneout=st.floats(0, 1, exclude_max=True),
+        layer_norm=st.booleans(),
+        schedule=st.sampled_from(["constant", "cosine", "step", "plateau"]),
+    )
+)
+def test_any_config_comes_back_from_its_text(settings):
+    config = make_config(Config, {}, {k: "none" if v is None and k == "clip_norm" else v for k, v in settings.items()})
+    content = tomllib.loads(render_config("language-modelling", config))
+    del content["version"]
+    assert make_config(Config, content) == config
+
+
+def test_a_file_name_that_is_no_text_is_written_as_far_as_it_is(tmp_path):
+    config = make_config(Config, {}, {"data": "caf\udce9.txt"})
+    assert str(read_back(config, tmp_path).text.data) == "caf?.txt"
+
+
+def test_the_file_of_a_run_has_its_tasks_sections_first():
+    text = render_config("language-modelling", made())
+    assert [line for line in text.splitlines() if line.startswith("[")] == [
+        "[text]",
+        "[batches]",
+        "[model]",
+        "[training]",
+    ]
+    assert text.startswith('task = "language-modelling"\nversion = 1\n')
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_no_two_sections_have_a_key_of_the_same_name(task):
+    keys = [key for settings in sections(task.config).values() for key in settings.model_fields]
+    assert len(set(keys)) == len(keys)
+    assert not {"config", "out", "samples", "help"} & set(keys)  # flags of the command itself
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_every_setting_says_what_it_is(task):
+    for settings in sections(task.config).values():
+        for key, field in settings.model_fields.items():
+            assert field.description, key
+            assert field.description.endswith("."), key
+
+
+# Flags over files
+
+
+def test_flags_take_the_place_of_what_the_file_says():
+    config = made({"epochs": "7", "tie_weights": True}, training={"epochs": 3, "seed": 5}, model={"tie_weights": False})
+    assert (config.training.epochs, config.training.seed, config.model.tie_weights) == (7, 5, True)
+
+
+def test_equations_and_a_cell_take_each_others_place():
+    assert made().model.cell == "gru"
+    by_equations = made({"equations": EQUATIONS}, model={"cell": "lstm"}).model
+    assert (by_equations.cell, by_equations.equations) == (None, EQUATIONS)
+    by_name = made({"cell": "lstm"}, model={"equations": EQUATIONS}).model
+    assert (by_name.cell, by_name.equations) == ("lstm", None)
+    for content, flags in (
+        ({"cell": "lstm", "equations": EQUATIONS}, None),
+        ({}, {"cell": "lstm", "equations": EQUATIONS}),
+    ):
+        with pytest.raises(SettingError, match="cell and equations are both given"):
+            made(flags, model=content)
+
+
+def test_a_limit_can_be_switched_off():
+    assert made({"clip_norm": "none", "max_steps": "none"}, training={"max_steps": 5}).training.clip_norm is None
+    assert made({"max_steps": "none"}, training={"max_steps": 5}).training.max_steps is None
+    assert {key for key, field in sections(Config)["training"].model_fields.items() if takes_none(field)} >= {
+        "clip_norm",
+        "clip_value",
+        "max_steps",
+        "max_minutes",
+    }
+    assert not takes_none(sections(Config)["text"].model_fields["valid"])  # a file may be called so
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"modle": {}}, r"there is no section 'modle'; did you mean model\? The sections are: text, batches, model"),
+        (
+            {"model": {"hiden_size": 3}},
+            r"\[model\] there is no key 'hiden_size'; did you mean hidden_size\? The keys are",
+        ),
+        ({"model": {"epochs": 3}}, r"\[model\] there is no key 'epochs'; it belongs in \[training\]"),
+        ({"epochs": 3}, r"epochs is a key of \[training\]: write it below that line"),
+        ({"model": 3}, r"model is a section: write \[model\] and its keys below"),
+        ({"training": {"epochs": 0}}, r"\[training\] epochs = 0: it should be greater than or equal to 1"),
+        ({"training": {"epochs": 2.5}}, r"\[training\] epochs = 2.5: it should be a valid integer"),
+        ({"training": {"epochs": [1]}}, r"\[training\] epochs = \[1\]: it should be a valid integer"),
+        ({"training": {"learning_rate": "nan"}}, r"\[training\] learning_rate = 'nan': it should be a finite number"),
+        ({"training": {"optimiser": "adm"}}, r"\[training\] optimiser = 'adm': it should be 'adam', 'adamw' or 'sgd'"),
+        ({"training": {"momentum": 0.5}}, r"\[training\] momentum 0.5 has no effect with optimiser 'adamw'"),
+        ({"model": {"cell": "gruu"}}, r"\[model\] cell: there is no cell 'gruu'; did you mean gru\?"),
+        ({"model": {"equations": "h[t] = tanh(x[t)"}}, r"\[model\] equations: line 1: .*\n.*\n +\^"),
+        ({"text": {}}, r"data is not given: give --data, or data below \[text\] in a config file"),
+    ],
+)
+def test_a_mistake_in_a_file_names_file_section_and_key(content, message):
+    with pytest.raises(SettingError, match=rf"^my.toml: {message}"):
+        made(source="my.toml", **content)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"epochs": "x"}, "^--epochs x: it should be a valid integer"),
+        ({"learning_rate": "-1"}, "^--learning-rate -1: it should be greater than 0"),
+        ({"level": "words"}, "^--level words: it should be 'word', 'character', 'byte' or 'bpe'"),
+        ({"cell": "gruu"}, "^there is no cell 'gruu'; did you mean gru"),
+        ({"epochs": "none"}, "^--epochs none: it should be a valid integer"),
+    ],
+)
+def test_a_mistake_in_a_flag_names_the_flag(flags, message):
+    with pytest.raises(SettingError, match=message):
+        made(flags, source="my.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"epochs = = 3", "this is not TOML: .*line 1"),
+        (b"\xff\xfe", "this is not TOML"),
+        (b"version = 2", "it is of version 2, and this Recurra reads version 1"),
+        (b'version = "1"', "it is of version '1'"),
+        (b'task = "translation"', "it is for the task 'translation', not 'language-modelling'"),
+        (b"task = 3", "it is for the task 3, not"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(tmp_path, content, message):
+    path = tmp_path / "my.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingError, match=message) as raised:
+        read_sections(path, "language-modelling")
+    assert str(raised.value).startswith(f"{path}: ")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="my.toml: cannot be read: No such file or directory; give a config file"):
+        read_sections(tmp_path / "my.toml")
+    with pytest.raises(SettingError, match="cannot be read: Is a directory"):
+        read_sections(tmp_path)

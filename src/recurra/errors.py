@@ -13,6 +13,8 @@ Each message says what came, where, what was expected and how to mend it. On the
 one message on standard error and exit code 2; a traceback means a fault of ours.
 """
 
+import unicodedata
+
 
 class RecurraError(Exception):
     """The root of the tree: catch this to catch everything Recurra raises on purpose."""
@@ -43,8 +45,7 @@ class EquationError(RecurraError, ValueError):
         )
         parts = [f"line {line}: {problem}" if line else problem]
         if source:
-            # Tabs and wide characters before the caret are kept as they are, so that it stands under its character.
-            lead = "".join(c if c == "\t" else " " for c in source[:column])
+            lead = "".join(_blank(c) for c in source[:column])
             parts += [f"    {source}", f"    {lead}{'^' * max(1, min(length, len(source) - column))}"]
         if mend:
             parts.append(mend)
@@ -58,6 +59,15 @@ class EquationError(RecurraError, ValueError):
         )
         error.line = self.line
         return error
+
+
+def _blank(character: str) -> str:
+    """White space as wide as a character is on a terminal, so that a caret stands under the one that is meant."""
+    if character == "\t":
+        return character
+    if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return ""
+    return "\u3000" if unicodedata.east_asian_width(character) in {"W", "F"} else " "
 
 
 class ShapeError(RecurraError, ValueError):

@@ -24,7 +24,7 @@ def test_packed_is_every_step_that_counts_longest_row_first(lengths, more):
     expected = [[100.0 * t + row for row in order if lengths[row] > t] for t in range(max(lengths))]
     packed = layout.pack(padded(steps, lengths))
     if layout.order is not None:
-        assert packed[:, 0].tolist() == sum(expected, [])
+        assert packed[:, 0].tolist() == [place for rows in expected for place in rows]
         assert layout.sizes == [len(rows) for rows in expected]
     assert sum(layout.sizes) == len(packed) == sum(lengths)
 

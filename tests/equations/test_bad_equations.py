@@ -32,7 +32,12 @@ def check(error, text, problem, marked, mend):
 CASES = {
     # names
     "unknown function": ("h[t] = b + tahn(W @ x[t])", "no function 'tahn'", "tahn", r"Did you mean tanh\?"),
-    "unknown function, nothing like it": ("h[t] = quux(W @ x[t])", "no function 'quux'", "quux", "The functions are: sig"),
+    "unknown function, nothing like it": (
+        "h[t] = quux(W @ x[t])",
+        "no function 'quux'",
+        "quux",
+        "The functions are: sig",
+    ),
     "operator by its name": ("h[t] = add(W @ x[t], b)", "no function 'add'", "add", "The functions are"),
     "unknown name": ("h[t] = tanh(gate[t])", "'gate' is not defined", "gate[t]", "Add a line"),
     "misspelt name": ("gate[t] = W @ x[t]\nh[t] = tanh(gaet[t])", "'gaet' is not", "gaet[t]", r"Did you mean gate\?"),
@@ -44,8 +49,18 @@ CASES = {
     "value as a parameter": ("c[t] = W @ x[t]\nh[t] = c * 2", "'c' is a value of the step", "c", r"Write c\[t\]"),
     "value as a matrix": ("h[t] = h @ x[t]", "'h' is a value of the step", "h @ x[t]", "a name of its own"),
     "later value as a parameter": ("h[t] = c + W @ x[t]\nc[t] = b", "'c' is a value of the step", "c", r"c\[t-1\]"),
-    "matrix as a vector": ("h[t] = W @ x[t] + W", "a matrix in one place and a vector in another", "W", "a name of its"),
-    "vector as a matrix": ("h[t] = W + W @ x[t]", "a matrix in one place and a vector", "W @ x[t]", "a name of its own"),
+    "matrix as a vector": (
+        "h[t] = W @ x[t] + W",
+        "a matrix in one place and a vector in another",
+        "W",
+        "a name of its",
+    ),
+    "vector as a matrix": (
+        "h[t] = W + W @ x[t]",
+        "a matrix in one place and a vector",
+        "W @ x[t]",
+        "a name of its own",
+    ),
     "function as a name": ("tanh[t] = W @ x[t]", "'tanh' is a function", "tanh[t]", "something else"),
     "operator as a name": ("h[t] = add * x[t]", "'add' is a function without", "add", "Write add"),
     "transpose as a name": ("transpose[t] = W @ x[t]", "'transpose' is a function", "transpose[t]", "something else"),
@@ -89,7 +104,12 @@ CASES = {
         "W @ [x[t], h[t-1]]",
         "same order",
     ),
-    "transposed times the input": ("h[t] = transpose(W) @ x[t]", "of hidden width, not one I", "transpose(W) @ x[t]", "H"),
+    "transposed times the input": (
+        "h[t] = transpose(W) @ x[t]",
+        "of hidden width, not one I",
+        "transpose(W) @ x[t]",
+        "H",
+    ),
     "transposed elsewhere": ("h[t] = W @ x[t] + transpose(W) @ b", "I wide above, one H", "transpose(W) @ b", "two"),
     "exponent that is a vector": ("h[t] = h[t-1] ** p", "the exponent is a vector", "p", r"exp\(p \* log\(v\)\)"),
     "exponent that is a value": ("k[t] = 2\nh[t] = h[t-1] ** k[t]", "the exponent is a vector", "k[t]", "exp"),
@@ -132,7 +152,12 @@ CASES = {
     "attribute": ("h[t] = W @ x[t].T", "an attribute is not part", "x[t].T", "made of numbers"),
     "method": ("h[t] = h[t-1].tanh()", "only a function of the table", "h[t-1].tanh()", "They are"),
     "call of a call": ("h[t] = tanh(b)(b)", "only a function of the table", "tanh(b)(b)", "They are"),
-    "import by name": ("h[t] = __import__('os').system('ls')", "only a function", "__import__('os').system('ls')", "They"),
+    "import by name": (
+        "h[t] = __import__('os').system('ls')",
+        "only a function",
+        "__import__('os').system('ls')",
+        "They",
+    ),
     "comparison": ("h[t] = h[t-1] > 0", "a comparison is not part", "h[t-1] > 0", "made of numbers"),
     "logic": ("h[t] = b and h[t-1]", "a logical operator is not", "b and h[t-1]", "made of numbers"),
     "not": ("h[t] = not b", "this operator is not part", "not b", r"\+ - \* /"),
@@ -303,7 +328,9 @@ def test_a_constant_misused(text, problem, marked, mend):
 
 def test_a_constant_that_leads_to_no_number():
     text = "h[t] = W @ x[t] + 1 / k"
-    check(refused(text, constants={"k": 0}), text, r"divide\(1, 0\) is not a finite number", "1 / k", "Check the numbers")
+    check(
+        refused(text, constants={"k": 0}), text, r"divide\(1, 0\) is not a finite number", "1 / k", "Check the numbers"
+    )
 
 
 @pytest.mark.parametrize(

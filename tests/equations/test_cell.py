@@ -9,7 +9,7 @@ from support.random_cells import random_cell
 
 
 def gates(count, inputs, hidden):
-    """Operations of so many gates W @ [h, x] + b and their function: products, the sum of two, the bias, the function."""
+    """Operations of so many gates f(W @ [h, x] + b): the products, their sum, the bias, the function."""
     return count * (2 * hidden * (hidden + inputs) + 3 * hidden)
 
 
@@ -134,7 +134,9 @@ def test_any_cell_at_rest_is_a_cell(seed):
 
 
 def test_replace_keeps_the_rest():
-    cell = Cell("h[t] = k * tanh(W @ [h[t-1], x[t]] + b)", constants={"k": 0.5}, initial={"b": 1.0}, name="n", title="N")
+    cell = Cell(
+        "h[t] = k * tanh(W @ [h[t-1], x[t]] + b)", constants={"k": 0.5}, initial={"b": 1.0}, name="n", title="N"
+    )
     again = cell.replace(list(cell.equations))
     assert again == cell
     assert (again.initial, again.name, again.title) == ({"b": 1.0}, "n", "N")

@@ -3,8 +3,8 @@
 import pytest
 
 from recurra.equations import Cell
-from recurra.equations.graph import Graph, build
 from recurra.equations.differentiate import differentiate
+from recurra.equations.graph import Graph, build
 from support.classical import CLASSICAL
 from support.random_cells import random_cell
 

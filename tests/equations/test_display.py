@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.equations import FUNCTIONS, Cell
@@ -38,7 +38,9 @@ class PrintedBackward:
                 place = f" ({part + 1})" if texts.count(operand) > 1 else ""
                 block = f"{name}__{part}"
                 self.blocks[block] = (name, ends[part] - parameter.columns[part].size(INPUT, HIDDEN), ends[part])
-                text = re.sub(rf"(?<!\w)(grad_)?{re.escape(name)}\[:, {re.escape(operand + place)}\]", rf"\1{block}", text)
+                text = re.sub(
+                    rf"(?<!\w)(grad_)?{re.escape(name)}\[:, {re.escape(operand + place)}\]", rf"\1{block}", text
+                )
         assert ":," not in text, text
         self.lines = [re.fullmatch(r"(\S+) +(\+?=) (.*)", line).groups() for line in text.split("\n") if line]
 
@@ -119,11 +121,12 @@ def check(cell, seed):
         )
 
 
-@pytest.mark.parametrize("seed", range(250))
+@pytest.mark.parametrize("seed", range(100))
 def test_the_printed_gradient_of_random_cells_is_the_gradient(seed):
     check(random_cell(seed, smooth=True, noise=True), seed)
 
 
+@settings(max_examples=settings().max_examples // 5)
 @given(cells(smooth=True, noise=True), st.integers(0, 2**32))
 def test_the_printed_gradient_of_any_cell_is_the_gradient(cell, seed):
     check(cell, seed)
@@ -261,8 +264,12 @@ def test_names_that_stand_for_one_value_are_shown_as_the_first():
 
 
 def test_a_line_that_is_a_number_is_shown_by_its_name():
-    printed = str(Cell("half[t] = 0.5\nh[t] = W @ [half[t], h[t-1]] * half[t]").backward)
-    assert "grad_W      += outer(grad_h[t] * half[t], [half[t], h[t-1]])" in printed.replace("delta_h[t]", "grad_h[t] * half[t]")
+    cell = Cell("half[t] = 0.5\nh[t] = W @ [half[t], h[t-1]] * half[t]")
+    assert str(cell.backward).split("\n") == [
+        "delta_h[t]   = grad_h[t] * half[t]",
+        "grad_h[t-1]  = transpose(W[:, h[t-1]]) @ delta_h[t]",
+        "grad_W      += outer(delta_h[t], [half[t], h[t-1]])",
+    ]
 
 
 def test_operands_that_read_the_same_are_told_apart_by_their_place():
@@ -276,7 +283,9 @@ def test_what_is_printed_stays_short_however_deep_the_equations(name):
     """Seventy functions inside one another: a text that doubled with each would never end."""
     expression = "h[t-1]"
     for k in range(70):
-        expression = f"{name}({expression})" if FUNCTIONS[name].arity == 1 else f"{name}({expression}, h[t-{k % 3 + 1}])"
+        expression = (
+            f"{name}({expression})" if FUNCTIONS[name].arity == 1 else f"{name}({expression}, h[t-{k % 3 + 1}])"
+        )
     printed = str(Cell(f"h[t] = {expression}").backward)
     assert len(printed) < 100_000
     assert max(map(len, printed.split("\n")), default=0) < 5_000
@@ -284,5 +293,5 @@ def test_what_is_printed_stays_short_however_deep_the_equations(name):
 
 def test_a_sum_of_hundreds_is_printed():
     """The gradient of x[t] is a sum over all lines: it is broken up before it nests too deeply to be written."""
-    text = "\n".join(f"v{k}[t] = tanh(W{k} @ [v{k}[t-1], x[t]])" for k in range(600)) + "\nh[t] = v0[t]"
+    text = "\n".join(f"v{k}[t] = tanh(W{k} @ [v{k}[t-1], x[t]])" for k in range(400)) + "\nh[t] = v0[t]"
     assert "grad_x[t]" in str(Cell(text).backward)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from recurra.equations import FUNCTIONS
-from support.meaning import ARITHMETIC, FUNCTIONS as MEANING, evaluate
+from support.meaning import ARITHMETIC, evaluate
+from support.meaning import FUNCTIONS as MEANING
 
 MEANS = {
     **MEANING,
@@ -89,7 +90,9 @@ def test_the_gradient_is_that_of_the_function(name):
 def test_the_definition_is_the_function(name):
     (a,) = arguments(name)
     for values in (a, np.array([0.0, -1.0, 1.0, 3.0, -3.0, 30.0, -30.0])):
-        np.testing.assert_allclose(text(FUNCTIONS[name].definition, a=values), MEANS[name](values), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            text(FUNCTIONS[name].definition, a=values), MEANS[name](values), rtol=1e-12, atol=1e-12
+        )
 
 
 def test_a_row_is_whole():

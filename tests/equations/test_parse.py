@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from recurra.equations import Cell
 from recurra.equations.expression import Call, Constant, Equation, Number, Place, Product, Step, Vector, render, walk
@@ -32,12 +32,13 @@ def same(cell, again):
     )
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(80))
 def test_what_is_printed_reads_back_as_the_same_cell(seed):
     cell = random_equations(seed, noise=True).cell()
     assert same(cell, Cell(str(cell), constants=cell.constants, noise=cell.noise))
 
 
+@settings(max_examples=settings().max_examples // 5)
 @given(equations(noise=True))
 def test_what_is_printed_reads_back_as_the_same_cell_whatever_the_cell(written):
     cell = written.cell()
@@ -151,7 +152,10 @@ def test_arithmetic_means_what_it_means_in_python():
     for _ in range(300):
         pieces = [draw.choice(["a", "b", "c", "2", ".5"])]
         for _ in range(draw.randint(1, 7)):
-            pieces += [draw.choice([" + ", "-", " * ", "/", "+ -", "* -"]), draw.choice(["a", "b", "c", "3", "(a - b)"])]
+            pieces += [
+                draw.choice([" + ", "-", " * ", "/", "+ -", "* -"]),
+                draw.choice(["a", "b", "c", "3", "(a - b)"]),
+            ]
         text = "".join(pieces)
         expected = evaluate(ast.parse(text, mode="eval").body, names, {})
         assert value(parse_expression(text), names) == expected, text

@@ -39,8 +39,8 @@ CLASSICAL: dict[str, Cell] = {
     ),
     "oscillators": Cell(
         """
-        velocity[t] = velocity[t-1] + dt * (tanh(W @ [h[t-1], velocity[t-1], x[t]] + b) - g * h[t-1] - e * velocity[t-1])
-        h[t]        = h[t-1] + dt * velocity[t]
+        z[t] = z[t-1] + dt * (tanh(W @ [h[t-1], z[t-1], x[t]] + b) - g * h[t-1] - e * z[t-1])
+        h[t] = h[t-1] + dt * z[t]
         """,
         constants={"dt": 0.1, "g": 1.5, "e": 0.5},
     ),

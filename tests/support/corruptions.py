@@ -7,17 +7,22 @@ import re
 
 __all__ = ["CONSTRUCTS", "corrupt"]
 
-CHARACTERS = list(" \t\n\r()[]{}+-*/@=.,:;#'\"\\_!%&|^~<>?$`0123456789txhWbeE") + [
+CHARACTERS = [
+    *" \t\n\r()[]{}+-*/@=.,:;#'\"\\_!%&|^~<>?$`0123456789txhWbeE",
     "\x00", "\x07", "\x0b", "\x0c", "\x1b", "\x1c", "\x85", "\xa0", "\xad", "\u200b", "\u2028", "\ufeff", "\ufffd",
     "\ud800", "\udfff", "é", "ℎ", "Ω", "中", "ａ", "𝒽", "²", "½", "٣", "٠", "π", "\u0301", "🙂", "\U0010ffff",
 ]  # fmt: skip
-WORDS = """
-    h x t W b c gate tanh sigmoid transpose minimum mean add x[t] h[t] h[t-1] x[t-1] h[t+1] h[t-2] h[0] h[-1] h[t-99] [t]
-    if else for in while lambda def class return import from as with try raise assert del global nonlocal pass async await
-    yield not and or is None True False match case type print exec eval self __init__ __class__ __builtins__ _
-    1e999 -1e999 1e-999 0x1F 0b11 0o17 1j 1_0 1__0 0777 1e 1. .5 1..real ... nan inf
-    ** // @ @= += -= := -> == != <= >= << >> ~ % & | ^ * , ; : \\ # \"\"\" ''' f' b' r' rb' u' ' \" ( ) [ ] { }
-""".split()
+NAMES = (
+    "h x t W b c gate tanh sigmoid transpose minimum mean add self print exec eval _ __init__ __class__ __builtins__"
+)
+STEPS = "x[t] h[t] h[t-1] x[t-1] h[t+1] h[t-2] h[0] h[-1] h[t-99] [t]"
+KEYWORDS = """
+    if else for in while lambda def class return import from as with try raise assert del global nonlocal pass async
+    await yield not and or is None True False match case type
+"""
+NUMBERS = "1e999 -1e999 1e-999 0x1F 0b11 0o17 1j 1_0 1__0 0777 1e 1. .5 1..real nan inf"
+SIGNS = """** // @ @= += -= := -> == != <= >= << >> ~ % & | ^ * , ; : \\ # ... f' b' r' rb' u' ' ( ) [ ] { } ''' " """
+WORDS = " ".join([NAMES, STEPS, KEYWORDS, NUMBERS, SIGNS]).split()
 CONSTRUCTS = [
     "__import__('os').system('true')",
     "exec('1')",
@@ -161,5 +166,15 @@ def _cut(draw: random.Random, text: str) -> str:
 
 
 ACCIDENTS = [
-    _delete, _insert, _replace, _splice, _replace_word, _replace_word, _delete_word, _swap_words, _swap_lines, _repeat, _cut
-]  # fmt: skip
+    _delete,
+    _insert,
+    _replace,
+    _splice,
+    _replace_word,
+    _replace_word,
+    _delete_word,
+    _swap_words,
+    _swap_lines,
+    _repeat,
+    _cut,
+]

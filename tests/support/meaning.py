@@ -26,7 +26,7 @@ def _mean(a: Array) -> Array:
 
 
 def _sigmoid(a: Array) -> Array:
-    return 0.5 + 0.5 * np.tanh(0.5 * np.asarray(a))
+    return np.exp(-np.logaddexp(0.0, -np.asarray(a)))
 
 
 FUNCTIONS: dict[str, Callable[..., Array]] = {

@@ -16,6 +16,7 @@ import math
 import random
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -28,8 +29,12 @@ __all__ = ["Equations", "cells", "equations", "random_cell", "random_equations"]
 SUM, TERM, UNARY, POWER, ATOM = 1, 2, 3, 4, 5
 HIDDEN, INPUT, NUMBER = "H", "I", "1"
 NAMES = ["h", "c", "gate", "memory", "update", "reset", "candidate", "fast", "slow", "m_2", "Ω", "state"]
-COMPOSED_KINKS = {"softsign": (0.0,), "elu": (0.0,), "leaky_relu": (0.0,), "hard_tanh": (-1.0, 1.0), "hard_sigmoid": (-3.0, 3.0)}
-KINKS = {"relu": (0.0,), "abs": (0.0,), "sign": (0.0,), "step": (0.0,), **COMPOSED_KINKS}
+KINKS = {
+    **dict.fromkeys(("relu", "abs", "sign", "step", "softsign", "elu", "leaky_relu"), (0.0,)),
+    "hard_tanh": (-1.0, 1.0),
+    "hard_sigmoid": (-3.0, 3.0),
+}
+"""Where the slope of a function, or the slope of its slope, jumps."""
 CALLABLE = [name for name, function in FUNCTIONS.items() if not function.symbol]
 UNARY_FUNCTIONS = [name for name in CALLABLE if FUNCTIONS[name].arity == 1]
 BINARY_FUNCTIONS = [name for name in CALLABLE if FUNCTIONS[name].arity == 2]
@@ -298,8 +303,8 @@ class _Writer:
 
     def away_from_kinks(self, piece: Piece, kinks: tuple[float, ...]) -> Piece:
         """The piece moved between two kinks, or beyond all of them."""
-        edges = [-math.inf, *kinks, math.inf]
-        if any(low + 0.1 <= piece.low and piece.high <= high - 0.1 for low, high in zip(edges, edges[1:], strict=False)):
+        between = pairwise([-math.inf, *kinks, math.inf])
+        if any(low + 0.1 <= piece.low and piece.high <= high - 0.1 for low, high in between):
             return piece
         if piece.width == NUMBER:
             return self.exact(kinks[-1] + 0.5)
@@ -335,8 +340,8 @@ class _Writer:
         """A function of two arguments, apart from one another if it is to be smooth."""
         if self.smooth:
             a, b = self.bounded(a), self.bounded(b)
-            distance = math.ceil(10 * (a.reach + b.reach + 0.5)) / 10
-            a, b = (a, self.add(b, self.exact(distance))) if self.chance(0.5) else (self.add(a, self.exact(distance)), b)
+            distance = self.exact(math.ceil(10 * (a.reach + b.reach + 0.5)) / 10)
+            a, b = (a, self.add(b, distance)) if self.chance(0.5) else (self.add(a, distance), b)
         lows, highs = (a.low, b.low), (a.high, b.high)
         low, high = (0.0, 1.0) if name == "below" else (min(lows), max(highs))
         return Piece(f"{name}({a.text}, {b.text})", ATOM, low, high, self.wide(a, b))

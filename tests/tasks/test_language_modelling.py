@@ -48,23 +48,22 @@ def test_both_parts_together_are_the_text(read, level):
 
 
 def test_a_file_to_validate_on_takes_the_place_of_the_last_part(read):
-    _, data = read(valid="the mat sat\n", batch_size=1, chunk_length=1)
+    _, data = read(valid="the mat sat\n", batch_size=1, chunk_length=1, valid_batch_size=1)
     assert text_of(data.vocabulary, data.batches) == PETS * 4
     assert text_of(data.vocabulary, data.valid) == "the mat sat\n"
 
 
 def test_what_only_the_part_to_validate_on_has_is_unknown(read):
     for level, valid, unknown in (("word", "the emu sat\n", "emu"), ("character", "the emu\n", "u")):
-        _, data = read(level=level, valid=valid, batch_size=1, chunk_length=1)
+        _, data = read(level=level, valid=valid, batch_size=1, chunk_length=1, valid_batch_size=1)
         assert unknown not in data.vocabulary
-        assert (
-            text_of(data.vocabulary, data.valid).count(UNKNOWN if level == "word" else "\N{REPLACEMENT CHARACTER}") == 1
-        )
+        shown = UNKNOWN if level == "word" else "\N{REPLACEMENT CHARACTER}"
+        assert text_of(data.vocabulary, data.valid) == valid.replace(unknown, shown)
 
 
 def test_a_vocabulary_can_be_kept_small(read):
     _, data = read(level="word", max_vocabulary=5)
-    assert data.vocabulary.tokens == ("the", "sat", "cat", UNKNOWN, END)
+    assert data.vocabulary.tokens == ("the", "sat", "on", UNKNOWN, END)
     _, data = read(level="word", min_count=1000, text="a " * 1000 + "b c d\n", valid="a b c\n")
     assert data.vocabulary.tokens == ("a", UNKNOWN, END)
 
@@ -159,7 +158,7 @@ def test_tracks_of_a_validation_begin_afresh_each(read):
 
 def test_bits_a_character_of_pieces_count_the_characters(read):
     valid = "née the mat ☃\nthe cat\n"
-    config, data = read(level="bpe", max_vocabulary=290, valid=valid, valid_batch_size=1, chunk_length=1000)
+    config, data = read(level="bpe", max_vocabulary=290, valid=valid, batch_size=1, chunk_length=80)
     model = untrained(config, data)
     metrics = task.evaluate(config, model, data)()
     [batch] = data.valid.epoch(0)
@@ -176,38 +175,39 @@ def test_words_have_no_bits_a_character(read):
 
 # It learns
 
+LEARNER = {"cell": "gru", "hidden_size": 12, "learning_rate": 0.05, "batch_size": 8, "chunk_length": 8}
+
 
 def test_a_text_that_repeats_is_learned(train_tiny):
-    run, result = train_tiny(text="abcd" * 300, cell="gru", hidden_size=12, epochs=4, batch_size=8, learning_rate=0.05)
-    assert result.best_metrics["perplexity"] < 1.05
+    run, result = train_tiny(text="abcd" * 400, **LEARNER, max_steps=60, epochs=10)
+    assert result.best_metrics["perplexity"] < 1.1
     assert run.sample(8, primer="ab", temperature=0) == ["abcdabcdab"]
-    assert run.score("abcdabcd").probability > 0.2 > 0.001 > run.score("abcdbbcd").probability
+    assert run.score("abcdabcd").probability > 0.1 > 0.001 > run.score("abcdbbcd").probability
 
 
 def test_what_lies_beyond_a_chunk_is_known_through_the_state(train_tiny):
-    """Chunks of one step: without the carried state, what follows an `a` would stay a coin toss."""
-    text = "abac" * 200
-    run, result = train_tiny(text=text, cell="gru", hidden_size=12, epochs=12, chunk_length=1, learning_rate=0.03)
+    """Chunks of one step: without the carried state, what follows an `a` would stay a coin toss, and 1.41 the best."""
+    _, result = train_tiny(
+        text="abac" * 200,
+        **LEARNER | {"chunk_length": 1, "hidden_size": 24, "learning_rate": 0.01},
+        max_steps=150,
+        epochs=10,
+    )
     assert result.best_metrics["perplexity"] < 1.2
 
 
 def test_sentences_are_learned_with_their_ends(train_tiny):
-    run, _ = train_tiny(
-        text="ab\nabb\n" * 60, sentences=True, cell="gru", hidden_size=12, epochs=20, batch_size=8, learning_rate=0.03
-    )
+    run, _ = train_tiny(text="ab\nabb\n" * 100, sentences=True, **LEARNER, max_steps=80, epochs=10)
     assert set(run.sample(20, number=30, seed=0)) == {"ab", "abb"}
+    assert run.score("ab").probability == pytest.approx(0.5, abs=0.15)
     assert run.score("ab").probability + run.score("abb").probability == pytest.approx(1, abs=0.1)
-    assert run.score("ab").probability == pytest.approx(0.5, abs=0.1)
 
 
 def test_rare_words_are_learned_as_unknown(train_tiny):
-    rare = "".join(f"the {word} sat\n" for word in ("emu", "yak", "gnu", "owl") * 1)
-    run, _ = train_tiny(
-        text=(rare + "the cat sat\n" * 4) * 10, level="word", max_vocabulary=5, cell="gru", epochs=30, batch_size=2
-    )
+    text = "the emu sat\nthe cat sat\nthe yak sat\nthe cat sat\n" * 50
+    run, _ = train_tiny(text=text, level="word", sentences=True, max_vocabulary=5, **LEARNER, max_steps=80, epochs=10)
     assert run.vocabulary.tokens == ("the", "sat", "cat", UNKNOWN, END)
-    [after] = [unit for unit in run.score("the emu sat").units if unit.unknown]
-    assert math.exp(after.log_probability) == pytest.approx(0.5, abs=0.2)
-    assert "cat" in run.sample(60, seed=0)[0]
-    assert UNKNOWN not in run.sample(60, seed=0)[0]
-    assert UNKNOWN in run.sample(60, seed=0, allow_unknown=True)[0]
+    [emu] = [unit for unit in run.score("the emu sat").units if unit.unknown]
+    assert math.exp(emu.log_probability) == pytest.approx(0.5, abs=0.15)
+    assert set(run.sample(9, number=9, seed=0)) == {"the cat sat"}
+    assert set(run.sample(9, number=9, seed=0, allow_unknown=True)) == {"the cat sat", f"the {UNKNOWN} sat"}

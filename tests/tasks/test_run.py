@@ -224,7 +224,7 @@ def test_ctrl_c_before_the_first_step_leaves_no_folder(train_tiny, tmp_path):
         def on_start(self, start):
             raise KeyboardInterrupt
 
-    run, result = train_tiny(folder=tmp_path / "new" / "run", observers=lambda model, data: [Impatient()])
+    _, result = train_tiny(folder=tmp_path / "new" / "run", observers=lambda model, data: [Impatient()])
     assert (result.interrupted, result.best_step) == (True, None)
     assert not (tmp_path / "new").exists()
 

@@ -184,7 +184,7 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, content, message):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(SettingError, match="my.toml: cannot be read: No such file or directory; give a config file"):
+    with pytest.raises(SettingError, match=r"my\.toml: cannot be read: No such file or directory; give a config file"):
         read_sections(tmp_path / "my.toml")
     with pytest.raises(SettingError, match="cannot be read: Is a directory"):
         read_sections(tmp_path)

@@ -54,6 +54,14 @@ def pull(model, batch, carried):
     return StepLoss((model.weight * batch).sum(), 1)
 
 
+class Epochs:
+    """Batches by a function from the epoch's number; a decorator of such functions."""
+
+    def __init__(self, batches_of):
+        self.epoch = batches_of
+
+
+@Epochs
 def ten_batches(epoch):
     return [1.0] * 10
 
@@ -100,6 +108,7 @@ def test_the_gradient_of_a_chunk_is_that_of_its_own_steps_with_the_state_given()
             total = total + (h - target) ** 2
         return StepLoss(total, len(batch.inputs), {"h": h})
 
+    @Epochs
     def chunks(epoch):
         for start in (0, length):
             part = slice(start, start + length)
@@ -130,6 +139,7 @@ def test_the_state_goes_on_without_its_graph_until_a_batch_is_fresh():
         state = (model.weight * 1, {"step": len(seen)})
         return StepLoss(model.weight.sum(), 1, state)
 
+    @Epochs
     def batches(epoch):
         return [Chunk(None, None, fresh) for fresh in (True, False, False, True, False)]
 
@@ -153,6 +163,7 @@ def test_batches_that_do_not_speak_of_it_are_fresh():
 def memory_task(carry):
     """The first chunk shows a bit, the second, which shows nothing, is asked for it."""
 
+    @Epochs
     def batches(epoch):
         generator = torch.Generator().manual_seed(epoch)
         for _ in range(10):
@@ -182,6 +193,7 @@ def test_without_the_carried_state_it_stays_a_coin_toss():
 def test_a_gru_learns_to_echo():
     """The answer at every step is the symbol two steps before."""
 
+    @Epochs
     def batches(epoch):
         generator = torch.Generator().manual_seed(epoch)
         for _ in range(20):
@@ -204,7 +216,7 @@ def test_the_loss_is_averaged_over_what_is_counted():
     recorder, model = Recorder(), Scalar()
     train(
         model,
-        lambda epoch: [torch.tensor([3.0])],
+        Epochs(lambda epoch: [torch.tensor([3.0])]),
         lambda model, batch, carried: StepLoss((model.weight * batch).sum(), 6),
         settings(epochs=1),
         observers=[recorder],
@@ -216,7 +228,7 @@ def test_the_loss_is_averaged_over_what_is_counted():
 
 def test_gradients_are_clipped_and_the_norm_before_is_told():
     recorder, model = Recorder(), Scalar()
-    train(model, lambda epoch: [4.0], pull, settings(epochs=1, clip_norm=2.0), observers=[recorder])
+    train(model, Epochs(lambda epoch: [4.0]), pull, settings(epochs=1, clip_norm=2.0), observers=[recorder])
     assert (recorder.steps[0].gradient_norm, recorder.steps[0].clipped) == (4.0, 1)
     assert model.weight.item() == pytest.approx(1 - 0.1 * 2)
 
@@ -225,7 +237,7 @@ def test_the_schedule_sets_the_rate_of_each_step():
     recorder, model = Recorder(), Scalar()
     train(
         model,
-        lambda epoch: [1.0] * 2,
+        Epochs(lambda epoch: [1.0] * 2),
         pull,
         settings(epochs=2, schedule="cosine", warmup_steps=2),
         observers=[recorder],
@@ -241,7 +253,7 @@ def test_a_plateau_lowers_the_rate_of_the_next_epoch():
     recorder, losses = Recorder(), iter([2.0, 2.5, 1.0])
     train(
         Scalar(),
-        lambda epoch: [1.0],
+        Epochs(lambda epoch: [1.0]),
         pull,
         settings(epochs=3, schedule="plateau", decay_after=1),
         evaluate=lambda: {"loss": next(losses)},
@@ -256,7 +268,7 @@ def test_a_batch_that_counts_nothing_makes_no_step():
     def loss(model, batch, carried):
         return StepLoss(model.weight.sum() * batch, int(batch))
 
-    result = train(model, lambda epoch: [1.0, 0.0, 1.0], loss, settings(epochs=1), observers=[recorder])
+    result = train(model, Epochs(lambda epoch: [1.0, 0.0, 1.0]), loss, settings(epochs=1), observers=[recorder])
     assert result.steps == len(recorder.steps) == 2
     assert model.weight.item() == pytest.approx(0.8)
 
@@ -271,7 +283,7 @@ def test_a_batch_is_moved_to_the_device():
             moved.append(str(device))
             return 1.0
 
-    train(Scalar(), lambda epoch: [Batch()], pull, settings(epochs=1))
+    train(Scalar(), Epochs(lambda epoch: [Batch()]), pull, settings(epochs=1))
     assert moved == ["cpu"]
 
 
@@ -288,7 +300,7 @@ def test_events_tell_place_and_time():
 
     result = train(
         Scalar(),
-        lambda epoch: [1.0] * 2,
+        Epochs(lambda epoch: [1.0] * 2),
         loss,
         settings(epochs=2),
         evaluate=evaluate,
@@ -367,6 +379,23 @@ def test_validations_come_every_so_many_steps_and_at_the_end():
     evaluate, _ = scripted(model, [5.0] * 9)
     train(model, ten_batches, pull, settings(epochs=2, validate_every=8), evaluate=evaluate, observers=[recorder])
     assert [event.step for event in recorder.validations] == [8, 16, 20]
+
+
+def test_validations_come_every_so_many_minutes_and_at_the_end():
+    """Steps of 11 seconds, validations of 100, one due half a minute after the last has ended."""
+    clock, recorder = Clock(), Recorder()
+
+    def loss(model, batch, carried):
+        clock.now += 11
+        return pull(model, batch, carried)
+
+    def evaluate():
+        clock.now += 100
+        return {"loss": 1.0}
+
+    given = settings(epochs=1, validate_minutes=0.5)
+    train(Scalar(), ten_batches, loss, given, evaluate=evaluate, observers=[recorder], clock=clock)
+    assert [event.step for event in recorder.validations] == [3, 6, 9, 10]
 
 
 def test_without_an_evaluation_the_latest_weights_are_kept():
@@ -489,6 +518,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_mends():
     evaluate, seen = scripted(model, [3.0, 2.0])
     batches = [1.0] * 10
 
+    @Epochs
     def source(epoch):
         return batches if epoch == 0 else [1.0, math.inf]
 
@@ -520,14 +550,14 @@ def test_a_loss_without_a_graph_is_an_error():
 
 def test_an_epoch_of_nothing_is_an_error():
     with pytest.raises(DataError, match="epoch 1 has nothing to train on"):
-        train(Scalar(), lambda epoch: [], pull, settings())
+        train(Scalar(), Epochs(lambda epoch: []), pull, settings())
     with pytest.raises(DataError, match="epoch 2 has nothing to train on"):
-        train(Scalar(), lambda epoch: [1.0][epoch:], pull, settings())
+        train(Scalar(), Epochs(lambda epoch: [1.0][epoch:]), pull, settings())
 
 
 def test_a_cosine_must_know_its_end():
     with pytest.raises(SettingError, match="schedule 'cosine' must know when training ends"):
-        train(Scalar(), lambda epoch: iter([1.0]), pull, settings(schedule="cosine"))
+        train(Scalar(), Epochs(lambda epoch: iter([1.0])), pull, settings(schedule="cosine"))
 
     class Source:
         def __len__(self):
@@ -573,6 +603,7 @@ def weights_after(seed, *, observers=(), evaluate=None, drawn_before=0):
     torch.rand(drawn_before)
     stream = torch.randint(4, (8, 31), generator=torch.Generator().manual_seed(1))
 
+    @Epochs
     def batches(epoch):
         for start in range(0, 30, 5):
             inputs, targets = stream[:, start : start + 5], stream[:, start + 1 : start + 6]

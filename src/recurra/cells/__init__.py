@@ -9,7 +9,7 @@ Functions that change any cell, such as zoneout, are in `recurra.cells.modifiers
 
 import difflib
 
-from recurra.equations import Cell
+from recurra.equations import Cell as Cell
 from recurra.errors import SettingError
 
 from recurra.cells.rnn import RNN as RNN

@@ -21,7 +21,7 @@ CoRNN = Cell(
     """,
     constants={"time_step": 0.042, "frequency": 2.7, "damping": 4.7},
     name="co-rnn",
-    title="Coupled oscillatory recurrent network",
+    title="Coupled oscillatory network",
     purpose="long sequences, smooth signals; bounded state and gradient",
     paper=(
         "Rusch and Mishra, "

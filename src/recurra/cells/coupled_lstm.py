@@ -21,7 +21,7 @@ CoupledLSTM = Cell(
     """,
     initial={"b_input": -1.0},
     name="coupled-lstm",
-    title="Long short-term memory, input and forget gates coupled (CIFG)",
+    title="LSTM with coupled gates (CIFG)",
     purpose="as the LSTM, at three quarters of its cost",
     paper=(
         "Greff, Srivastava, Koutník, Steunebrink and Schmidhuber, "

@@ -24,7 +24,7 @@ FullPeepholeLSTM = Cell(
     """,
     initial={"b_forget": 1.0, "peephole_input": "zeros", "peephole_forget": "zeros", "peephole_output": "zeros"},
     name="full-peephole-lstm",
-    title="Long short-term memory with full-matrix peepholes",
+    title="LSTM with full-matrix peepholes",
     purpose="comparing with per-unit peepholes: each gate sees every unit's memory",
     paper='Gers and Schmidhuber, "Recurrent nets that time and count", IJCNN 2000',
     variant="a matrix a gate; the output gate sees memory[t]",

@@ -21,7 +21,7 @@ GRUResetAfter = Cell(
     h[t]         = (1 - update[t]) * candidate[t] + update[t] * h[t-1]
     """,
     name="gru-reset-after",
-    title="Gated recurrent unit, reset after the product",
+    title="GRU, reset after the product",
     purpose="as the GRU, where speed or torch.nn.GRU's weights count",
     paper=(
         "Cho et al., "

@@ -18,7 +18,7 @@ MinGRU = Cell(
     h[t]         = (1 - update[t]) * h[t-1] + update[t] * candidate[t]
     """,
     name="min-gru",
-    title="Minimal gated recurrent unit without recurrent products (minGRU)",
+    title="GRU without recurrent products",
     purpose="long sequences; nearly all of its work leaves the time loop",
     paper='Feng, Tung, Ahmed, Bengio and Hajimirsadeghi, "Were RNNs all we needed?", 2024',
     variant="linear candidate, not the positive one of the log-space form",

@@ -21,7 +21,7 @@ MinLSTM = Cell(
     """,
     initial={"b_forget": 1.0},
     name="min-lstm",
-    title="Minimal long short-term memory without recurrent products (minLSTM)",
+    title="LSTM without recurrent products",
     purpose="long sequences; nearly all of its work leaves the time loop",
     paper='Feng, Tung, Ahmed, Bengio and Hajimirsadeghi, "Were RNNs all we needed?", 2024',
     variant="gates divided by their sum, by way of their logarithms; linear candidate",

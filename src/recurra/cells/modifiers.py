@@ -52,8 +52,9 @@ def zoneout(cell: Cell, rate: Rate) -> Cell:
     _check_free("zoneout", cell, [*noise, *(f"new_{name}" for name in rates)])
 
     def read_new(part: Expression) -> Expression:
-        known = isinstance(part, Step) and part.lag == 0 and part.name in rates
-        return Step(f"new_{part.name}") if known else part  # type: ignore[union-attr]
+        if isinstance(part, Step) and part.lag == 0 and part.name in rates:
+            return Step(f"new_{part.name}")
+        return part
 
     equations: list[Equation] = []
     for equation in cell.equations:

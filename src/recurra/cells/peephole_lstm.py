@@ -25,7 +25,7 @@ PeepholeLSTM = Cell(
     """,
     initial={"b_forget": 1.0, "peephole_input": 0.0, "peephole_forget": 0.0, "peephole_output": 0.0},
     name="peephole-lstm",
-    title="Peephole long short-term memory",
+    title="LSTM with peepholes",
     purpose="timing and counting: the gates see the memory",
     paper=(
         "Gers, Schraudolph and Schmidhuber, "

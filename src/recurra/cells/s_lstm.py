@@ -36,7 +36,7 @@ SLSTM = Cell(
     """,
     initial={"b_forget": 1.0},
     name="s-lstm",
-    title="Scalar long short-term memory of xLSTM (sLSTM)",
+    title="sLSTM of xLSTM",
     purpose="revising what was stored: exponential input gate",
     paper='Beck et al., "xLSTM: extended long short-term memory", NeurIPS 2024',
     variant="sigmoid forget gate, one head, no convolution",

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recurra.equations.cell import Cell
+from recurra.cells import Cell
 from recurra.errors import SettingError
 from recurra.nn.dropout import LockedDropout, check_rate
 from recurra.nn.recurrent import Recurrent

@@ -1,7 +1,8 @@
 """Layers: any cell as a torch module, and torch.nn's own recurrent layers on the same footing."""
 
+from recurra.nn.compatible import GRU, LSTM, RNN
 from recurra.nn.dropout import LockedDropout
 from recurra.nn.initialise import chrono_, initialise_
 from recurra.nn.recurrent import Recurrent
 
-__all__ = ["LockedDropout", "Recurrent", "chrono_", "initialise_"]
+__all__ = ["GRU", "LSTM", "RNN", "LockedDropout", "Recurrent", "chrono_", "initialise_"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from recurra.equations.cell import Cell
 from recurra.errors import SettingError
 
-__all__ = ["LockedDropout", "check_rate", "draw_noise", "drop_weights"]
+__all__ = ["LockedDropout", "check_rate", "draw_noise", "drop_weights", "recurrent_matrices"]
 
 
 def check_rate(name: str, rate: float) -> float:
@@ -61,6 +61,17 @@ def draw_noise(cell: Cell, steps: int, batch: int, hidden_size: int, like: Tenso
     return drawn
 
 
+def recurrent_matrices(cell: Cell) -> list[str]:
+    """The matrices that meet a value which depends on earlier steps.
+
+    Example:
+        >>> from recurra.cells import IRNN
+        >>> recurrent_matrices(IRNN)
+        ['W_recurrent']
+    """
+    return [name for name, parameter in cell.parameters.items() if any(parameter.recurrent)]
+
+
 def drop_weights(cell: Cell, tensors: Mapping[str, Tensor], input_size: int, rate: float) -> dict[str, Tensor]:
     """DropConnect on the recurrent matrices: single weights are dropped, the same ones at every step.
 
@@ -73,11 +84,13 @@ def drop_weights(cell: Cell, tensors: Mapping[str, Tensor], input_size: int, rat
         tensors: Its parameters by name.
         input_size: I.
         rate: The probability that a weight is dropped; the others are scaled by 1 / (1 - rate).
+
+    Returns:
+        The parameters by name, those that are touched anew and the others as they are.
     """
     dropped = dict(tensors)
-    for name, parameter in cell.parameters.items():
-        if parameter.kind != "matrix" or not any(parameter.recurrent):
-            continue
+    for name in recurrent_matrices(cell):
+        parameter = cell.parameters[name]
         sizes = list(parameter.column_sizes(input_size, tensors[name].shape[0]))
         pieces = torch.split(tensors[name], sizes, dim=1)
         dropped[name] = torch.cat(

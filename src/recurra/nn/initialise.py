@@ -6,15 +6,20 @@ A cell may say how its own parameters begin (`Cell(initial=...)`); what it does 
     a square block that meets a hidden vector       orthogonal (Saxe, McClelland and Ganguli 2014)
     a bias, a weight                                0
 
-Each rule is the name of an initialiser, with numbers in parentheses where it takes some, or a number.
+Each rule is the name of an initialiser, with numbers in parentheses where it takes some, or a number. Numbers are drawn
+on the processor from PyTorch's generator, so that a seed gives the same parameters on every device.
 """
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
+import inspect
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +28,46 @@ from recurra.equations.cell import Cell
 from recurra.equations.shapes import HIDDEN, Parameter
 from recurra.errors import SettingError
 
-__all__ = ["INITIALISERS", "chrono_", "initialise_", "rule_for"]
+__all__ = ["INITIALISERS", "Initialiser", "Rule", "chrono_", "initialise_", "rule_for"]
 
 Rule = str | float
+"""The name of an initialiser, such as "glorot" or "uniform(-0.1, 0.1)", or a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Initialiser:
+    """One way to begin.
+
+    Args:
+        suits: What it is for: any parameter, any block of a "matrix", its "square" blocks alone (the others then begin
+            by default), or a "vector".
+        fill: Fills a tensor in place; takes the numbers of the rule after it.
+    """
+
+    suits: Literal["any", "matrix", "square", "vector"]
+    fill: Callable[..., object]
+
+
+def _glorot(block: Tensor, gain: float = 1.0) -> None:
+    nn.init.xavier_uniform_(block, gain)
+
+
+def _he(block: Tensor) -> None:
+    nn.init.kaiming_uniform_(block, nonlinearity="relu")
+
+
+def _orthogonal(block: Tensor, gain: float = 1.0) -> None:
+    nn.init.orthogonal_(block, gain)
+
+
+def _identity(block: Tensor, scale: float = 1.0) -> None:
+    block.copy_(torch.eye(block.shape[0]) * scale)
 
 
 def _spectral_radius(block: Tensor, radius: float = 0.9, density: float = 1.0) -> None:
     """Random weights, some of them cut to 0, scaled to a spectral radius (Jaeger 2001)."""
+    _expect(radius >= 0, f"the radius is {radius:g}; it is a number from 0")
+    _expect(0 < density <= 1, f"the density is {density:g}; it is a share above 0, at most 1")
     size = block.shape[0]
     for _ in range(100):
         weights = torch.randn(size, size, dtype=torch.float64) * (torch.rand(size, size) < density)
@@ -37,48 +75,73 @@ def _spectral_radius(block: Tensor, radius: float = 0.9, density: float = 1.0) -
         if largest > 1e-6:
             block.copy_(weights * (radius / largest))
             return
-    raise SettingError(
-        f"a matrix of {size} x {size} with a density of {density:g} has no nonzero eigenvalue; raise the density"
-    )
+    _expect(False, f"{size} x {size} weights with a density of {density:g} have no nonzero eigenvalue; raise it")
+
+
+def _uniform(block: Tensor, low: float = -0.1, high: float = 0.1) -> None:
+    _expect(low <= high, f"the lowest number, {low:g}, is above the highest, {high:g}")
+    block.uniform_(low, high)
+
+
+def _normal(block: Tensor, deviation: float = 0.01) -> None:
+    _expect(deviation >= 0, f"the standard deviation is {deviation:g}; it is a number from 0")
+    block.normal_(0, deviation)
 
 
 def _chrono(block: Tensor, longest: float) -> None:
     """log(u), u uniform from 1 to longest - 1: a gate that keeps for about u steps (Tallec and Ollivier 2018)."""
-    block.uniform_(1, max(longest - 1, 1)).log_()
+    _expect(2 <= longest < math.inf, f"the longest span is {longest:g}; it is a number of steps from 2")
+    block.uniform_(1, longest - 1).log_()
 
 
-INITIALISERS: dict[str, Callable[..., object]] = {
-    "glorot": nn.init.xavier_uniform_,
-    "he": lambda block: nn.init.kaiming_uniform_(block, nonlinearity="relu"),
-    "orthogonal": nn.init.orthogonal_,
-    "identity": lambda block, scale=1.0: block.copy_(torch.eye(block.shape[0]) * scale),
-    "spectral_radius": _spectral_radius,
-    "uniform": lambda block, low=-0.1, high=0.1: block.uniform_(low, high),
-    "normal": lambda block, deviation=0.01: block.normal_(0, deviation),
-    "zeros": nn.init.zeros_,
-    "ones": nn.init.ones_,
-    "chrono": _chrono,
+INITIALISERS: dict[str, Initialiser] = {
+    "glorot": Initialiser("matrix", _glorot),
+    "he": Initialiser("matrix", _he),
+    "orthogonal": Initialiser("square", _orthogonal),
+    "identity": Initialiser("square", _identity),
+    "spectral_radius": Initialiser("square", _spectral_radius),
+    "uniform": Initialiser("any", _uniform),
+    "normal": Initialiser("any", _normal),
+    "zeros": Initialiser("any", lambda block: block.zero_()),
+    "ones": Initialiser("any", lambda block: block.fill_(1.0)),
+    "chrono": Initialiser("vector", _chrono),
 }
-SQUARE = frozenset({"orthogonal", "identity", "spectral_radius"})
-"""Initialisers of recurrent blocks; a block that is not square, and so no recurrence, begins by its default."""
-MATRIX = SQUARE | {"glorot", "he"}
-"""Initialisers that a vector cannot take."""
+NUMBER = Initialiser("any", lambda block, value: block.fill_(value))
+"""What a rule that is a number stands for."""
 
 
-def _read(rule: Rule) -> tuple[str, list[float]]:
-    """A rule as an initialiser's name and its numbers."""
-    if not isinstance(rule, str):
-        return "number", [float(rule)]
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", rule)
-    name = match[1] if match else rule
+def _expect(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise SettingError(otherwise)
+
+
+def _read(rule: Rule) -> tuple[Initialiser, list[float]]:
+    """A rule as an initialiser and its numbers, as many as it takes."""
+    if isinstance(rule, int | float) and not isinstance(rule, bool):
+        _expect(math.isfinite(rule), f"{rule!r} is not a finite number")
+        return NUMBER, [float(rule)]
+    _expect(isinstance(rule, str), f"a rule is the name of an initialiser or a number, not {rule!r}")
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", str(rule))
+    name = match[1] if match else str(rule)
     if not match or name not in INITIALISERS:
-        nearest = difflib.get_close_matches(name, INITIALISERS, n=1)
-        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        hint = _did_you_mean(name, INITIALISERS)
         raise SettingError(f"there is no initialiser {rule!r}; {hint}choose one of: {', '.join(INITIALISERS)}")
     try:
-        return name, [float(n) for n in (match[2] or "").split(",") if n.strip()]
+        numbers = [float(n) for n in (match[2] or "").split(",") if n.strip()]
     except ValueError:
-        raise SettingError(f"the initialiser {rule!r} takes numbers in its parentheses, as in uniform(0, 1)") from None
+        numbers = [math.nan]
+    _expect(all(map(math.isfinite, numbers)), f"{rule!r}: in the parentheses stand numbers, as in uniform(-0.1, 0.1)")
+    takes = list(inspect.signature(INITIALISERS[name].fill).parameters.values())[1:]
+    least = sum(p.default is inspect.Parameter.empty for p in takes)
+    if not least <= len(numbers) <= len(takes):
+        form = f"{name}({', '.join(p.name for p in takes)})" if takes else f"{name}, without numbers"
+        raise SettingError(f"{rule!r} has {len(numbers)} numbers; the form is {form}")
+    return INITIALISERS[name], numbers
+
+
+def _did_you_mean(name: str, names: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {nearest[0]}? " if nearest else ""
 
 
 def rule_for(name: str, rules: Mapping[str, Rule]) -> Rule | None:
@@ -88,9 +151,14 @@ def rule_for(name: str, rules: Mapping[str, Rule]) -> Rule | None:
         >>> rule_for("b_forget", {"b_*": 0.0, "b_forget": 1.0})
         1.0
     """
+    key = _key_for(name, rules)
+    return None if key is None else rules[key]
+
+
+def _key_for(name: str, rules: Mapping[str, Rule]) -> str | None:
     if name in rules:
-        return rules[name]
-    return next((rules[p] for p in reversed(list(rules)) if fnmatch.fnmatchcase(name, p)), None)
+        return name
+    return next((pattern for pattern in reversed(list(rules)) if fnmatch.fnmatchcase(name, pattern)), None)
 
 
 @torch.no_grad()
@@ -103,10 +171,12 @@ def initialise_(
         cell: The cell; its own `initial` rules hold where `rules` has none.
         tensors: The parameters by name.
         input_size: I, the width of x[t].
-        rules: Initialisers by parameter name, or by a pattern such as "W_*".
+        rules: Initialisers by parameter name, or by a pattern such as "W_*". A name goes before a pattern, a later
+            pattern before an earlier one.
 
     Raises:
-        SettingError: A rule names no initialiser, or matches no parameter, or cannot be for a vector.
+        SettingError: A rule names no initialiser, matches no parameter, or is not for what it matches; nothing has
+            been changed then.
 
     Example:
         >>> from recurra.cells import LSTM
@@ -117,65 +187,84 @@ def initialise_(
     """
     rules = dict(rules or {})
     for pattern in rules:
-        if not fnmatch.filter(tensors, pattern):
-            raise SettingError(f"initial: {pattern!r} matches no parameter; they are: {', '.join(tensors)}")
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in cell.parameters):
+            hint = _did_you_mean(pattern, cell.parameters)
+            raise SettingError(
+                f"initial: {pattern!r} matches no parameter; {hint}they are: {', '.join(cell.parameters)}"
+            )
+    begun: list[tuple[Tensor, Tensor]] = []
+    acted: dict[str, bool] = {}
     for name, parameter in cell.parameters.items():
-        rule = rule_for(name, rules)
-        rule = cell.initial.get(name) if rule is None else rule
-        if parameter.kind == "matrix":
-            _matrix(parameter, tensors[name], input_size, rule)
-        else:
-            _vector(name, tensors[name], 0.0 if rule is None else rule)
+        key = _key_for(name, rules)
+        rule = cell.initial.get(name) if key is None else rules[key]
+        try:
+            drawn, followed = _begin(parameter, tensors[name], input_size, rule)
+        except SettingError as error:
+            raise SettingError(f"initial: {key or name}: {error}") from None
+        begun += drawn
+        acted[key or name] = acted.get(key or name, False) or followed
+    for key, somewhere in acted.items():
+        if not somewhere:
+            rule = rules.get(key, cell.initial.get(key))
+            raise SettingError(f"initial: {key}: {rule!r} is for columns that meet a hidden vector, and there are none")
+    for block, values in begun:
+        block.copy_(values)
 
 
-def _matrix(parameter: Parameter, tensor: Tensor, input_size: int, rule: Rule | None) -> None:
-    """Each block of a matrix's columns begins by itself, so that a concatenation changes nothing."""
+def _begin(
+    parameter: Parameter, tensor: Tensor, input_size: int, rule: Rule | None
+) -> tuple[list[tuple[Tensor, Tensor]], bool]:
+    """Each block of a parameter with the values it begins at, and whether any of them followed the rule.
+
+    A matrix has a block for each part of a concatenation, and each begins by itself: W @ [h[t-1], x[t]] begins as
+    U @ h[t-1] + V @ x[t] would.
+    """
+    if parameter.kind != "matrix":
+        initialiser, numbers = _read(0.0 if rule is None else rule)
+        if initialiser.suits in ("matrix", "square"):
+            raise SettingError(f"{rule!r} is for matrices, and {parameter.name!r} is a vector; give it a number")
+        return [(tensor, _drawn(initialiser, numbers, tensor))], True
+    begun, followed = [], rule is None
     sizes = list(parameter.column_sizes(input_size, tensor.shape[0]))
     for block, width in zip(torch.split(tensor, sizes, dim=1), parameter.columns, strict=True):
         square = width == HIDDEN
         default = "orthogonal" if square else "glorot"
-        name, numbers = _read(default if rule is None else rule)
-        if name in SQUARE and not square:
-            name, numbers = default, []
-        _fill(name, numbers, block)
+        initialiser, numbers = _read(default if rule is None else rule)
+        if initialiser.suits == "vector":
+            raise SettingError(f"{rule!r} is for vectors, and {parameter.name!r} is a matrix; give it another")
+        if initialiser.suits == "square" and not square:
+            initialiser, numbers = _read(default)
+        else:
+            followed = True
+        begun.append((block, _drawn(initialiser, numbers, block)))
+    return begun, followed
 
 
-def _vector(name: str, tensor: Tensor, rule: Rule) -> None:
-    initialiser, numbers = _read(rule)
-    if initialiser in MATRIX:
-        raise SettingError(f"initial: {initialiser!r} is for matrices, and {name!r} is a vector; give it a number")
-    _fill(initialiser, numbers, tensor)
-
-
-def _fill(initialiser: str, numbers: list[float], block: Tensor) -> None:
-    if initialiser == "number":
-        block.fill_(numbers[0])
-        return
-    # Drawn apart and copied, since a block may be a view that an initialiser cannot reshape.
-    fresh = torch.empty(block.shape, dtype=torch.float32)
-    try:
-        INITIALISERS[initialiser](fresh, *numbers)
-    except TypeError:
-        raise SettingError(f"the initialiser {initialiser!r} does not take {len(numbers)} numbers") from None
-    block.copy_(fresh)
+def _drawn(initialiser: Initialiser, numbers: list[float], block: Tensor) -> Tensor:
+    """Values for a block: drawn apart, since a block may be a view, on another device, or of too few digits."""
+    dtype = block.dtype if block.dtype == torch.float64 else torch.float32
+    values = torch.empty(block.shape, dtype=dtype, device="cpu")
+    initialiser.fill(values, *numbers)
+    return values
 
 
 @torch.no_grad()
-def chrono_(layer: nn.Module, longest: int, *, keep: str = "b_forget", write: str | None = "b_input") -> None:
+def chrono_(layer: nn.Module, longest: float, *, keep: str | None = "b_forget", write: str | None = "b_input") -> None:
     """Chrono initialisation: gates that begin by keeping over every span up to the longest that matters.
 
-        keep = log(u), write = -keep, u uniform from 1 to longest - 1 for each unit
+        keep = log(u), write = -log(u), u uniform from 1 to longest - 1 for each unit
 
-    Tallec and Ollivier, "Can recurrent neural networks warp time?", ICLR 2018.
+    Tallec and Ollivier, "Can recurrent neural networks warp time?", ICLR 2018. Where one gate does both, one of the
+    two names is None: `chrono_(layer, 784, keep=None, write="b_update")` for `cells.GRU`, whose update gate writes.
 
     Args:
         layer: Any module with parameters of these names, such as a `Recurrent`.
-        longest: The longest span in steps.
-        keep: The bias of the gate that keeps the state.
+        longest: The longest span in steps, from 2.
+        keep: The bias of the gate that keeps the state, or None.
         write: The bias of the gate that writes to it, or None.
 
     Raises:
-        SettingError: No parameter is called so.
+        SettingError: No vector is called so; nothing has been changed then.
 
     Example:
         >>> from recurra.cells import LSTM
@@ -185,16 +274,20 @@ def chrono_(layer: nn.Module, longest: int, *, keep: str = "b_forget", write: st
         >>> bool((layer.layers[0].b_forget == -layer.layers[0].b_input).all())
         True
     """
-    found = False
-    for module in layer.modules():
-        own = dict(module.named_parameters(recurse=False))
-        if keep in own:
-            found = True
-            _chrono(own[keep], longest)
-            if write is not None:
-                if write not in own:
-                    raise SettingError(f"there is no parameter {write!r} beside {keep!r}; give write=None or its name")
-                own[write].copy_(-own[keep])
+    signs = {name: sign for name, sign in ((keep, 1), (write, -1)) if name is not None}
+    _expect(len(signs) == (keep is not None) + (write is not None) > 0, "give keep and write two names, or one of them")
+    found = [dict(module.named_parameters(recurse=False)) for module in layer.modules()]
+    found = [own for own in found if signs.keys() & own.keys()]
+    names = sorted({name for own in found for name in own})
     if not found:
-        names = sorted({n.rpartition(".")[2] for n, _ in layer.named_parameters()})
-        raise SettingError(f"there is no parameter {keep!r}; they are: {', '.join(names)}")
+        names = sorted({name.rpartition(".")[2] for name, _ in layer.named_parameters()})
+    for name in signs:
+        if not found or any(name not in own for own in found):
+            hint = _did_you_mean(name, names)
+            raise SettingError(f"chrono_: there is no parameter {name!r}; {hint}they are: {', '.join(names)}")
+        if any(own[name].dim() != 1 for own in found):
+            raise SettingError(f"chrono_: {name!r} is a matrix; give the name of a gate's bias")
+    for own in found:
+        spans = _drawn(INITIALISERS["chrono"], [float(longest)], own[next(iter(signs))])
+        for name, sign in signs.items():
+            own[name].copy_(sign * spans)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,9 +12,10 @@ from recurra import cells
 from recurra.backends.choose import Choice, Run, choose
 from recurra.cells import modifiers
 from recurra.equations.cell import Cell
-from recurra.errors import SettingError, ShapeError
-from recurra.nn.dropout import LockedDropout, check_rate, draw_noise, drop_weights
-from recurra.nn.initialise import Rule, initialise_
+from recurra.errors import BackendError, SettingError, ShapeError
+from recurra.nn.dropout import LockedDropout, check_rate, draw_noise, drop_weights, recurrent_matrices
+from recurra.nn.initialise import Rule
+from recurra.nn.parameters import CellParameters
 
 __all__ = ["CellParameters", "Recurrent", "as_cell"]
 
@@ -32,38 +34,6 @@ def as_cell(cell: Cell | str) -> Cell:
     return Cell(cell) if "[" in cell or "=" in cell else cells.get(cell)
 
 
-class CellParameters(nn.Module):
-    """The parameters of one layer in one direction, under the names of the equations.
-
-    A matrix is (H, width of its operand), its columns in the order of the concatenation; a vector is (H,).
-    """
-
-    def __init__(
-        self, cell: Cell, input_size: int, hidden_size: int, rules: Mapping[str, Rule], learn_initial_state: bool
-    ) -> None:
-        super().__init__()
-        self.input_size = input_size
-        self.initial_states: dict[str, str] = {}
-        for name, parameter in cell.parameters.items():
-            if hasattr(self, name):
-                raise SettingError(f"a parameter of a layer cannot be called {name!r}: rename it in the equations")
-            self.register_parameter(name, nn.Parameter(torch.empty(parameter.shape(input_size, hidden_size))))
-        if learn_initial_state:
-            for key, (name, lag) in cell.carried.items():
-                own = f"initial_{name}" if lag == 1 else f"initial_{name}_{lag}"
-                self.initial_states[key] = own
-                self.register_parameter(own, nn.Parameter(torch.zeros(hidden_size)))
-        initialise_(cell, self.tensors(cell), input_size, rules)
-
-    def tensors(self, cell: Cell) -> dict[str, Tensor]:
-        """The parameters of the equations by name."""
-        return {name: getattr(self, name) for name in cell.parameters}
-
-    def initial_state(self, key: str) -> Tensor | None:
-        """The learned initial state (H,) for a key of the state, if it is learned."""
-        return getattr(self, self.initial_states[key]) if key in self.initial_states else None
-
-
 class Recurrent(nn.Module):
     """A recurrent network of any cell: h<t> = cell(h<t-1>, x<t>), in layers, in one direction or both.
 
@@ -78,10 +48,11 @@ class Recurrent(nn.Module):
         bidirectional: Whether each layer also runs from the last step to the first; D is then 2.
         dropout: Rate of dropout between layers, drawn anew at every step, as in torch.nn.
         batch_first: Whether x is (B, T, I), as is the default, or (T, B, I).
-        input_dropout: Rate of variational dropout on each layer's input: one mask a sequence.
-        state_dropout: Rate of variational dropout on what the matrices read of the state (`modifiers.state_dropout`).
-        zoneout: Rate at which a unit keeps its old state (`modifiers.zoneout`).
-        weight_drop: Rate of DropConnect on the recurrent matrices.
+        input_dropout: Rate of variational dropout on each layer's input: one mask a sequence and direction.
+        state_dropout: Rate of variational dropout on what the matrices read of the state (`modifiers.state_dropout`);
+            one for all states, or one for some of them by name.
+        zoneout: Rate at which a unit keeps its old state (`modifiers.zoneout`), for all states or by name.
+        weight_drop: Rate of DropConnect on the recurrent matrices (`recurra.nn.dropout.drop_weights`).
         layer_norm: Whether every product is normalised (`modifiers.layer_norm`).
         learn_initial_state: Whether the state before the first step is learned; else it is zero.
         initial: How parameters begin, by name or pattern (`recurra.nn.initialise`).
@@ -90,7 +61,8 @@ class Recurrent(nn.Module):
         dtype: Their dtype.
 
     Raises:
-        SettingError: A size is not positive, a rate not a probability, a name unknown.
+        SettingError: A size is not positive, a rate not a probability, a name unknown, or a kind of dropout has
+            nothing in this cell to act on.
 
     Example:
         >>> layer = Recurrent("gru", input_size=3, hidden_size=5, num_layers=2, bidirectional=True)
@@ -112,8 +84,8 @@ class Recurrent(nn.Module):
         *,
         batch_first: bool = True,
         input_dropout: float = 0.0,
-        state_dropout: float = 0.0,
-        zoneout: float = 0.0,
+        state_dropout: modifiers.Rate = 0.0,
+        zoneout: modifiers.Rate = 0.0,
         weight_drop: float = 0.0,
         layer_norm: bool = False,
         learn_initial_state: bool = False,
@@ -126,38 +98,54 @@ class Recurrent(nn.Module):
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if isinstance(size, bool) or not isinstance(size, int) or size < 1:
                 raise SettingError(f"{name} is {size!r}; it is a whole number from 1")
+        if dtype is not None and not dtype.is_floating_point:
+            raise SettingError(f"dtype is {dtype}; it is one of floating-point numbers, such as torch.float32")
         self.cell = self._modified(as_cell(cell), layer_norm, state_dropout, zoneout)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bidirectional, self.batch_first, self.backend = bidirectional, batch_first, backend
         self.weight_drop = check_rate("weight_drop", weight_drop)
+        if weight_drop and not recurrent_matrices(self.cell):
+            raise SettingError(
+                f"weight_drop: no matrix of {self.cell.name or 'this cell'} meets a value that depends on earlier "
+                "steps, so there is no weight to drop"
+            )
         self.dropout = nn.Dropout(check_rate("dropout", dropout))
         self.input_dropout = LockedDropout(check_rate("input_dropout", input_dropout))
-        choose(backend, self.cell)  # an unknown name is refused here and not at first use
+        # An unknown name is refused here; whether the backend can run is asked at use, since the layer may yet move.
+        with contextlib.suppress(BackendError):
+            choose(backend, self.cell)
 
         def make(layer: int) -> CellParameters:
             width = input_size if layer == 0 else hidden_size * self.num_directions
-            return CellParameters(self.cell, width, hidden_size, initial or {}, learn_initial_state)
+            return CellParameters(self.cell, width, hidden_size, initial or {}, learn_initial_state, device, dtype)
 
         self.layers = nn.ModuleList(make(layer) for layer in range(num_layers))
         self.reverse_layers = nn.ModuleList(make(layer) for layer in range(num_layers if bidirectional else 0))
-        self.to(device=device, dtype=dtype)
 
     @staticmethod
-    def _modified(cell: Cell, layer_norm: bool, state_dropout: float, zoneout: float) -> Cell:
-        # In this order, so that zoneout mixes whole states and not parts of a normalised product.
+    def _modified(cell: Cell, layer_norm: bool, state_dropout: modifiers.Rate, zoneout: modifiers.Rate) -> Cell:
+        def asked(name: str, rate: modifiers.Rate) -> bool:
+            return bool(rate) if isinstance(rate, Mapping) else check_rate(name, rate) > 0
+
+        # Each rewrites other parts of the equations, so that the order does not matter.
         cell = modifiers.layer_norm(cell) if layer_norm else cell
-        cell = modifiers.state_dropout(cell, state_dropout) if check_rate("state_dropout", state_dropout) else cell
-        return modifiers.zoneout(cell, zoneout) if check_rate("zoneout", zoneout) else cell
+        cell = modifiers.state_dropout(cell, state_dropout) if asked("state_dropout", state_dropout) else cell
+        return modifiers.zoneout(cell, zoneout) if asked("zoneout", zoneout) else cell
 
     @property
     def num_directions(self) -> int:
         """D: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
+    @property
+    def _now(self) -> Cell:
+        """The cell that runs: in training with its noise, else at rest."""
+        return self.cell if self.training else self.cell.at_rest
+
     def choice(self) -> Choice:
         """The backend that runs this layer where its parameters now are, and why."""
         parameter = next(self.parameters(), torch.empty(0))
-        return choose(self.backend, self.cell, parameter.device, parameter.dtype)
+        return choose(self.backend, self._now, parameter.device, parameter.dtype)
 
     def forward(
         self,
@@ -179,24 +167,22 @@ class Recurrent(nn.Module):
 
         Raises:
             ShapeError: A shape, length, dtype or name does not fit.
+            BackendError: The backend that was asked for cannot run this cell where it is.
         """
-        single = x.dim() == 2
-        if single:
-            x = x.unsqueeze(0 if self.batch_first else 1)
-            state = {key: value.unsqueeze(1) for key, value in state.items()} if state else state
         self._check_input(x)
-        sequence = x.transpose(0, 1) if self.batch_first else x
+        single = x.dim() == 2
+        sequence = x.unsqueeze(1) if single else x.transpose(0, 1) if self.batch_first else x
         ends = self._check_lengths(lengths, sequence)
-        given = self._check_state(state or {}, sequence)
-        backend = self.choice().backend
+        given = self._check_state({} if state is None else state, sequence, single)
+        run = self.choice().backend.run
         last: dict[str, list[Tensor]] = {key: [] for key in self.cell.carried}
         for layer in range(self.num_layers):
             if layer:
                 sequence = self.dropout(sequence)
-            sequence = self.input_dropout(sequence, time=0)
             outputs = []
             for direction in range(self.num_directions):
-                own, carried = self._run(backend.run, layer, direction, sequence, given, ends)
+                dropped = self.input_dropout(sequence, time=0)
+                own, carried = self._run(run, layer, direction, dropped, given, ends)
                 outputs.append(own)
                 for key, value in carried.items():
                     last[key].append(value)
@@ -219,7 +205,7 @@ class Recurrent(nn.Module):
         steps, batch = sequence.shape[:2]
         own = (self.reverse_layers if direction else self.layers)[layer]
         assert isinstance(own, CellParameters)
-        cell = self.cell if self.training else self.cell.at_rest
+        cell = self._now
         tensors = own.tensors(cell)
         if self.training and self.weight_drop:
             tensors = drop_weights(cell, tensors, own.input_size, self.weight_drop)
@@ -237,16 +223,20 @@ class Recurrent(nn.Module):
 
     def _check_input(self, x: Tensor) -> None:
         axes = "(B, T, I)" if self.batch_first else "(T, B, I)"
-        if x.dim() != 3 or x.shape[2] != self.input_size:
-            raise ShapeError(
-                f"x has the shape {tuple(x.shape)}; expected {axes} with I = {self.input_size}, or (T, I) for one row"
-            )
+        expected = f"expected {axes} with I = {self.input_size}, or (T, I) for one sequence"
+        if not isinstance(x, Tensor):
+            raise ShapeError(f"x is a {type(x).__name__}; {expected}: pad ragged sequences and give their lengths")
+        if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
+            raise ShapeError(f"x has the shape {tuple(x.shape)}; {expected}")
         if 0 in x.shape:
             raise ShapeError(f"x has the shape {tuple(x.shape)}; expected at least one row and one step")
-        parameter = next(self.parameters(), None)
-        if parameter is not None and (x.dtype != parameter.dtype or x.device != parameter.device):
+        self._check_place("x", x, next(self.parameters(), x))
+
+    @staticmethod
+    def _check_place(name: str, tensor: Tensor, parameter: Tensor) -> None:
+        if tensor.dtype != parameter.dtype or tensor.device != parameter.device:
             raise ShapeError(
-                f"x is {x.dtype} on {x.device}, and the layer {parameter.dtype} on {parameter.device}; "
+                f"{name} is {tensor.dtype} on {tensor.device}, and the layer {parameter.dtype} on {parameter.device}; "
                 "move one of them with .to(...)"
             )
 
@@ -254,33 +244,48 @@ class Recurrent(nn.Module):
         if lengths is None:
             return None
         steps, batch = sequence.shape[:2]
-        ends = torch.as_tensor(lengths, device=sequence.device)
-        if ends.shape != (batch,) or ends.is_floating_point() or ends.dtype == torch.bool:
+        try:
+            ends = torch.as_tensor(lengths, device=sequence.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise ShapeError(f"lengths is {lengths!r}; expected {batch} whole numbers, one a row") from None
+        whole = not (ends.is_floating_point() or ends.is_complex() or ends.dtype == torch.bool)
+        if ends.shape != (batch,) or not whole:
             raise ShapeError(
-                f"lengths has the shape {tuple(ends.shape)} and dtype {ends.dtype}; expected {batch} whole numbers"
+                f"lengths has the shape {tuple(ends.shape)} and dtype {ends.dtype}; "
+                f"expected {batch} whole numbers, one a row"
             )
-        if bool(((ends < 1) | (ends > steps)).any()):
-            row = int(((ends < 1) | (ends > steps)).nonzero()[0, 0])
+        ends = ends.long()
+        wrong = ((ends < 1) | (ends > steps)).nonzero()
+        if len(wrong):
+            row = int(wrong[0])
             raise ShapeError(
                 f"the length of row {row} is {int(ends[row])}; expected 1 to T = {steps}: leave empty sequences out"
             )
-        return ends.long()
+        return ends
 
-    def _check_state(self, state: Mapping[str, Tensor], sequence: Tensor) -> Mapping[str, Tensor]:
-        shape = (self.num_layers * self.num_directions, sequence.shape[1], self.hidden_size)
+    def _check_state(self, state: Mapping[str, Tensor], sequence: Tensor, single: bool) -> dict[str, Tensor]:
+        """The states that are given, (L · D, B, H) each."""
+        known = ", ".join(self.cell.carried) or "none"
+        if not isinstance(state, Mapping):
+            raise ShapeError(f"the state is a {type(state).__name__}; expected a dict by the names of states: {known}")
+        rows = self.num_layers * self.num_directions
+        shape = (rows, self.hidden_size) if single else (rows, sequence.shape[1], self.hidden_size)
+        axes = "(L · D, H)" if single else "(L · D, B, H)"
         for key, value in state.items():
             if key not in self.cell.carried:
-                known = ", ".join(self.cell.carried) or "none"
                 raise ShapeError(f"{key!r} is not a state of this cell; its states are: {known}")
-            if tuple(value.shape) != shape:
-                raise ShapeError(
-                    f"the state {key!r} has the shape {tuple(value.shape)}; expected (L · D, B, H) = {shape}"
-                )
-        return state
+            if not isinstance(value, Tensor) or tuple(value.shape) != shape:
+                got = f"has the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is {value!r}"
+                raise ShapeError(f"the state {key!r} {got}; expected {axes} = {shape}")
+            self._check_place(f"the state {key!r}", value, sequence)
+        return {key: value.unsqueeze(1) if single else value for key, value in state.items()}
 
     def extra_repr(self) -> str:
-        """The cell and the sizes, for repr."""
+        """The cell, the sizes and what else was asked for, for repr."""
         parts = [self.cell.name or "cell of its own", f"{self.input_size}, {self.hidden_size}"]
         parts += [f"num_layers={self.num_layers}"] if self.num_layers > 1 else []
         parts += ["bidirectional=True"] if self.bidirectional else []
+        parts += ["batch_first=False"] if not self.batch_first else []
+        parts += [f"weight_drop={self.weight_drop}"] if self.weight_drop else []
+        parts += [f"backend={self.backend!r}"] if self.backend != "auto" else []
         return ", ".join(parts)

@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from recurra import cells, decoding
+from recurra.cells import Cell
 from recurra.data import (
     IGNORED,
     Batch,
@@ -30,7 +32,6 @@ from recurra.data import (
     split_validation,
 )
 from recurra.data import sentences as sentences_of
-from recurra.equations import Cell
 from recurra.errors import DataError
 from recurra.models import LanguageModel
 from recurra.tasks.language_model_run import LanguageModelRun
@@ -202,6 +203,7 @@ def evaluate(
         return None
     characters = _characters(data.vocabulary, valid) if config.text.level == "bpe" else None
 
+    @torch.no_grad()
     def measure() -> dict[str, float]:
         device = next(model.parameters()).device
         total, count, state = 0.0, 0, None

@@ -20,7 +20,7 @@ from recurra.training.clipping import Clipping, clip_gradients
 from recurra.training.devices import choose_device
 from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
 from recurra.training.figures import LOSS, MetricView
-from recurra.training.loop import BatchSource, Loss, StepLoss, train
+from recurra.training.loop import Loss, StepLoss, train
 from recurra.training.metrics import MetricsWriter
 from recurra.training.optimisers import build_optimiser
 from recurra.training.progress import Progress
@@ -31,7 +31,6 @@ from recurra.training.truncation import detach
 
 __all__ = [
     "LOSS",
-    "BatchSource",
     "Clipping",
     "Ending",
     "LearningRate",

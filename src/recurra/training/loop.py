@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -45,13 +45,10 @@ class StepLoss:
 Loss = Callable[[nn.Module, BatchT, Any], StepLoss]
 """Takes the model, a batch, and the state carried from the batch before (None where the batch is fresh)."""
 
-BatchSource = Batches[BatchT] | Callable[[int], Iterable[BatchT]]
-"""Gives the batches of an epoch by its number, from 0: through a method `epoch`, or called."""
-
 
 def train(
     model: nn.Module,
-    batches: BatchSource[BatchT],
+    batches: Batches[BatchT],
     loss: Loss[BatchT],
     settings: TrainingSettings,
     *,
@@ -75,9 +72,9 @@ def train(
 
     Args:
         model: What is trained. It is moved to the device of the settings, and is in evaluation mode afterwards.
-        batches: Gives the batches of an epoch by its number, from 0: through a method `epoch`, as those of
-            `recurra.data.batching`, or called. If it, or what it gives, has a length, the time left is known from the
-            first epoch on. A batch with a method `to` is moved to the device.
+        batches: Gives the batches of an epoch by its number, from 0, through its method `epoch`, as the batches of
+            `recurra.data` do. If it, or what it gives, has a length, the time left is known from the first epoch on. A
+            batch with a method `to` is moved to the device.
         loss: Gives the loss of a batch; see `StepLoss`.
         settings: See `TrainingSettings`. All global generators of random numbers are seeded from it; seed before the
             model is built, too, to make a run repeat.
@@ -98,11 +95,13 @@ def train(
 
     Example:
         >>> model = nn.Linear(1, 1)
-        >>> x = torch.linspace(-1, 1, 16).unsqueeze(1)
+        >>> class Points:  # the same batch in every epoch
+        ...     def epoch(self, number):
+        ...         return [torch.linspace(-1, 1, 16).unsqueeze(1)]
         >>> def squared_error(model, batch, carried):
         ...     return StepLoss(((model(batch) - 3 * batch) ** 2).sum(), count=len(batch))
         >>> settings = TrainingSettings(epochs=200, learning_rate=0.1, schedule="cosine", device="cpu")
-        >>> result = train(model, lambda epoch: [x], squared_error, settings)
+        >>> result = train(model, Points(), squared_error, settings)
         >>> result.ended, result.steps, round(model.weight.item(), 1)
         ('epochs', 200, 3.0)
     """
@@ -116,7 +115,7 @@ class _Training(Generic[BatchT]):
     """One run of the loop and all that changes during it."""
 
     model: nn.Module
-    batches: BatchSource[BatchT]
+    batches: Batches[BatchT]
     loss: Loss[BatchT]
     settings: TrainingSettings
     evaluate: Callable[[], dict[str, float]] | None
@@ -136,12 +135,12 @@ class _Training(Generic[BatchT]):
         self.carried: Any = None
         self.steps = self.epochs_completed = 0
         self.validated_at = 0  # steps taken by the last validation
-        self.started = self.step_ended = 0.0
+        self.started = self.step_ended = self.validation_ended = 0.0
 
     def run(self) -> TrainingResult:
         """Train to the end, whatever the end is."""
         seed_everything(self.settings.seed)
-        self.started = self.step_ended = self.clock()
+        self.started = self.step_ended = self.validation_ended = self.clock()
         ending: Ending = "error"
         with self.interruption:
             try:
@@ -166,10 +165,9 @@ class _Training(Generic[BatchT]):
             observer.on_start(start)
 
     def _epochs(self) -> Ending:
-        every = self.settings.validate_every
         for epoch in range(self.settings.epochs):
             steps_before = self.steps
-            batches = self.batches(epoch) if callable(self.batches) else self.batches.epoch(epoch)
+            batches = self.batches.epoch(epoch)
             self.budget.begin_epoch(batches if isinstance(batches, Sized) else self.batches)
             if self.settings.schedule == "cosine" and not self.budget.has_known_end:
                 raise SettingError(
@@ -181,14 +179,21 @@ class _Training(Generic[BatchT]):
                 ending = self._ending()
                 if ending is not None:
                     return ending
-                if every is not None and self.steps % every == 0:
+                if self._is_validation_due():
                     self._validate()
             if self.steps == steps_before:
                 raise DataError(f"epoch {epoch + 1} has nothing to train on: the data are shorter than one batch")
             self.epochs_completed += 1
-            if every is None:
+            if self.settings.validate_every is None and self.settings.validate_minutes is None:
                 self._validate()
         return "epochs"
+
+    def _is_validation_due(self) -> bool:
+        """Whether it is time for a validation within an epoch."""
+        steps, minutes = self.settings.validate_every, self.settings.validate_minutes
+        if steps is not None and self.steps % steps == 0:
+            return True
+        return minutes is not None and self.clock() - self.validation_ended >= 60 * minutes
 
     def _ending(self) -> Ending | None:
         if self.interruption.requested:
@@ -273,7 +278,7 @@ class _Training(Generic[BatchT]):
             else:
                 self._compare(self._metrics(self.evaluate))
         self.model.train()
-        self.step_ended = self.clock()
+        self.step_ended = self.validation_ended = self.clock()
 
     def _metrics(self, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
         with torch.no_grad(), self.interruption.comes_through():

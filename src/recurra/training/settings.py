@@ -78,7 +78,12 @@ class TrainingSettings(BaseModel):
     )
 
     validate_every: int | None = Field(
-        None, ge=1, description="Steps between validations; without it, one at the end of each epoch."
+        None, ge=1, description="Steps between validations; with neither steps nor minutes, one at each epoch's end."
+    )
+    validate_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Minutes between validations, in place of steps; the best weights then follow the clock.",
     )
     log_every: int = Field(20, ge=1, description="Steps that each training line of metrics.jsonl covers.")
     seed: int = Field(

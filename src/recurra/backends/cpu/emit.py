@@ -50,6 +50,11 @@ def segments(loop: Loop, stage: Stage) -> tuple[Segment, ...]:
     return tuple(Segment(operand, tuple(entries)) for operand, entries in found.items())
 
 
+def granule(loops: Sequence[Loop], target: Target) -> int:
+    """How many vectors of units the tiles of some loops work on at a time: rows are as wide as a multiple of it."""
+    return max(tile_shape(max(1, len(stage.sums)), target.registers)[1] for loop in loops for stage in loop.stages)
+
+
 def emit(
     loop: Loop,
     target: Target,
@@ -100,6 +105,7 @@ class _Emitter:
         self.code.triple = target.triple
         self.maths = Mathematics(self.code, self.lanes, double)
         self.vector, self.scalar = self.maths.vector, self.maths.scalar
+        self.tiles: dict[tuple[object, ...], ir.Function] = {}
         self.means = [n for stage in loop.stages for n in stage.means]
         # What a stage keeps for good later stages can read there as well.
         self.stored = {s.operation: s.index for stage in loop.stages for s in stage.stores if s.kind == "saved"}
@@ -168,7 +174,7 @@ def tile_shape(groups: int, registers: int) -> tuple[int, int]:
         ((3, 1), (6, 2), (6, 1))
     """
     best = (1, 1)
-    for blocks in (1, 2, 4):
+    for blocks in (1, 2):
         for rows in range(1, 13):
             wide = groups * blocks
             fits = rows * wide + min(rows, wide) + 1 <= registers
@@ -305,57 +311,125 @@ class _StageEmitter:
     def _tiled(self) -> None:
         """For each group of blocks of units, for each tile of rows: the products, then the work on them."""
         b, lanes = self.b, self.of.lanes
-        groups = len(self.stage.sums)
-        buffer_size = self.tile_rows * groups * self.blocks
         with b.goto_entry_block():
-            self.buffer = b.alloca(self.of.vector, size=buffer_size)
+            self.buffer = b.alloca(self.of.vector, size=self.tile_rows * len(self.stage.sums) * self.blocks)
         rows = b.sub(self.end, self.first)
         per_panel = b.mul(self.hidden, self.constant(sum(len(s.entries) for s in self.segments) * lanes))
-        wide = self.constant(self.blocks * lanes)
-        whole = b.mul(b.sdiv(self.width, wide), wide)
         panels = self.address(f"panels.{self.number}")
-        for blocks, begin, stop in ((self.blocks, self.constant(0), whole), (1, whole, self.width)):
-            if blocks == 1 and self.blocks == 1 and begin is whole:
-                continue
-            tiles = [self._tile(rows_, blocks) for rows_ in range(1, self.tile_rows + 1)]
-            with loop_over(b, begin, stop, self.constant(blocks * lanes)) as unit:
-                panel = b.gep(panels, [b.mul(b.sdiv(unit, self.constant(lanes)), per_panel)])
-                self._row_tiles(rows, tiles, blocks, unit, panel, per_panel)
+        with loop_over(b, self.constant(0), self.width, self.constant(self.blocks * lanes)) as unit:
+            panel = b.gep(panels, [b.mul(b.sdiv(unit, self.constant(lanes)), per_panel)])
+            self._row_tiles(rows, unit, panel, per_panel)
 
-    def _row_tiles(
-        self,
-        rows: ir.Value,
-        tiles: Sequence[ir.Function],
-        blocks: int,
-        unit: ir.Value,
-        panel: ir.Value,
-        per_panel: ir.Value,
-    ) -> None:
+    def _row_tiles(self, rows: ir.Value, unit: ir.Value, panel: ir.Value, per_panel: ir.Value) -> None:
         """Share the rows out over tiles of nearly equal size, so that none is much smaller than it could be."""
-        b = self.b
+        b, groups = self.b, len(self.stage.sums)
         most = self.constant(self.tile_rows)
         count = b.sdiv(b.add(rows, b.sub(most, self.constant(1))), most)
         with loop_over(b, self.constant(0), count) as tile:
             begin = b.add(self.first, b.sdiv(b.mul(tile, rows), count))
             stop = b.add(self.first, b.sdiv(b.mul(b.add(tile, self.constant(1)), rows), count))
             size = b.sub(stop, begin)
-            operands = [self._operand(s.operand, begin) for s in self.segments]
-            flat = [x for pair in operands for x in pair]
-            done = b.append_basic_block("tiled")
-            switch = b.switch(size, done)
-            for rows_, function in enumerate(tiles, 1):
-                block = b.append_basic_block(f"rows_{rows_}")
-                switch.add_case(self.constant(rows_), block)
-                with b.goto_block(block):
-                    b.call(function, [self.buffer, panel, per_panel, self.hidden, *flat])
-                    b.branch(done)
-            b.position_at_end(done)
-            with loop_over(b, self.constant(0), size) as place:
-                row = b.add(begin, place)
-                with loop_over(b, self.constant(0), self.constant(blocks)) as block_:
-                    at = b.add(unit, b.mul(block_, self.constant(self.of.lanes)))
-                    within = b.add(b.mul(place, self.constant(blocks)), block_)
-                    self._work(at, row, b.mul(within, self.constant(len(self.stage.sums))))
+            self._products(begin, size, panel, per_panel)
+            with loop_over(b, self.constant(0), size) as place, loop_over(b, *self._blocks()) as block:
+                at = b.add(unit, b.mul(block, self.constant(self.of.lanes)))
+                within = b.add(b.mul(place, self.constant(self.blocks)), block)
+                self._work(at, b.add(begin, place), b.mul(within, self.constant(groups)))
+
+    def _blocks(self) -> tuple[ir.Value, ir.Value]:
+        return self.constant(0), self.constant(self.blocks)
+
+    def _products(self, begin: ir.Value, size: ir.Value, panel: ir.Value, per_panel: ir.Value) -> None:
+        """The sums of a tile, into the buffer: one call of a tile function for each operand."""
+        b = self.b
+        before = self.constant(0)
+        operands = []
+        for segment in self.segments:
+            operands.append((*self._operand(segment.operand, begin), b.gep(panel, [before])))
+            before = b.add(before, b.mul(self.hidden, self.constant(len(segment.entries) * self.of.lanes)))
+        done = b.append_basic_block("tiled")
+        switch = b.switch(size, done)
+        for rows in range(1, self.tile_rows + 1):
+            block = b.append_basic_block(f"rows_{rows}")
+            switch.add_case(self.constant(rows), block)
+            with b.goto_block(block):
+                begun: set[int] = set()
+                for segment, (operand, stride, weights) in zip(self.segments, operands, strict=True):
+                    touched = tuple(entry[0] for entry in segment.entries)
+                    function = self._tile(rows, touched, tuple(g for g in touched if g in begun))
+                    b.call(function, [self.buffer, weights, per_panel, self.hidden, operand, stride])
+                    begun |= set(touched)
+                b.branch(done)
+        b.position_at_end(done)
+
+    def _tile(self, rows: int, touched: tuple[int, ...], begun: tuple[int, ...]) -> ir.Function:
+        """tile(buffer, weights, panel size, H, operand, stride): the products of some rows with one operand.
+
+        Args:
+            rows: How many rows.
+            touched: For each product of the segment, the place of its sum.
+            begun: Those sums that other operands have begun; the others begin here.
+        """
+        of, groups = self.of, len(self.stage.sums)
+        kind = (rows, self.blocks, groups, touched, begun)
+        if kind in of.tiles:
+            return of.tiles[kind]
+        pointer = of.scalar.as_pointer()
+        signature = ir.FunctionType(VOID, [of.vector.as_pointer(), pointer, I64, I64, pointer, I64])
+        function = of.tiles[kind] = ir.Function(of.code, signature, f"tile_{len(of.tiles)}")
+        function.linkage = "internal"
+        b = ir.IRBuilder(function.append_basic_block())
+        buffer, weights, per_panel, hidden, operand, stride = function.args
+        starts = [b.gep(weights, [b.mul(per_panel, ir.Constant(I64, u))]) for u in range(self.blocks)]
+        lines = [b.gep(operand, [b.mul(stride, ir.Constant(I64, r))]) for r in range(rows)]
+        places = {
+            (r, u, g): b.gep(buffer, [ir.Constant(I64, (r * self.blocks + u) * groups + g)])
+            for r in range(rows)
+            for u in range(self.blocks)
+            for g in dict.fromkeys(touched)
+        }
+        zero = self.maths.number(0.0)
+        sums = {key: b.load(place) if key[2] in begun else zero for key, place in places.items()}
+        for key, value in self._inner(b, touched, starts, lines, hidden, sums).items():
+            b.store(value, places[key])
+        b.ret_void()
+        return function
+
+    def _inner(
+        self,
+        b: ir.IRBuilder,
+        touched: Sequence[int],
+        starts: Sequence[ir.Value],
+        lines: Sequence[ir.Value],
+        hidden: ir.Value,
+        sums: dict[tuple[int, int, int], ir.Value],
+    ) -> dict[tuple[int, int, int], ir.Value]:
+        """The loop over the elements of one operand, its sums in registers."""
+        of, lanes = self.of, self.of.lanes
+        before, head, done = b.block, b.append_basic_block("k"), b.append_basic_block("k_done")
+        b.branch(head)
+        b.position_at_end(head)
+        k = b.phi(I64)
+        k.add_incoming(ir.Constant(I64, 0), before)
+        running = {}
+        for key, begin in sums.items():
+            running[key] = b.phi(of.vector)
+            running[key].add_incoming(begin, before)
+        now: dict[tuple[int, int, int], ir.Value] = dict(running)
+        spread = [self._broadcast(b, b.load(b.gep(line, [k]))) for line in lines]
+        at = b.mul(k, ir.Constant(I64, len(touched) * lanes))
+        for u, start in enumerate(starts):
+            for e, g in enumerate(touched):
+                place = b.gep(start, [b.add(at, ir.Constant(I64, e * lanes))])
+                vector = b.load(b.bitcast(place, of.vector.as_pointer()), align=of.bytes)
+                for r in range(len(lines)):
+                    now[r, u, g] = self.maths.fma(b, spread[r], vector, now[r, u, g])
+        following = b.add(k, ir.Constant(I64, 1))
+        k.add_incoming(following, head)
+        for key, phi in running.items():
+            phi.add_incoming(now[key], head)
+        b.cbranch(b.icmp_signed("<", following, hidden), head, done)
+        b.position_at_end(done)
+        return now
 
     def _operand(self, number: int, row: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Where an operand's vector of a row begins, and how far it is to the next row's."""
@@ -377,71 +451,6 @@ class _StageEmitter:
         stride = b.mul(self.width, self.constant(count))
         begin = b.add(b.mul(b.add(self.packed, row), stride), b.mul(self.width, self.constant(place)))
         return b.gep(self.address(array), [begin]), stride
-
-    def _tile(self, rows: int, blocks: int) -> ir.Function:
-        """tile(buffer, panel, panel size, H, (operand, stride) ...): the sums of some rows and blocks of units."""
-        of, groups = self.of, len(self.stage.sums)
-        pointer = of.scalar.as_pointer()
-        kind = ir.FunctionType(VOID, [of.vector.as_pointer(), pointer, I64, I64, *[pointer, I64] * len(self.segments)])
-        function = ir.Function(of.code, kind, f"tile_{self.number}_{rows}_{blocks}")
-        function.linkage = "internal"
-        b = ir.IRBuilder(function.append_basic_block())
-        buffer, panel, per_panel, hidden, *flat = function.args
-        zero = self.maths.number(0.0)
-        sums: dict[tuple[int, int, int], ir.Value] = {
-            (r, u, g): zero for r in range(rows) for u in range(blocks) for g in range(groups)
-        }
-        before = ir.Constant(I64, 0)
-        for segment, operand, stride in zip(self.segments, flat[::2], flat[1::2], strict=True):
-            starts = [b.gep(panel, [b.add(before, b.mul(per_panel, ir.Constant(I64, u)))]) for u in range(blocks)]
-            lines = [b.gep(operand, [b.mul(stride, ir.Constant(I64, r))]) for r in range(rows)]
-            sums = self._inner(b, segment, starts, lines, hidden, sums)
-            before = b.add(before, b.mul(hidden, ir.Constant(I64, len(segment.entries) * of.lanes)))
-        for (r, u, g), value in sums.items():
-            place = ir.Constant(I64, (r * blocks + u) * groups + g)
-            b.store(value, b.gep(buffer, [place]))
-        b.ret_void()
-        return function
-
-    def _inner(
-        self,
-        b: ir.IRBuilder,
-        segment: Segment,
-        starts: Sequence[ir.Value],
-        lines: Sequence[ir.Value],
-        hidden: ir.Value,
-        sums: dict[tuple[int, int, int], ir.Value],
-    ) -> dict[tuple[int, int, int], ir.Value]:
-        """The loop over the elements of one operand, its sums in registers."""
-        of, lanes = self.of, self.of.lanes
-        touched = [key for key in sums if any(key[2] == e[0] for e in segment.entries)]
-        before, head, done = b.block, b.append_basic_block("k"), b.append_basic_block("k_done")
-        b.branch(head)
-        b.position_at_end(head)
-        k = b.phi(I64)
-        k.add_incoming(ir.Constant(I64, 0), before)
-        running = {}
-        for key in touched:
-            phi = b.phi(of.vector)
-            phi.add_incoming(sums[key], before)
-            running[key] = phi
-        now: dict[tuple[int, int, int], ir.Value] = dict(running)
-        spread = [self._broadcast(b, b.load(b.gep(line, [k]))) for line in lines]
-        at = b.mul(k, ir.Constant(I64, len(segment.entries) * lanes))
-        for u, start in enumerate(starts):
-            for e, entry in enumerate(segment.entries):
-                place = b.gep(start, [b.add(at, ir.Constant(I64, e * lanes))])
-                weights = b.load(b.bitcast(place, of.vector.as_pointer()), align=of.bytes)
-                for r in range(len(lines)):
-                    key = (r, u, entry[0])
-                    now[key] = self.maths.fma(b, spread[r], weights, now[key])
-        following = b.add(k, ir.Constant(I64, 1))
-        k.add_incoming(following, head)
-        for key, phi in running.items():
-            phi.add_incoming(now[key], head)
-        b.cbranch(b.icmp_signed("<", following, hidden), head, done)
-        b.position_at_end(done)
-        return {**sums, **{key: now[key] for key in touched}}
 
     def _broadcast(self, b: ir.IRBuilder, value: ir.Value) -> ir.Value:
         empty = ir.Constant(self.of.vector, ir.Undefined)

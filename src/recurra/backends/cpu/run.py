@@ -198,7 +198,8 @@ class _Pass:
         self.double = call.dtype == torch.float64
         self.lanes = host().vector_bytes // (8 if self.double else 4)
         self.hidden = next(iter(self.parameters.values())).shape[0]
-        self.width = -(-self.hidden // self.lanes) * self.lanes
+        step = self.lanes * emit.granule((self.plan.forward, self.plan.training, self.plan.backward), host())
+        self.width = -(-self.hidden // step) * step
         self.total = sum(self.layout.sizes)
         self.saved: Tensor | None = None
         self.products: Tensor | None = None

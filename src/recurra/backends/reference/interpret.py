@@ -20,11 +20,6 @@ Blocks = Mapping[tuple[str, int], Tensor]
 """For each matrix and part of its operand, the block of its columns."""
 
 
-def _power(a: Tensor, b: Tensor) -> Tensor:
-    # The exponent is a number of the text; as a Python float it takes the branch that is exact for whole exponents.
-    return a ** float(b)
-
-
 def _softplus(a: Tensor) -> Tensor:
     # torch's own softplus becomes the identity above 20, which is off by 2e-9: too coarse for float64.
     return torch.logaddexp(a, torch.zeros_like(a))
@@ -49,7 +44,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "multiply": torch.mul,
     "divide": torch.div,
     "negate": torch.neg,
-    "power": _power,
+    "power": torch.pow,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -105,6 +100,9 @@ class Program:
                 needed.add(number)
                 pending += graph[number].args
         self.nodes: list[tuple[int, Node]] = [(number, graph[number]) for number in sorted(needed)]
+        # An exponent is a number of the text: a Python float takes the branch that is exact for whole exponents, and
+        # nothing has to be read back from a device.
+        self.exponents = {number: graph[node.args[1]].number for number, node in self.nodes if node.kind == "power"}
 
     @property
     def reads(self) -> set[int]:
@@ -120,6 +118,8 @@ class Program:
                 values[number] = F.linear(args[0], matrices[node.name, node.index])  # type: ignore[arg-type]
             elif node.kind == "adjoint":
                 values[number] = args[0] @ matrices[node.name, node.index]  # type: ignore[operator]
+            elif node.kind == "power":
+                values[number] = FUNCTIONS["power"](args[0], self.exponents[number])
             else:
                 values[number] = FUNCTIONS[node.kind](*args)
 

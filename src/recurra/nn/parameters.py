@@ -1,0 +1,63 @@
+"""The parameters of a cell as a module, under the names of its equations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from recurra.equations.cell import Cell
+from recurra.errors import SettingError
+from recurra.nn.initialise import Rule, initialise_
+
+__all__ = ["CellParameters"]
+
+
+class CellParameters(nn.Module):
+    """The parameters of one layer in one direction, under the names of the equations.
+
+    A matrix is (H, width of its operand), its columns in the order of the concatenation; a vector is (H,). Beside them
+    stand the learned initial states, if there are any: `initial_h` (H,), and `initial_h_2` for what h[t-2] is at first.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        rules: Mapping[str, Rule],
+        learn_initial_state: bool,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.initial_states: dict[str, str] = {}
+        for name, parameter in cell.parameters.items():
+            self._add(name, torch.empty(parameter.shape(input_size, hidden_size), device=device, dtype=dtype))
+        if learn_initial_state:
+            for key, (name, lag) in cell.carried.items():
+                self.initial_states[key] = own = f"initial_{name}" if lag == 1 else f"initial_{name}_{lag}"
+                self._add(own, torch.zeros(hidden_size, device=device, dtype=dtype))
+        initialise_(cell, self.tensors(cell), input_size, rules)
+
+    def _add(self, name: str, tensor: Tensor) -> None:
+        if hasattr(self, name):
+            raise SettingError(f"{name!r} has a meaning of its own in a layer; rename it in the equations")
+        self.register_parameter(name, nn.Parameter(tensor))
+
+    def tensors(self, cell: Cell) -> dict[str, Tensor]:
+        """The parameters of the equations by name."""
+        return {name: getattr(self, name) for name in cell.parameters}
+
+    def initial_state(self, key: str) -> Tensor | None:
+        """The learned initial state (H,) for a key of the state, if it is learned."""
+        return getattr(self, self.initial_states[key]) if key in self.initial_states else None
+
+    def extra_repr(self) -> str:
+        """The names of the parameters by shape, for repr."""
+        by_shape: dict[tuple[int, ...], list[str]] = {}
+        for name, parameter in self.named_parameters():
+            by_shape.setdefault(tuple(parameter.shape), []).append(name)
+        return "\n".join(f"{shape}: {', '.join(names)}" for shape, names in by_shape.items())

@@ -1,12 +1,15 @@
 """What every test stands on: the same random numbers on every run, one thread, and plots that open no window."""
 
 import os
+from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Machine code is compiled once for all workers and the next run, and kept apart from the user's own.
+os.environ.setdefault("RECURRA_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "machine-code"))
 torch.set_num_threads(1)
 
 hypothesis.settings.register_profile(

@@ -9,7 +9,7 @@ import unicodedata
 import warnings
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.equations import Cell
@@ -72,11 +72,13 @@ def test_random_corruptions_of_random_cells(block):
     assert 5 < valid < 200  # both outcomes occur
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(st.text(max_size=60))
 def test_any_text(text):
     outcome(text)
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(st.text(alphabet="hxtWb[]()-+*/@=.,1 \n", max_size=40))
 def test_any_text_of_the_characters_of_the_language(text):
     outcome(text)
@@ -112,16 +114,16 @@ HOSTILE = {
     "nested conditions": "h[t] = " + "b if b else " * 8_000 + "b",
     "nested strings": "h[t] = " + "f'{" * 30_000,
     "a wide list": "h[t] = W @ [" + "b," * 4_000 + "b]",
-    "a wide call": "h[t] = tanh(" + "b," * 49_000 + "b)",
+    "a wide call": "h[t] = tanh(" + "b," * 20_000 + "b)",
     "many targets": "h[t] = " * 14_000 + "b",
-    "many lines": "h[t] = b\n" * 11_000,
+    "many lines": "h[t] = b\n" * 4_000,
     "many open lines": "h[t] = (\n" * 11_000,
     "blank lines": "\n" * 100_000,
     "a comment": "#" * 100_000,
     "spaces": " " * 100_000,
     "zeros": "\x00" * 100_000,
     "backslashes": "\\\n" * 50_000,
-    "semicolons": "h[t] = b;" * 11_000,
+    "semicolons": "h[t] = b;" * 4_000,
     "a long name": "h[t] = " + "n" * 99_000 + "[t-1]",
     "two long names": "n" * 49_000 + "a[t] = b\nh[t] = " + "n" * 49_000 + "b[t]",
     "a long number": "h[t] = " + "9" * 99_000,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recurra.backends import reference
+from recurra.backends.cpu import run as cpu
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, SettingError
 
@@ -69,6 +70,7 @@ def _reference_refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> 
 
 # From the fastest to the one that always can.
 BACKENDS: dict[str, Backend] = {
+    "cpu": Backend("cpu", "machine code for this processor, float32 and float64", cpu.run, cpu.refusal),
     "reference": Backend(
         "reference", "plain PyTorch, a step at a time, on any device", reference.run, _reference_refusal
     ),
@@ -93,7 +95,7 @@ def choose(name: str, cell: Cell, device: torch.device | str = "cpu", dtype: tor
 
     Example:
         >>> choose("auto", Cell("h[t] = tanh(W @ [h[t-1], x[t]])")).backend.name
-        'reference'
+        'cpu'
     """
     device = torch.device(device)
     if name != "auto":

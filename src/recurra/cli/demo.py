@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from pydoc_data import topics
 from typing import Annotated
@@ -13,21 +12,36 @@ from rich.text import Text
 
 from recurra.cli.train import RUNS, report, show_training
 from recurra.data import write_atomically
+from recurra.errors import RunError
 from recurra.tasks.language_modelling import BatchSettings, LanguageModellingConfig, ModelSettings, TextSettings
 from recurra.tasks.language_modelling import language_modelling as task
-from recurra.tasks.run import new_folder
+from recurra.tasks.run import check_free, make_folder, new_folder
 from recurra.training import TrainingSettings
 
 __all__ = ["demo"]
 
+TEXT = "python-topics.txt"
+SNAPSHOTS = 6
+"""How often the model shows what it has learned."""
+
 
 def demo(
-    minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="How long to train.")] = 1.0,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the run.", show_default="runs/demo")] = None,
+    minutes: Annotated[float, typer.Option("--minutes", help="How long to train.", metavar="X", min=0.001)] = 1.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for the run, new or empty; the text is kept beside it.",
+            metavar="FOLDER",
+            show_default="runs/demo",
+        ),
+    ] = None,
 ) -> None:
     """Train a character language model on Python's own documentation for about a minute, and watch it learn."""
+    folder = out or new_folder(RUNS, "demo")
+    check_free(folder)
+    text, file = "\n\n".join(topics.topics[name] for name in sorted(topics.topics)), folder.parent / TEXT
     console = Console(highlight=False)
-    text = "\n\n".join(topics.topics[name] for name in sorted(topics.topics))
     console.print(
         Text.assemble(
             ("recurra demo", "bold"),
@@ -35,11 +49,17 @@ def demo(
             "a time. Watch the samples: letters, then words, then something like documentation.\n",
         )
     )
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "python-topics.txt"
-        write_atomically(data, text)
-        run, result = show_training(task, _config(data, minutes), out or new_folder(RUNS, "demo"))
-    report(run, result)
+    make_folder(file.parent)
+    _write(text, file)
+    report(*show_training(task, _config(file, minutes), folder))
+
+
+def _write(text: str, file: Path) -> None:
+    """Write the text beside the run, where it can be trained on again."""
+    if not file.exists():
+        write_atomically(file, text)
+    elif not file.is_file() or file.read_bytes() != text.encode():
+        raise RunError(f"{file}: it is not the text that the demo writes there; move it away, or give another --out")
 
 
 def _config(data: Path, minutes: float) -> LanguageModellingConfig:
@@ -52,6 +72,6 @@ def _config(data: Path, minutes: float) -> LanguageModellingConfig:
             max_minutes=minutes,
             learning_rate=5e-3,
             schedule="cosine",
-            validate_every=150,
+            validate_minutes=minutes / SNAPSHOTS,
         ),
     )

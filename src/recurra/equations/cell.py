@@ -252,6 +252,10 @@ class Cell:
         return isinstance(other, Cell) and self._key == other._key
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash(self._key)
 
     @property

@@ -61,7 +61,7 @@ def _orthogonal(block: Tensor, gain: float = 1.0) -> None:
 
 
 def _identity(block: Tensor, scale: float = 1.0) -> None:
-    block.copy_(torch.eye(block.shape[0]) * scale)
+    block.copy_(torch.eye(block.shape[0], device=block.device) * scale)
 
 
 def _spectral_radius(block: Tensor, radius: float = 0.9, density: float = 1.0) -> None:
@@ -70,7 +70,8 @@ def _spectral_radius(block: Tensor, radius: float = 0.9, density: float = 1.0) -
     _expect(0 < density <= 1, f"the density is {density:g}; it is a share above 0, at most 1")
     size = block.shape[0]
     for _ in range(100):
-        weights = torch.randn(size, size, dtype=torch.float64) * (torch.rand(size, size) < density)
+        kept = torch.rand(size, size, device=block.device) < density
+        weights = torch.randn(size, size, dtype=torch.float64, device=block.device) * kept
         largest = float(torch.linalg.eigvals(weights).abs().max())
         if largest > 1e-6:
             block.copy_(weights * (radius / largest))
@@ -186,29 +187,31 @@ def initialise_(
         2.0
     """
     rules = dict(rules or {})
-    for pattern in rules:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in cell.parameters):
-            hint = _did_you_mean(pattern, cell.parameters)
-            raise SettingError(
-                f"initial: {pattern!r} matches no parameter; {hint}they are: {', '.join(cell.parameters)}"
-            )
+    _check_keys(rules, cell)
     begun: list[tuple[Tensor, Tensor]] = []
     acted: dict[str, bool] = {}
     for name, parameter in cell.parameters.items():
-        key = _key_for(name, rules)
-        rule = cell.initial.get(name) if key is None else rules[key]
+        key = _key_for(name, rules) or name
         try:
-            drawn, followed = _begin(parameter, tensors[name], input_size, rule)
+            blocks, followed = _begin(parameter, tensors[name], input_size, rules.get(key, cell.initial.get(key)))
         except SettingError as error:
-            raise SettingError(f"initial: {key or name}: {error}") from None
-        begun += drawn
-        acted[key or name] = acted.get(key or name, False) or followed
-    for key, somewhere in acted.items():
-        if not somewhere:
-            rule = rules.get(key, cell.initial.get(key))
-            raise SettingError(f"initial: {key}: {rule!r} is for columns that meet a hidden vector, and there are none")
+            raise SettingError(f"initial: {key}: {error}") from None
+        begun += blocks
+        acted[key] = acted.get(key, False) or followed
+    for key in (key for key, somewhere in acted.items() if not somewhere):
+        rule = rules.get(key, cell.initial.get(key))
+        raise SettingError(f"initial: {key}: {rule!r} is for columns that meet a hidden vector, and there are none")
     for block, values in begun:
         block.copy_(values)
+
+
+def _check_keys(rules: Mapping[str, Rule], cell: Cell) -> None:
+    for key, rule in rules.items():
+        if not any(fnmatch.fnmatchcase(name, key) for name in cell.parameters):
+            hint = _did_you_mean(key, cell.parameters)
+            raise SettingError(f"initial: {key!r} matches no parameter; {hint}they are: {', '.join(cell.parameters)}")
+        if rule is None:
+            raise SettingError(f"initial: {key}: a rule is the name of an initialiser or a number, not None")
 
 
 def _begin(
@@ -275,7 +278,10 @@ def chrono_(layer: nn.Module, longest: float, *, keep: str | None = "b_forget", 
         True
     """
     signs = {name: sign for name, sign in ((keep, 1), (write, -1)) if name is not None}
-    _expect(len(signs) == (keep is not None) + (write is not None) > 0, "give keep and write two names, or one of them")
+    _expect(
+        len(signs) == (keep is not None) + (write is not None) > 0,
+        "chrono_: give keep and write two names, or one of them",
+    )
     found = [dict(module.named_parameters(recurse=False)) for module in layer.modules()]
     found = [own for own in found if signs.keys() & own.keys()]
     names = sorted({name for own in found for name in own})

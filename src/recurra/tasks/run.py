@@ -25,7 +25,7 @@ from recurra.tasks.settings_file import make_config, read_sections, render_confi
 from recurra.tasks.task import Data, Task, TaskConfig
 from recurra.training import MetricsWriter, Observer, TrainingResult, seed_everything, train
 
-__all__ = ["Run", "load_run", "new_folder", "train_run"]
+__all__ = ["Run", "check_free", "load_run", "make_folder", "new_folder", "train_run"]
 
 CONFIG, WEIGHTS, METRICS = "config.toml", "model.safetensors", "metrics.jsonl"
 
@@ -93,13 +93,13 @@ def train_run(
         RecurraError: Whatever the task finds wrong with the settings or the data.
     """
     folder = Path(folder)
-    _check_free(folder)
+    check_free(folder)
     seed_everything(config.training.seed)
     data = task.read(config)
     model = task.build(config, data)
     if data.batches is None:
         raise TypeError(f"the task {task.name} read no batches to train on")
-    made = _make(folder)
+    made = make_folder(folder)
     try:
         write_atomically(folder / CONFIG, render_config(task.name, config))
         data.save(folder)
@@ -122,8 +122,12 @@ def train_run(
     return task.run(task, config, model, data, folder), result
 
 
-def _check_free(folder: Path) -> None:
-    """Refuse a folder that holds something, before any work is done."""
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds something, before any work is done.
+
+    Raises:
+        RunError: It does, or cannot be read.
+    """
     try:
         taken = os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:
@@ -132,8 +136,12 @@ def _check_free(folder: Path) -> None:
         raise RunError(f"{folder}: there is something here already; give another folder with --out, or remove it")
 
 
-def _make(folder: Path) -> list[Path]:
-    """Make a folder; returns those that were not there before, the innermost first."""
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder; returns those that were not there before, the innermost first.
+
+    Raises:
+        RunError: It cannot be made.
+    """
     try:
         missing = [f for f in (folder, *folder.parents) if not f.exists()]
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recurra.backends.cpu import emit, library, threads
-from recurra.backends.cpu.table import slots
-from recurra.backends.cpu.target import Target, host
+from recurra.backends.cpu import threads
+from recurra.backends.cpu.prepare import Kernel, Outside, Prepared, prepare
 from recurra.backends.layout import Layout
-from recurra.backends.plan import Loop, Plan, Stage, plan
+from recurra.backends.plan import Side
 from recurra.backends.reference.forward import unroll
 from recurra.backends.reference.interpret import Program, constants
 from recurra.equations.cell import Cell
@@ -33,56 +33,6 @@ def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A compiled loop with what it takes to call it."""
-
-    loop: Loop
-    code: library.Compiled
-    slots: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """A cell compiled for the host in one dtype."""
-
-    plan: Plan
-    target: Target
-    lanes: int
-    forward: Kernel
-    training: Kernel
-    backward: Kernel
-
-
-@lru_cache(maxsize=256)
-def _kernel(cell: Cell, which: str, double: bool) -> Kernel:
-    made, target = plan(cell), host()
-    loop: Loop = getattr(made, which)
-    states, noises = cell.states, tuple(cell.noise)
-    counts = {"products": len(made.products), "saved": len(made.saved), "gradients": len(made.gradients)}
-    vectors = _vectors(cell)
-
-    def source() -> str:
-        return emit.emit(
-            loop,
-            target,
-            double=double,
-            states=states,
-            noises=noises,
-            vectors=vectors,
-            counts=counts,
-            output=cell.output,
-            keeps="gradients" if which == "backward" else "saved",
-        )
-
-    description = repr((loop, double, states, noises, vectors, counts, cell.output, which, emit.VERSION))
-    return Kernel(loop, library.load(description, source, target), slots(loop, states, noises))
-
-
-def _vectors(cell: Cell) -> tuple[str, ...]:
-    return tuple(name for name, p in cell.parameters.items() if p.kind != "matrix")
-
-
 def run(
     cell: Cell,
     parameters: Mapping[str, Tensor],
@@ -94,48 +44,53 @@ def run(
     noise: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Run a cell over a batch of sequences; see `recurra.backends.reference.run`."""
-    layout = Layout.of(x.shape[0], x.shape[1], lengths)
+    layout = _layout(x.shape[0], x.shape[1]) if lengths is None else Layout.of(x.shape[0], x.shape[1], lengths)
     drawn = {}
-    for name, value in (noise or {}).items():
-        whole = cell.noise[name].each == "sequence"
-        drawn[name] = layout.repeat(value) if whole else layout.pack(value)
+    for name in cell.noise:
+        value = (noise or {})[name]
+        drawn[name] = layout.repeat(value) if cell.noise[name].each == "sequence" else layout.pack(value)
     hidden = next(iter(parameters.values())).shape[0]
-    operands = _operands(cell, layout.pack(x), drawn, hidden)
-    call = _Call(cell, layout, reverse, x.dtype, drawn, tuple(operands), x.detach(), noise or {})
-    tensors = [*operands.values(), *(parameters[n] for n in cell.parameters), *(state[k] for k in cell.carried)]
-    packed, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
+    prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
+    operands = _operands(prepared, layout.pack(x), drawn)
+    call = _Call(prepared, layout, reverse, drawn, x.detach(), noise or {})
+    tensors = [*operands, *(parameters[n] for n in cell.parameters), *(state[k] for k in cell.carried)]
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        packed, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
+    else:
+        packed, *last = _Pass(call, tensors).forward(training=False)
     return layout.unpack(packed), dict(zip(cell.carried, last, strict=True))
 
 
-def _operands(cell: Cell, x: Tensor, noise: Mapping[str, Tensor], hidden: int) -> dict[int, Tensor]:
-    """What the products before the loop read, by node: x, or what is computed from x alone, a packed row each."""
-    graph = cell.graph.graph
-    wanted = list(dict.fromkeys(operand for *_, operand in plan(cell).products))
-    values = constants(graph, x, x.shape[1], hidden)
+@lru_cache(maxsize=256)
+def _layout(steps: int, batch: int) -> Layout:
+    return Layout.of(steps, batch, None)
+
+
+def _operands(prepared: Prepared, x: Tensor, noise: Mapping[str, Tensor]) -> list[Tensor]:
+    """What the products before the loop read: x, or what is computed from x alone, a packed row each."""
+    graph = prepared.cell.graph.graph
+    wanted = [group.operand for group in prepared.outside]
+    if all(graph[n].kind == "input" for n in wanted):
+        return [x] * len(wanted)
+    values = constants(graph, x, prepared.input_size, prepared.hidden)
     for number, node in enumerate(graph.nodes):
         if node.kind == "input":
             values[number] = x
         elif node.kind == "noise":
             values[number] = noise[node.name]
     Program(graph, wanted).run(values, {})
-    found = {}
-    for number in wanted:
-        value = values[number]
-        assert value is not None
-        found[number] = value.expand(x.shape[0], -1)
-    return found
+    found = [values[number] for number in wanted]
+    return [value.expand(x.shape[0], -1) for value in found if value is not None]
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Call:
-    """What a call is, but for its tensors."""
+    """What a call is, but for its tensors: `noise` packed, `drawn` as it was given."""
 
-    cell: Cell
+    prepared: Prepared
     layout: Layout
     reverse: bool
-    dtype: torch.dtype
     noise: dict[str, Tensor]
-    operands: tuple[int, ...]
     x: Tensor
     drawn: Mapping[str, Tensor]
 
@@ -145,12 +100,10 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
-        training = any(ctx.needs_input_grad)
         pass_ = _Pass(call, tensors)
-        outputs = pass_.forward(training)
-        if training:
-            ctx.call, ctx.saved_array, ctx.products = call, pass_.saved, pass_.products
-            ctx.save_for_backward(*tensors)
+        outputs = pass_.forward(training=True)
+        ctx.call, ctx.saved_array, ctx.products = call, pass_.saved, pass_.products
+        ctx.save_for_backward(*tensors)
         return outputs
 
     @staticmethod
@@ -165,314 +118,260 @@ class _Recurrence(torch.autograd.Function):
 def _differentiable_backward(ctx: Any, gradients: Sequence[Tensor]) -> list[Tensor | None]:  # noqa: ANN401
     """The gradients as something that can be differentiated again, which only plain PyTorch gives."""
     call, tensors = ctx.call, ctx.saved_tensors
-    count = len(call.operands) + len(call.cell.parameters)
-    names = list(call.cell.parameters)
+    cell, layout = call.prepared.cell, call.layout
+    first = len(call.prepared.outside)
+    count = first + len(cell.parameters)
     unrolled = unroll(
-        call.cell,
-        dict(zip(names, tensors[len(call.operands) : count], strict=True)),
+        cell,
+        dict(zip(cell.parameters, tensors[first:count], strict=True)),
         call.x,
-        dict(zip(call.cell.carried, tensors[count:], strict=True)),
-        call.layout,
+        dict(zip(cell.carried, tensors[count:], strict=True)),
+        layout,
         reverse=call.reverse,
         noise=call.drawn,
         keep=False,
-        given=dict(zip(call.operands, tensors, strict=False)),
+        given={group.operand: tensor for group, tensor in zip(call.prepared.outside, tensors, strict=False)},
     )
-    outputs = [torch.cat(unrolled.outputs), *(call.layout.unsort(unrolled.state[k]) for k in call.cell.carried)]
-    wanted = [t for t, needed in zip(tensors, ctx.needs_input_grad[1:], strict=True) if needed]
-    found = iter(torch.autograd.grad(outputs, wanted, gradients, create_graph=True, materialize_grads=True))
-    return [next(found) if needed else None for needed in ctx.needs_input_grad[1:]]
+    outputs = [torch.cat(unrolled.outputs), *(layout.unsort(unrolled.state[k]) for k in cell.carried)]
+    needs = ctx.needs_input_grad[1:]
+    wanted = [t for t, needed in zip(tensors, needs, strict=True) if needed]
+    reached = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad]
+    found = iter(
+        torch.autograd.grad(
+            [o for o, _ in reached],
+            wanted,
+            [g for _, g in reached],
+            create_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+    )
+    return [next(found) if needed else None for needed in needs]
 
 
 class _Pass:
     """One call of the loops, forward or backward: arrays laid out, the table filled, results taken out."""
 
     def __init__(self, call: _Call, tensors: Sequence[Tensor]) -> None:
-        self.call, self.cell, self.layout = call, call.cell, call.layout
-        self.plan = plan(call.cell)
-        count = len(call.operands)
-        names = list(self.cell.parameters)
-        self.operands = dict(zip(call.operands, tensors[:count], strict=True))
-        self.parameters = dict(zip(names, tensors[count : count + len(names)], strict=True))
-        self.state = dict(zip(self.cell.carried, tensors[count + len(names) :], strict=True))
-        self.double = call.dtype == torch.float64
-        self.lanes = host().vector_bytes // (8 if self.double else 4)
-        self.hidden = next(iter(self.parameters.values())).shape[0]
-        step = self.lanes * emit.granule((self.plan.forward, self.plan.training, self.plan.backward), host())
-        self.width = -(-self.hidden // step) * step
+        self.call, self.prepared, self.layout = call, call.prepared, call.layout
+        self.cell, self.hidden, self.width = call.prepared.cell, call.prepared.hidden, call.prepared.width
+        first = len(self.prepared.outside)
+        count = first + len(self.cell.parameters)
+        self.operands = tensors[:first]
+        self.parameters = dict(zip(self.cell.parameters, tensors[first:count], strict=True))
+        self.state = dict(zip(self.cell.carried, tensors[count:], strict=True))
+        self.dtype = torch.float64 if self.prepared.double else torch.float32
         self.total = sum(self.layout.sizes)
+        self.exact = self.width == self.hidden
         self.saved: Tensor | None = None
         self.products: Tensor | None = None
-        self.vectors = _vectors(self.cell)
-        self.held: list[Tensor] = []
 
-    def new(self, *shape: int, zero: bool = False) -> Tensor:
-        """An array of the call's dtype; kept alive until the call is over."""
-        make = torch.zeros if zero else torch.empty
-        array = make(shape, dtype=self.call.dtype)
-        self.held.append(array)
-        return array
+    def new(self, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=self.dtype)
+
+    def zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=self.dtype)
 
     def padded(self, array: Tensor) -> Tensor:
-        """Rows of hidden width as rows of whole vectors."""
-        if self.width == self.hidden and array.is_contiguous():
-            self.held.append(array)
-            return array
-        wide = self.new(*array.shape[:-1], self.width, zero=self.width != self.hidden)
+        """Rows of hidden width as contiguous rows of whole vectors."""
+        if self.exact:
+            return array.contiguous()
+        wide = self.zeros(*array.shape[:-1], self.width)
         wide[..., : self.hidden] = array
         return wide
 
-    def block(self, matrix: str, part: int) -> Tensor:
-        """The block of a matrix that meets a part of its operand."""
-        parameter = self.cell.parameters[matrix]
-        columns = self._columns(matrix)
-        tensor = self.parameters[matrix]
-        assert parameter.kind == "matrix"
-        return tensor[:, columns[part] : columns[part + 1]]
-
-    def _columns(self, matrix: str) -> list[int]:
-        """Where the blocks of a matrix begin; the width of the input is what the others leave."""
-        parameter, tensor = self.cell.parameters[matrix], self.parameters[matrix]
-        inputs = sum(c.inputs for c in parameter.columns)
-        hidden = sum(c.hiddens for c in parameter.columns) * self.hidden
-        size = (tensor.shape[1] - hidden) // inputs if inputs else 0
-        places = [0]
-        for width in parameter.columns:
-            places.append(places[-1] + width.size(size, self.hidden))
-        return places
-
-    def forward(self, training: bool) -> tuple[Tensor, ...]:
+    def forward(self, *, training: bool) -> tuple[Tensor, ...]:
         """Outputs and last state."""
-        kernel = _kernel(self.cell, "training" if training else "forward", self.double)
+        kernel = self.prepared.kernel("training" if training else "forward")
         self.products = self._products()
-        self.saved = self.new(self.total, len(self.plan.saved), self.width) if training else self.new(0)
+        self.saved = self.new(self.total, len(self.prepared.plan.saved), self.width) if training else None
         output = self.new(self.total, self.width)
-        rings = self._rings({k: self.layout.sort(v) for k, v in self.state.items()}, backwards=self.call.reverse)
-        arrays = {"products": self.products, "saved": self.saved, "output": output}
-        self._call(kernel, arrays, rings, backwards=self.call.reverse)
-        last = self._last(rings, backwards=self.call.reverse)
+        walk = _Walk(self, self.call.reverse, after=False)
+        rings = walk.rings({k: self.layout.sort(v) for k, v in self.state.items()})
+        self._call(kernel, walk, rings, {"products": self.products, "saved": self.saved, "output": output})
+        last = walk.last(rings)
         return (output[:, : self.hidden], *(self.layout.unsort(last[k]) for k in self.cell.carried))
+
+    def _blocks(self, group: Outside) -> Tensor:
+        """The matrices of the products before the loop that read one operand, below one another (len · H, width)."""
+        blocks = [b.of(self.parameters[b.matrix]) for b in group.blocks]
+        return torch.cat(blocks) if len(blocks) > 1 else blocks[0]
 
     def _products(self) -> Tensor:
         """The products before the loop, (N, products, width): one product of matrices for each operand."""
-        products = self.plan.products
-        result = self.new(self.total, len(products), self.width, zero=self.width != self.hidden)
-        for operand, group in self._by_operand().items():
-            first, last = group[0], group[-1]
-            matrices = [self._outside_block(k) for k in group]
-            if group == list(range(first, last + 1)) and self.width == self.hidden:
-                flat = result.view(self.total, -1)[:, first * self.width : (last + 1) * self.width]
-                torch.mm(
-                    self.operands[operand], torch.cat(matrices).T, out=flat
-                ) if flat.is_contiguous() else flat.copy_(self.operands[operand] @ torch.cat(matrices).T)
-            else:
-                for k, matrix in zip(group, matrices, strict=True):
-                    result[:, k, : self.hidden] = self.operands[operand] @ matrix.T
+        count = len(self.prepared.plan.products)
+        if self.exact and len(self.prepared.outside) == 1:
+            return torch.mm(self.operands[0], self._blocks(self.prepared.outside[0]).T)
+        result = self.new(self.total, count, self.width) if self.exact else self.zeros(self.total, count, self.width)
+        for group, operand in zip(self.prepared.outside, self.operands, strict=True):
+            computed = torch.mm(operand, self._blocks(group).T).view(self.total, len(group.places), self.hidden)
+            result[:, list(group.places), : self.hidden] = computed
         return result
-
-    def _by_operand(self) -> dict[int, list[int]]:
-        groups: dict[int, list[int]] = {}
-        for k, (*_, operand) in enumerate(self.plan.products):
-            groups.setdefault(operand, []).append(k)
-        return groups
-
-    def _outside_block(self, k: int) -> Tensor:
-        matrix, part, transposed, _ = self.plan.products[k]
-        block = self.block(matrix, part)
-        return block.T if transposed else block
 
     def backward(self, gradients: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor | None]:
         """The gradients of operands, parameters and state."""
-        kernel = _kernel(self.cell, "backward", self.double)
-        made = self.plan
-        deltas = self.new(self.total, max(1, len(made.gradients)), self.width)
-        sums = self.new(threads.available(), max(1, len(self.vectors)), self.width, zero=True)
-        received = self.padded(gradients[0].contiguous())
-        flows = {k: self.layout.sort(g) for k, g in zip(self.cell.carried, gradients[1:], strict=True)}
-        rings = self._rings(flows, backwards=not self.call.reverse, after=True)
-        arrays = {
-            "saved": self.saved,
-            "products": self.products,
-            "gradients": deltas,
-            "received": received,
-            "sums": sums,
-        }
-        self._call(kernel, arrays, rings, backwards=not self.call.reverse)
-        first = self._last(rings, backwards=not self.call.reverse, after=True)
-        by_vector = sums.sum(0)[:, : self.hidden]
-        count = len(self.call.operands)
+        made = self.prepared.plan
+        deltas = self.new(self.total, len(made.gradients), self.width)
+        sums = self.zeros(threads.available(), len(self.prepared.vectors), self.width)
+        walk = _Walk(self, not self.call.reverse, after=True)
+        rings = walk.rings({k: self.layout.sort(g) for k, g in zip(self.cell.carried, gradients[1:], strict=True)})
+        arrays = {"saved": self.saved, "products": self.products, "gradients": deltas, "sums": sums}
+        self._call(self.prepared.kernel("backward"), walk, rings, {**arrays, "received": self.padded(gradients[0])})
+        first = walk.last(rings)
         results: list[Tensor | None] = []
-        for operand, needed in zip(self.call.operands, needs[:count], strict=True):
-            results.append(self._operand_gradient(operand, deltas) if needed else None)
-        matrices = self._matrix_gradients(deltas)
+        matrices = {n: torch.zeros_like(t) for n, t in self.parameters.items() if t.dim() == 2}
+        for group, operand, needed in zip(self.prepared.outside, self.operands, needs, strict=False):
+            results.append(self._outside_gradients(group, operand, needed, deltas, matrices))
+        self._inner_gradients(deltas, matrices)
+        by_vector = sums.sum(0)[:, : self.hidden]
         for name in self.cell.parameters:
-            if name in matrices:
-                results.append(matrices[name])
-            elif name in self.vectors:
-                results.append(by_vector[self.vectors.index(name)])
-            else:
-                results.append(torch.zeros_like(self.parameters[name]))
-        results += [self.layout.unsort(first[k]) for k in self.cell.carried]
-        return results
+            results.append(matrices[name] if name in matrices else by_vector[self.prepared.vectors.index(name)])
+        return results + [self.layout.unsort(first[k]) for k in self.cell.carried]
 
-    def _delta(self, deltas: Tensor, group: Sequence[int]) -> Tensor:
-        """The gradients at some of the products, side by side (N, len · H)."""
-        places = [self.plan.product_gradients[k] for k in group]
-        if self.width == self.hidden and places == list(range(places[0], places[0] + len(places))):
-            return deltas[:, places[0] : places[-1] + 1].flatten(1)
-        return torch.cat([deltas[:, p, : self.hidden] for p in places], 1)
+    def _outside_gradients(
+        self, group: Outside, operand: Tensor, needed: bool, deltas: Tensor, matrices: dict[str, Tensor]
+    ) -> Tensor | None:
+        """The gradients of the matrices before the loop, into `matrices`, and of their operand."""
+        reached = [(p, b) for p, b in zip(group.gradients, group.blocks, strict=True) if p >= 0]
+        if not reached:
+            return torch.zeros_like(operand) if needed else None
+        delta = self._side_by_side(deltas, [p for p, _ in reached])
+        blocks = [b for _, b in reached]
+        for block, piece in zip(blocks, torch.split(torch.mm(delta.T, operand), self.hidden), strict=True):
+            matrices[block.matrix][:, block.start : block.stop] += piece.T if block.transposed else piece
+        if not needed:
+            return None
+        return torch.mm(delta, torch.cat([b.of(self.parameters[b.matrix]) for b in blocks]))
 
-    def _with_gradient(self, operand: int) -> list[int]:
-        return [k for k in self._by_operand()[operand] if self.plan.product_gradients[k] >= 0]
+    def _side_by_side(self, array: Tensor, places: Sequence[int]) -> Tensor:
+        """Some of the values of each row of (N, values, width), side by side (N, len · H)."""
+        first, count = places[0], len(places)
+        if self.exact and list(places) == list(range(first, first + count)):
+            return array.view(self.total, -1)[:, first * self.width : (first + count) * self.width]
+        return torch.cat([array[:, p, : self.hidden] for p in places], 1)
 
-    def _operand_gradient(self, operand: int, deltas: Tensor) -> Tensor:
-        group = self._with_gradient(operand)
-        if not group:
-            return torch.zeros_like(self.operands[operand])
-        return self._delta(deltas, group) @ torch.cat([self._outside_block(k) for k in group])
-
-    def _matrix_gradients(self, deltas: Tensor) -> dict[str, Tensor]:
-        """The gradients of the matrices: products over steps and batch."""
-        result = {n: torch.zeros_like(t) for n, t in self.parameters.items() if t.dim() == 2}
-        for operand in self._by_operand():
-            group = self._with_gradient(operand)
-            if not group:
-                continue
-            pieces = torch.split(self._delta(deltas, group).T @ self.operands[operand], self.hidden)
-            for k, piece in zip(group, pieces, strict=True):
-                matrix, part, transposed, _ = self.plan.products[k]
-                columns = self._columns(matrix)
-                result[matrix][:, columns[part] : columns[part + 1]] += piece.T if transposed else piece
-        self._inner_gradients(deltas, result)
-        return result
-
-    def _inner_gradients(self, deltas: Tensor, result: dict[str, Tensor]) -> None:
-        """Those of the loop's own matrices; terms that share their columns are one product."""
+    def _inner_gradients(self, deltas: Tensor, matrices: dict[str, Tensor]) -> None:
+        """The gradients of the loop's own matrices; terms that share their columns are one product."""
         assert self.saved is not None
-        arrays = {"saved": self.saved, "gradient": deltas}
+        arrays: dict[Side, Tensor] = {"saved": self.saved, "gradient": deltas}
+        for (kind, place), terms in self.prepared.outer:
+            columns = arrays[kind][:, place, : self.hidden]
+            kinds = {rows[0] for rows, _ in terms}
+            if len(kinds) == 1:
+                rows_ = self._side_by_side(arrays[kinds.pop()], [rows[1] for rows, _ in terms])
+            else:
+                rows_ = torch.cat([arrays[rows[0]][:, rows[1], : self.hidden] for rows, _ in terms], 1)
+            pieces = torch.split(torch.mm(rows_.T, columns), self.hidden)
+            for (_, block), piece in zip(terms, pieces, strict=True):
+                matrices[block.matrix][:, block.start : block.stop] += piece
 
-        def side(place: tuple[str, int]) -> Tensor:
-            return arrays[place[0]][:, place[1], : self.hidden]
-
-        shared: dict[tuple[str, int], list[Any]] = {}
-        for term in self.plan.outer:
-            shared.setdefault(term.columns, []).append(term)
-        for columns, terms in shared.items():
-            rows = torch.cat([side(t.rows) for t in terms], 1)
-            pieces = torch.split(rows.T @ side(columns), self.hidden)
-            for term, piece in zip(terms, pieces, strict=True):
-                places = self._columns(term.matrix)
-                result[term.matrix][:, places[term.part] : places[term.part + 1]] += piece
-
-    # -- the loop's own memory --------------------------------------------------------------------------------
-
-    def _ends(self, backwards: bool) -> tuple[Tensor, Tensor]:
-        """For each row, sorted, the first and the last step of the walk at which it is running."""
-        sizes = self.layout.sizes
-        steps = len(sizes)
-        if self.layout.order is None:
-            first = torch.zeros(self.layout.batch, dtype=torch.long)
-            return first, first + steps - 1
-        lengths = (torch.tensor(sizes)[:, None] > torch.arange(self.layout.batch)).sum(0)
-        if backwards:
-            return steps - lengths, torch.full_like(lengths, steps - 1)
-        return torch.zeros_like(lengths), lengths - 1
-
-    def _rings(self, values: Mapping[str, Tensor], *, backwards: bool, after: bool = False) -> dict[str, Tensor]:
-        """The ring of every state, with what it begins with where each row's first step will look for it.
-
-        Forward, a value `lag` steps back stands `lag` places before the row's first step. On the way back (`after`)
-        the gradient at a value that the last state holds waits where its own step will look.
-        """
-        first, _ = self._ends(backwards)
-        rows = torch.arange(self.layout.batch)
-        rings = {}
-        for name, furthest in self.cell.states.items():
-            ring = self.new(furthest + 1, self.layout.batch, self.width, zero=True)
-            for key, (of, lag) in self.cell.carried.items():
-                if of == name:
-                    place = first + lag - 1 if after else first - lag
-                    ring[place % (furthest + 1), rows, : self.hidden] = values[key]
-            rings[name] = ring
-        return rings
-
-    def _last(self, rings: Mapping[str, Tensor], *, backwards: bool, after: bool = False) -> dict[str, Tensor]:
-        """What the rings hold after each row's last step."""
-        _, end = self._ends(backwards)
-        rows = torch.arange(self.layout.batch)
-        found = {}
-        for key, (name, lag) in self.cell.carried.items():
-            place = end + lag if after else end - lag + 1
-            found[key] = rings[name][place % (self.cell.states[name] + 1), rows, : self.hidden]
-        return found
-
-    def _panels(self, loop: Loop, stage: Stage) -> Tensor:
+    def _panels(self, segments: tuple[tuple[Any, ...], ...]) -> Tensor:
         """The weights of a stage in the order in which its tiles read them."""
-        blocks = self.width // self.lanes
+        blocks, lanes = self.width // self.prepared.lanes, self.prepared.lanes
         pieces = []
-        for segment in emit.segments(loop, stage):
+        for segment in segments:
             matrices = []
-            for _, matrix, part, transposed in segment.entries:
-                block = self.block(matrix, part)
-                block = block.T if transposed else block
-                if self.width != self.hidden:
-                    block = torch.nn.functional.pad(block, (0, 0, 0, self.width - self.hidden))
-                matrices.append(block.reshape(blocks, self.lanes, self.hidden).transpose(1, 2))
-            pieces.append(torch.stack(matrices, 2).reshape(blocks, -1))
-        panels = torch.cat(pieces, 1) if len(pieces) > 1 else pieces[0]
-        self.held.append(panels)
-        return panels
+            for block in segment:
+                matrix = block.of(self.parameters[block.matrix])
+                if not self.exact:
+                    matrix = torch.nn.functional.pad(matrix, (0, 0, 0, self.width - self.hidden))
+                matrices.append(matrix.reshape(blocks, lanes, self.hidden).transpose(1, 2))
+            pieces.append(torch.stack(matrices, 2).view(blocks, -1))
+        return torch.cat(pieces, 1) if len(pieces) > 1 else pieces[0]
 
     def _call(
-        self, kernel: Kernel, arrays: Mapping[str, Tensor | None], rings: Mapping[str, Tensor], *, backwards: bool
+        self, kernel: Kernel, walk: _Walk, rings: Mapping[str, Tensor], arrays: Mapping[str, Tensor | None]
     ) -> None:
         """Fill the table and run the loop."""
         loop, layout = kernel.loop, self.layout
         used = min(threads.available(), layout.batch)
-        splits = torch.tensor(_split(layout.sizes, layout.batch, used))
-        sizes = torch.tensor(layout.sizes)
-        offsets = torch.cat([torch.zeros(1, dtype=torch.long), sizes.cumsum(0)])
-        scratch = self.new(layout.batch, max(1, len(loop.scratch)), self.width)
-        means = self.new(layout.batch, max(1, sum(len(s.means) for s in loop.stages)))
-        vectors = self.new(max(1, len(self.vectors)), self.width, zero=True)
-        for place, name in enumerate(self.vectors):
-            vectors[place, : self.hidden] = self.parameters[name]
-        self.held += [splits, sizes, offsets]
-        words: dict[str, int] = {
-            "thread": threads.thread_number(),
-            "steps": len(layout.sizes),
-            "backwards": int(backwards),
-            "rows": layout.batch,
-            "hidden": self.hidden,
-            "width": self.width,
-        }
-        placed: dict[str, Tensor | None] = {
-            **arrays,
-            "splits": splits,
-            "sizes": sizes,
-            "offsets": offsets,
-            "scratch": scratch,
-            "means": means,
-            "vectors": vectors,
-            **{f"ring.{n}": r for n, r in rings.items()},
-            **{f"noise.{n}": self.padded(v) for n, v in self.call.noise.items()},
-        }
-        for number, stage in enumerate(loop.stages):
-            if stage.sums:
-                placed[f"panels.{number}"] = self._panels(loop, stage)
-        words.update({name: array.data_ptr() for name, array in placed.items() if array is not None})
-        table = torch.tensor([words.get(name, 0) for name in kernel.slots])
-        threads.parallel(kernel.code.address, table.data_ptr(), used)
+        # Everything whose address goes into the table is held here until the loop has run.
+        placed: dict[str, Tensor] = {name: array for name, array in arrays.items() if array is not None}
+        placed["splits"], placed["sizes"], placed["offsets"] = _plan_of_rows(tuple(layout.sizes), layout.batch, used)
+        if loop.scratch:
+            placed["scratch"] = self.new(layout.batch, len(loop.scratch), self.width)
+        means = sum(len(stage.means) for stage in loop.stages)
+        if means:
+            placed["means"] = self.new(layout.batch, means)
+        if self.prepared.vectors:
+            placed["vectors"] = self.padded(torch.stack([self.parameters[n] for n in self.prepared.vectors]))
+        for name, ring in rings.items():
+            placed[f"ring.{name}"] = ring
+        for name, drawn in self.call.noise.items():
+            placed[f"noise.{name}"] = self.padded(drawn)
+        for name, segments in kernel.panels:
+            placed[name] = self._panels(segments)
+        table = (ctypes.c_int64 * len(kernel.slots))()
+        for name, array in placed.items():
+            if name in kernel.slots:
+                table[kernel.slots[name]] = array.data_ptr()
+        for name, word in (
+            ("thread", threads.thread_number() if used > 1 else threads.single()),
+            ("steps", len(layout.sizes)),
+            ("backwards", int(walk.backwards)),
+            ("rows", layout.batch),
+            ("hidden", self.hidden),
+            ("width", self.width),
+        ):
+            table[kernel.slots[name]] = word
+        threads.parallel(kernel.address, ctypes.addressof(table), used)
+
+
+class _Walk:
+    """The order in which a loop goes over the steps, and where each row's state waits for it.
+
+    Args:
+        pass_: The call.
+        backwards: Whether the last step comes first.
+        after: Whether the rings hold gradients, which wait where their own step will look, rather than values, which
+            stand before the row's first step.
+    """
+
+    def __init__(self, pass_: _Pass, backwards: bool, *, after: bool) -> None:
+        self.pass_, self.backwards, self.after = pass_, backwards, after
+        layout = pass_.layout
+        self.first: int | Tensor = 0
+        self.end: int | Tensor = len(layout.sizes) - 1
+        self.rows: slice | Tensor = slice(None)
+        if layout.order is not None:
+            lengths = (torch.tensor(layout.sizes)[:, None] > torch.arange(layout.batch)).sum(0)
+            steps = len(layout.sizes)
+            self.first = steps - lengths if backwards else torch.zeros_like(lengths)
+            self.end = torch.full_like(lengths, steps - 1) if backwards else lengths - 1
+            self.rows = torch.arange(layout.batch)
+
+    def rings(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The ring of every state, (lag + 1, B, width), with the given values in their places."""
+        of, rings = self.pass_, {}
+        for name, furthest in of.cell.states.items():
+            rings[name] = of.zeros(furthest + 1, of.layout.batch, of.width)
+        for key, (name, lag) in of.cell.carried.items():
+            place = self.first + lag - 1 if self.after else self.first - lag
+            rings[name][place % (of.cell.states[name] + 1), self.rows, : of.hidden] = values[key]
+        return rings
+
+    def last(self, rings: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the rings hold after each row's last step."""
+        of, found = self.pass_, {}
+        for key, (name, lag) in of.cell.carried.items():
+            place = self.end + lag if self.after else self.end - lag + 1
+            found[key] = rings[name][place % (of.cell.states[name] + 1), self.rows, : of.hidden]
+        return found
+
+
+@lru_cache(maxsize=256)
+def _plan_of_rows(sizes: tuple[int, ...], batch: int, parts: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The first row of each thread, how many rows run at each step, and the packed place of each step's first."""
+    counts = torch.tensor(sizes)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+    return torch.tensor(_split(sizes, batch, parts)), counts, offsets
 
 
 def _split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:
     """Rows shared out over threads so that each has about the same number of steps."""
     if parts == 1 or sizes[-1] == batch:
         return [batch * k // parts for k in range(parts + 1)]
-    lengths = [0] * batch
-    for size in sizes:
-        for row in range(size):
-            lengths[row] += 1
+    lengths = [sum(size > row for size in sizes) for row in range(batch)]
     total, done, places = sum(lengths), 0, [0]
     for row, length in enumerate(lengths):
         done += length

@@ -41,6 +41,12 @@ def thread_number() -> int:
     return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
+@lru_cache(maxsize=1)
+def single() -> int:
+    """The address of a function that says 0: that of a call on one thread, whichever thread that is."""
+    return int(ctypes.cast(_alone, ctypes.c_void_p).value or 0)
+
+
 def available() -> int:
     """How many threads a call may use: as many as torch does, one where its runtime cannot be called."""
     return torch.get_num_threads() if _openmp() is not None else 1

@@ -1,0 +1,102 @@
+"""Make the pictures of the README and the docs.
+
+usage: pictures.py RUN FOLDER
+
+RUN is a character language model of a cell with an `update` gate, as `recurra demo` leaves it; FOLDER takes
+overview.png and gradients.png. They are made again when the demo or the cells change:
+
+    recurra demo --minutes 5 --out /tmp/run && python scripts/pictures.py /tmp/run docs/pictures
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+
+import recurra
+from recurra.backends.layout import Layout
+from recurra.backends.reference.forward import unroll
+from recurra.nn import Recurrent
+
+TEXT = "The class statement defines a new type."
+CELLS = {
+    "rnn": "RNN",
+    "irnn": "IRNN (relu, identity)",
+    "simplified-gru": "simplified GRU",
+    "gru": "GRU",
+    "lstm": "LSTM, forget bias 1",
+    "antisymmetric-rnn": "antisymmetric RNN",
+}
+STEPS = 100
+
+
+def gates(run: recurra.tasks.language_modelling.LanguageModelRun, value: str) -> np.ndarray:
+    """A named value of the first layer at every character of TEXT, (T, H)."""
+    model, cell = run.model, run.model.recurrent.cell.at_rest
+    tokens = torch.tensor(run.vocabulary.encode(TEXT))
+    x = model.embedding(tokens)[:, None]
+    state = {key: x.new_zeros(1, model.recurrent.hidden_size) for key in cell.carried}
+    layout = Layout.of(len(tokens), 1, None)
+    parameters = model.recurrent.layers[0].tensors(cell)
+    with torch.no_grad():
+        steps = unroll(cell, parameters, x, state, layout, reverse=False, noise={}, keep=True).values
+    return np.stack([values[cell.graph.values[value]][0].numpy() for values in steps])
+
+
+def draw_gates(axes: Axes, values: np.ndarray, units: int = 14) -> None:
+    """The units whose gate changes most over the text, those that open together side by side."""
+    chosen = np.argsort(values.var(0))[-units:]
+    chosen = sorted(chosen, key=lambda unit: float(np.argmax(values[:, unit])))
+    image = axes.imshow(values[:, chosen].T, aspect="auto", cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks(range(len(TEXT)), list(TEXT.replace(" ", "␣")), fontsize=9, family="monospace")
+    axes.set_yticks(range(units), [str(unit) for unit in chosen], fontsize=7)
+    axes.set_ylabel("unit")
+    axes.tick_params(length=0)
+    axes.set_title("update[t] of a GRU, reading: bright units renew, dark ones keep", fontsize=10, loc="left")
+    axes.figure.colorbar(image, ax=axes, pad=0.015, fraction=0.03)
+
+
+def gradient_norms(name: str) -> list[float]:
+    """The norm of dL/dx at each distance from a loss at the last step, as parts of the first."""
+    torch.manual_seed(0)
+    layer = Recurrent(name, 16, 128)
+    x = torch.randn(32, STEPS, 16, requires_grad=True)
+    layer(x)[0][:, -1].square().sum().backward()
+    norms = x.grad.norm(dim=(0, 2)).flip(0)
+    return (norms / norms[0]).tolist()
+
+
+def draw_gradients(axes: Axes) -> None:
+    """How much of the gradient is left, by distance, in untrained networks."""
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(CELLS)))
+    for (name, label), colour in zip(CELLS.items(), colours, strict=True):
+        axes.semilogy(range(STEPS), np.maximum(gradient_norms(name), 1e-12), label=label, color=colour, linewidth=1.8)
+    axes.set_ylim(1e-9, 1e2)
+    axes.set_xlim(0, STEPS - 1)
+    axes.set_xlabel("steps back from the loss")
+    axes.set_title("‖∂L/∂x‖ by distance, before training, as a part of the first", fontsize=10, loc="left")
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8, loc="lower left", framealpha=0.9)
+
+
+def main() -> None:
+    """Draw both pictures."""
+    if len(sys.argv) != 3:
+        sys.exit("usage: pictures.py RUN FOLDER")
+    run, folder = recurra.load(sys.argv[1]), Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150})
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 3.8), width_ratios=(3, 2), layout="constrained")
+    draw_gates(left, gates(run, "update"))
+    draw_gradients(right)
+    figure.savefig(folder / "overview.png")
+    figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
+    draw_gradients(axes)
+    figure.savefig(folder / "gradients.png")
+
+
+if __name__ == "__main__":
+    main()

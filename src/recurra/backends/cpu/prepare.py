@@ -1,0 +1,193 @@
+"""What every call of a cell at given sizes shares: worked out once, since a call may be a single short step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from torch import Tensor
+
+from recurra.backends.cpu import emit, library
+from recurra.backends.cpu.table import slots
+from recurra.backends.cpu.target import host
+from recurra.backends.plan import Loop, Plan, Side, plan
+from recurra.equations.cell import Cell
+
+__all__ = ["Block", "Kernel", "Prepared", "prepare"]
+
+Which = Literal["forward", "training", "backward"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Columns of a matrix that meet a part of its operand, or their transpose."""
+
+    matrix: str
+    start: int
+    stop: int
+    transposed: bool
+
+    def of(self, matrix: Tensor) -> Tensor:
+        """The block, as it stands left of a vector."""
+        block = matrix[:, self.start : self.stop]
+        return block.T if self.transposed else block
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled loop with what it takes to call it: for each stage with products its slot, and blocks by segment."""
+
+    loop: Loop
+    address: int
+    slots: dict[str, int]
+    panels: tuple[tuple[str, tuple[tuple[Block, ...], ...]], ...]
+    code: library.Compiled
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The products before the loop that read one operand.
+
+    Args:
+        operand: Its node.
+        places: The places of the products.
+        blocks: Their matrices.
+        gradients: For each, the place of its gradient; -1 if it has none.
+    """
+
+    operand: int
+    places: tuple[int, ...]
+    blocks: tuple[Block, ...]
+    gradients: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cell at given sizes.
+
+    Args:
+        cell: The cell.
+        plan: Its plan.
+        double: Whether numbers are float64.
+        lanes: How many numbers a vector holds.
+        input_size: I.
+        hidden: H.
+        width: H, up to a whole number of tiles.
+        vectors: The learned vectors, in the order of their array.
+        outside: The products before the loop, by operand.
+        outer: The gradients of the loop's own matrices: what makes the columns, and the rows and blocks they go with.
+    """
+
+    cell: Cell
+    plan: Plan
+    double: bool
+    lanes: int
+    input_size: int
+    hidden: int
+    width: int
+    vectors: tuple[str, ...]
+    outside: tuple[Outside, ...]
+    outer: tuple[tuple[tuple[Side, int], tuple[tuple[tuple[Side, int], Block], ...]], ...]
+
+    def block(self, matrix: str, part: int, transposed: bool) -> Block:
+        """The block of a matrix that meets a part of its operand."""
+        return _block(self.cell, self.input_size, self.hidden, matrix, part, transposed)
+
+    def kernel(self, which: Which) -> Kernel:
+        """A loop, compiled when it is first called."""
+        return _kernel(self, which)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+@lru_cache(maxsize=512)
+def prepare(cell: Cell, double: bool, input_size: int, hidden: int) -> Prepared:
+    """Work out what the calls of a cell share.
+
+    Args:
+        cell: The cell.
+        double: Whether numbers are float64; else float32.
+        input_size: I.
+        hidden: H.
+    """
+    made, target = plan(cell), host()
+    lanes = target.vector_bytes // (8 if double else 4)
+    step = lanes * emit.granule((made.forward, made.training, made.backward), target)
+    outside: dict[int, list[int]] = {}
+    for place, (*_, operand) in enumerate(made.products):
+        outside.setdefault(operand, []).append(place)
+
+    def block(matrix: str, part: int, transposed: bool) -> Block:
+        return _block(cell, input_size, hidden, matrix, part, transposed)
+
+    outer: dict[tuple[Side, int], list[tuple[tuple[Side, int], Block]]] = {}
+    for term in made.outer:
+        outer.setdefault(term.columns, []).append((term.rows, block(term.matrix, term.part, False)))
+    return Prepared(
+        cell,
+        made,
+        double,
+        lanes,
+        input_size,
+        hidden,
+        -(-hidden // step) * step,
+        _vectors(cell),
+        tuple(
+            Outside(
+                operand,
+                tuple(group),
+                tuple(block(*made.products[k][:3]) for k in group),
+                tuple(made.product_gradients[k] for k in group),
+            )
+            for operand, group in outside.items()
+        ),
+        tuple((columns, tuple(terms)) for columns, terms in outer.items()),
+    )
+
+
+def _vectors(cell: Cell) -> tuple[str, ...]:
+    return tuple(name for name, p in cell.parameters.items() if p.kind != "matrix")
+
+
+def _block(cell: Cell, input_size: int, hidden: int, matrix: str, part: int, transposed: bool) -> Block:
+    sizes = cell.parameters[matrix].column_sizes(input_size, hidden)
+    start = sum(sizes[:part])
+    return Block(matrix, start, start + sizes[part], transposed)
+
+
+@lru_cache(maxsize=1024)
+def _kernel(prepared: Prepared, which: Which) -> Kernel:
+    loop: Loop = getattr(prepared.plan, which)
+    code = _code(prepared.cell, which, prepared.double)
+    panels = []
+    for number, stage in enumerate(loop.stages):
+        if stage.sums:
+            segments = tuple(
+                tuple(prepared.block(matrix, part, transposed) for _, matrix, part, transposed in segment.entries)
+                for segment in emit.segments(loop, stage)
+            )
+            panels.append((f"panels.{number}", segments))
+    names = slots(loop, prepared.cell.states, tuple(prepared.cell.noise))
+    return Kernel(loop, code.address, names, tuple(panels), code)
+
+
+@lru_cache(maxsize=1024)
+def _code(cell: Cell, which: Which, double: bool) -> library.Compiled:
+    made, target = plan(cell), host()
+    loop: Loop = getattr(made, which)
+    arguments = {
+        "double": double,
+        "states": cell.states,
+        "noises": tuple(cell.noise),
+        "vectors": _vectors(cell),
+        "counts": {"products": len(made.products), "saved": len(made.saved), "gradients": len(made.gradients)},
+        "output": cell.output,
+        "keeps": "gradients" if which == "backward" else "saved",
+    }
+    description = repr((loop, arguments, emit.VERSION))
+    return library.load(description, lambda: emit.emit(loop, target, **arguments), target)  # type: ignore[arg-type]

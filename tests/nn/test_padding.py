@@ -1,0 +1,152 @@
+"""Padding, the order of a batch and how it is split never change an answer or a gradient, whatever the cell.
+
+A new cell or backend needs no line here.
+"""
+
+import pytest
+import torch
+
+from recurra import Recurrent
+from recurra.backends.choose import BACKENDS
+from recurra.cells import CATALOGUE
+from recurra.nn.dropout import recurrent_matrices
+from support.problems import worst_error
+
+LENGTHS = torch.tensor([3, 5, 1])
+STEPS = 5
+BOUND = 1e-12
+
+AT_REST = {
+    "plain": {},
+    "zoneout": {"zoneout": 0.3},
+    "dropouts": {"state_dropout": 0.3, "weight_drop": 0.3, "input_dropout": 0.3, "dropout": 0.3},
+    "layer norm": {"layer_norm": True},
+    "learned state": {"learn_initial_state": True},
+}
+
+
+def cases():
+    """Every cell on every backend; with modifiers on the one that needs no compiling, since they only make cells."""
+    for backend in BACKENDS:
+        for name, cell in CATALOGUE.items():
+            for kind, modifiers in AT_REST.items() if backend == "reference" else [("plain", {})]:
+                if recurrent_matrices(cell) or kind != "dropouts":
+                    yield pytest.param(cell, backend, modifiers, id=f"{name}-{kind}-{backend}")
+
+
+def layer_of(cell, backend="auto", **modifiers):
+    """Two layers in both directions, with no parameter at 0."""
+    sizes = {"input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
+    layer = Recurrent(cell, **sizes, **modifiers, backend=backend, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.uniform_(-0.8, 0.8)
+    if modifiers.get("learn_initial_state"):
+        # A state that the cell can be in: that of an sLSTM, say, has no normaliser below 0.
+        with torch.no_grad():
+            for own in (*layer.layers, *layer.reverse_layers):
+                for name in own.initial_states.values():
+                    getattr(own, name).abs_()
+    return layer.eval()
+
+
+def state_of(layer, rows):
+    """A state that the layer can be in, since it comes out of it."""
+    with torch.no_grad():
+        return layer(torch.randn(rows, 4, 3, dtype=torch.float64))[1]
+
+
+def everything(layer, batches, state, weights):
+    """Outputs, last states and gradients of rows given in batches, put together as the rows of one batch.
+
+    Args:
+        layer: A layer.
+        batches: For each batch its rows, its inputs (B, T, I), padded or not, and its lengths.
+        state: The state before the first step of every row, or None.
+        weights: What the loss weighs outputs (rows, T, 2H) and last states by.
+    """
+    layer.zero_grad()
+    rows = sum(len(rows) for rows, _, _ in batches)
+    found = {"outputs": torch.zeros(rows, STEPS, 8), "x": torch.zeros(rows, STEPS, 3)}
+    found |= {f"{of} {key}": torch.zeros(4, rows, 4) for of in ("last", "gradient") for key in layer.cell.carried}
+    found = {name: tensor.double() for name, tensor in found.items()}
+    for numbers, x, lengths in batches:
+        x = x.clone().requires_grad_()
+        given = None if state is None else {k: s[:, numbers].clone().requires_grad_() for k, s in state.items()}
+        outputs, last = layer(x, given, lengths)
+        steps = min(x.shape[1], STEPS)
+        assert not outputs[:, steps:].any()
+        loss = (outputs[:, :steps] * weights["outputs"][numbers, :steps]).sum()
+        loss = loss + sum((value * weights[key][:, numbers]).sum() for key, value in last.items())
+        loss.backward()
+        assert not x.grad[:, steps:].any()
+        found["outputs"][numbers, :steps] = outputs.detach()[:, :steps]
+        found["x"][numbers, :steps] = x.grad[:, :steps]
+        for key, value in last.items():
+            found[f"last {key}"][:, numbers] = value.detach()
+            if given is not None:
+                found[f"gradient {key}"][:, numbers] = given[key].grad
+    return found | {name: p.grad.clone() for name, p in layer.named_parameters() if p.grad is not None}
+
+
+def padded(x, lengths, steps, fill):
+    """The rows with other padding: so many steps, of which those that do not count hold `fill`."""
+    whole = torch.full((len(x), steps, x.shape[2]), fill, dtype=x.dtype)
+    for row, end in enumerate(lengths.tolist()):
+        whole[row, :end] = x[row, :end]
+    return whole
+
+
+@pytest.mark.parametrize(("cell", "backend", "modifiers"), list(cases()))
+def test_padding_order_and_splitting_change_nothing(cell, backend, modifiers):
+    layer = layer_of(cell, backend, **modifiers)
+    rows = len(LENGTHS)
+    x = torch.randn(rows, STEPS, 3, dtype=torch.float64)
+    state = None if layer.layers[0].initial_states else state_of(layer, rows)
+    carried = {key: torch.randn(4, rows, 4, dtype=torch.float64) for key in cell.carried}
+    weights = {"outputs": torch.randn(rows, STEPS, 8, dtype=torch.float64), **carried}
+
+    def batch(numbers, steps, fill):
+        numbers = torch.tensor(numbers)
+        return numbers, padded(x[numbers], LENGTHS[numbers], steps, fill), LENGTHS[numbers]
+
+    # The truth: every row by itself, cut to its length, so that there is neither padding nor a batch.
+    alone = [(torch.tensor([row]), x[row : row + 1, :end], None) for row, end in enumerate(LENGTHS.tolist())]
+    expected = everything(layer, alone, state, weights)
+    for name, batches in {
+        "together": [batch([0, 1, 2], STEPS, 0.0)],
+        "reordered, with not-a-number to read": [batch([2, 0, 1], STEPS, torch.nan)],
+        "split, with more padding": [batch([2, 1], STEPS + 2, torch.inf), batch([0], STEPS + 1, -torch.inf)],
+    }.items():
+        found = everything(layer, batches, state, weights)
+        assert worst_error(found, expected) < BOUND, name
+
+
+@pytest.mark.parametrize("cell", CATALOGUE.values(), ids=CATALOGUE)
+def test_in_training_nothing_of_the_padding_is_read_either(cell):
+    rates = {"zoneout": 0.2, "input_dropout": 0.3, "dropout": 0.3, "layer_norm": True}
+    if recurrent_matrices(cell):
+        rates |= {"state_dropout": 0.3, "weight_drop": 0.3}
+    layer = layer_of(cell, **rates).train()
+    x = padded(torch.randn(3, STEPS, 3, dtype=torch.float64), LENGTHS, STEPS + 1, torch.nan).requires_grad_()
+    outputs, last = layer(x, lengths=LENGTHS)
+    (outputs.square().sum() + sum(value.sum() for value in last.values())).backward()
+    for row, end in enumerate(LENGTHS.tolist()):
+        assert not outputs[row, end:].any()
+        assert not x.grad[row, end:].any()
+        assert bool(x.grad[row, :end].isfinite().all())
+    for value in (outputs, *last.values(), *(p.grad for p in layer.parameters() if p.grad is not None)):
+        assert bool(value.isfinite().all())
+
+
+def test_the_answer_depends_on_every_step_that_counts():
+    """So that a layer which reads nothing at all does not pass."""
+    layer = layer_of(CATALOGUE["gru"])
+    x = torch.randn(3, STEPS, 3, dtype=torch.float64, requires_grad=True)
+    outputs, _ = layer(x, lengths=LENGTHS)
+    for row, end in enumerate(LENGTHS.tolist()):
+        for step in range(end):
+            (gradient,) = torch.autograd.grad(outputs[row, step].sum(), x, retain_graph=True)
+            assert bool((gradient[row, :end].abs().sum(-1) > 0).all())
+            assert not gradient[row, end:].any()
+            assert not gradient[[other for other in range(3) if other != row]].any()

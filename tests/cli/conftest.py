@@ -9,20 +9,8 @@ import pytest
 from recurra.cli.app import main
 
 PETS = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n"
-TINY = [
-    "--cell",
-    "rnn",
-    "--embedding-size",
-    "4",
-    "--hidden-size",
-    "6",
-    "--batch-size",
-    "4",
-    "--chunk-length",
-    "5",
-    "--epochs",
-    "1",
-]
+TINY = ["--cell", "rnn", "--embedding-size", "4", "--hidden-size", "6", "--batch-size", "4", "--chunk-length", "5"]
+TINY += ["--epochs", "1"]
 
 
 class Outcome:

@@ -190,7 +190,7 @@ def test_a_mistake_is_one_line(refused, pets, words, line):
     [
         (b"", "bad.txt: the file is empty; give a file with text in it"),
         (b" \n\n ", "bad.txt: the file holds nothing but white space (4 bytes)"),
-        (b"ab\0cd" * 1000, "bad.txt: byte 2 (in line 1) is a zero byte, so it is a binary file"),
+        (b"ab\0cd" * 1000, "bad.txt: byte 2 (in line 1) is zero, as in a binary file"),
         (b"caf\xe9 " * 1000, "bad.txt: byte 3 (in line 1) is 0xe9, which is no UTF-8"),
         (b"\x1f\x8b\x08\0" * 100, "bad.txt: this is a gzip archive, not text in UTF-8; convert it: gzip -dc"),
         (b"too short for a chunk", "give a longer text, or chunk_length at most"),

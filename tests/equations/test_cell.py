@@ -1,5 +1,8 @@
 """What a cell tells of itself: its costs, its state, its text, and itself at rest."""
 
+import copy
+import pickle
+
 import pytest
 
 from recurra.equations import Cell, Noise
@@ -83,6 +86,14 @@ def test_nothing_of_it_can_be_changed_from_outside():
     cell.states.clear()
     assert list(cell.parameters) == ["W"]
     assert cell.states == {"h": 1}
+
+
+def test_a_copy_and_one_from_another_process_are_the_same_cell():
+    cell = CLASSICAL["antisymmetric"]
+    for again in (copy.copy(cell), copy.deepcopy(cell), pickle.loads(pickle.dumps(cell))):
+        assert again == cell
+        assert hash(again) == hash(cell)
+        assert str(again.backward) == str(cell.backward)
 
 
 def test_at_rest_every_noise_is_its_mean():

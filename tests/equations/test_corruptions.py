@@ -145,6 +145,13 @@ def test_no_text_is_too_much(name):
     outcome(HOSTILE[name])
 
 
+def test_too_much_nesting_is_called_so():
+    """Python itself gives up on it without a word."""
+    error = outcome(HOSTILE["minus signs"])
+    assert str(error).startswith("the text cannot be read (")
+    assert "()" not in str(error)
+
+
 def test_names_long_and_alike_are_not_compared_for_ever():
     names = "\n".join(f"{'n' * 400}{k}[t] = b" for k in range(200))
     assert isinstance(outcome(names + f"\nh[t] = {'n' * 401}[t]"), EquationError)

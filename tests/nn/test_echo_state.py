@@ -344,6 +344,8 @@ def test_its_repr_says_what_it_is():
     [
         ({"input_size": 0}, "input_size is 0 and feedback False, so nothing drives the reservoir; set feedback=True"),
         ({"input_size": -1}, "input_size is -1; it is a whole number from 0"),
+        ({"seed": -1}, "seed is -1; it is a whole number from 0"),
+        ({"density": "all"}, "density is 'all'; it is a finite number from 0"),
         ({"output_size": 0}, "output_size is 0; it is a whole number from 1"),
         ({"hidden_size": 0}, "hidden_size is 0; it is a whole number from 1"),
         ({"density": 0}, "density is 0; it is a share above 0, at most 1"),
@@ -417,5 +419,7 @@ def test_a_network_without_feedback_hears_no_targets_and_does_not_generate():
     network = EchoStateNetwork(2, 6, 1).fit(X, Y, washout=2)
     with pytest.raises(ShapeError, match="targets were given to a network that has no feedback"):
         network.predict(X, Y)
+    with pytest.raises(SettingError, match="on what is fed back, and this network has no feedback; leave it 0"):
+        network.fit(X, Y, washout=2, noise=0.1)
     with pytest.raises(SettingError, match="has no feedback, so it cannot run freely; build it with feedback=True"):
         network.generate(5)

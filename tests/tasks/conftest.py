@@ -9,7 +9,7 @@ from recurra.data import Vocabulary
 from recurra.models import LanguageModel
 from recurra.tasks import train_run
 from recurra.tasks.language_model_run import LanguageModelRun
-from recurra.tasks.language_modelling import LanguageModellingConfig, language_modelling
+from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModellingConfig
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.text import Text
 
@@ -35,7 +35,7 @@ def train_tiny(tmp_path):
         data = tmp_path / f"text-{next(numbers)}.txt"
         data.write_text(text, encoding="utf-8")
         folder = folder or tmp_path / f"run-{next(numbers)}"
-        return train_run(language_modelling, tiny_config(data=data, **given), folder, observers)
+        return train_run(LANGUAGE_MODELLING, tiny_config(data=data, **given), folder, observers)
 
     return train_tiny
 
@@ -56,7 +56,7 @@ def random_run():
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.8)
         config = tiny_config(level=vocabulary.level, sentences=sentences)
-        return LanguageModelRun(language_modelling, config, model, Text(vocabulary, sentences), Path("runs/random"))
+        return LanguageModelRun(LANGUAGE_MODELLING, config, model, Text(vocabulary, sentences), Path("runs/random"))
 
     return random_run
 

@@ -202,15 +202,11 @@ def test_the_primers_unknown_units_can_be_named(random_run, words):
     assert random_run(Vocabulary("byte")).unknown_in("☃") == []
 
 
-def test_no_length_draws_nothing(random_run, words):
-    assert random_run(words).sample(0, primer="the cat", seed=1) == ["the cat"]
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"number": 0}, "number is 0; it must be 1 or more"),
-        ({"length": -1}, "length is -1"),
+        ({"length": 0}, "length is 0; it must be 1 or more"),
         ({"temperature": -1.0}, "temperature is -1.0"),
         ({"temperature": math.nan}, "temperature is nan"),
         ({"top_k": 0}, "top_k is 0"),

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 
 from recurra.data import END, IGNORED, UNKNOWN, StreamBatches
 from recurra.errors import DataError, SettingError
-from recurra.tasks.language_modelling import LanguageModellingConfig, language_modelling
+from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModellingConfig
 from recurra.tasks.settings_file import make_config
 
 PETS = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n"
-task = language_modelling
+task = LANGUAGE_MODELLING
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 import recurra
 from recurra.errors import DataError, RunError, SettingError, TrainingError
-from recurra.tasks.language_modelling import language_modelling
+from recurra.tasks.language_modelling import LANGUAGE_MODELLING
 from recurra.tasks.run import new_folder
 from recurra.training import Observer
 
@@ -114,12 +114,12 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(train_tiny):
 def test_watching_changes_no_weight(train_tiny):
     class Sampler(Observer):
         def __init__(self, model, data):
-            self.write = language_modelling.sample(tiny, model, data)
+            self.write = LANGUAGE_MODELLING.sample(tiny, model, data)
 
         def on_validation(self, event):
             written.append(self.write())
 
-    written, tiny = [], language_modelling.config(text={"data": "pets.txt"})
+    written, tiny = [], LANGUAGE_MODELLING.config(text={"data": "pets.txt"})
     first = weights(train_tiny(dropout=0.3, validate_every=2)[0])
     watched, _ = train_tiny(dropout=0.3, validate_every=2, observers=lambda model, data: [Sampler(model, data)])
     assert torch.equal(weights(watched), first)

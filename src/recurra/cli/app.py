@@ -17,8 +17,8 @@ import typer
 
 from recurra import __version__
 from recurra.cli.cells import cells
+from recurra.cli.command import Command, CommandGroup
 from recurra.cli.demo import demo
-from recurra.cli.help import Command, CommandGroup
 from recurra.cli.sample import sample
 from recurra.cli.score import score
 from recurra.cli.train import train_command
@@ -93,9 +93,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), *getattr(error, "__notes__", ()))
     except CommandError as error:
         return _fail_usage(error)
-    except (KeyboardInterrupt, typer.Abort):
-        print("\nrecurra: stopped", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Nothing is left to say, nor anyone to say it to: not even at the flush when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

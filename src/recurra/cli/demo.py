@@ -13,8 +13,13 @@ from rich.text import Text
 from recurra.cli.train import RUNS, report, show_training
 from recurra.data import write_atomically
 from recurra.errors import RunError
-from recurra.tasks.language_modelling import BatchSettings, LanguageModellingConfig, ModelSettings, TextSettings
-from recurra.tasks.language_modelling import language_modelling as task
+from recurra.tasks.language_modelling import (
+    LANGUAGE_MODELLING,
+    BatchSettings,
+    LanguageModellingConfig,
+    ModelSettings,
+    TextSettings,
+)
 from recurra.tasks.run import check_free, make_folder, new_folder
 from recurra.training import TrainingSettings
 
@@ -51,7 +56,7 @@ def demo(
     )
     make_folder(file.parent)
     _write(text, file)
-    report(*show_training(task, _config(file, minutes), folder))
+    report(*show_training(LANGUAGE_MODELLING, _config(file, minutes), folder, untrained=True))
 
 
 def _write(text: str, file: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from recurra.cli.command import INTERRUPTED
 from recurra.cli.flags import from_flags, with_flags
 from recurra.tasks.run import Run, new_folder, train_run
 from recurra.tasks.settings_file import make_config, read_sections
@@ -22,9 +23,6 @@ __all__ = ["RUNS", "report", "show_training", "train_command"]
 
 RUNS = Path("runs")
 """Where runs go that are given no folder."""
-
-INTERRUPTED = 130
-"""The exit code of what Ctrl-C ended."""
 
 
 def train_command(task: Task[Any, Any, Any]) -> Callable[..., None]:
@@ -61,13 +59,24 @@ class _Samples(Observer):
 
 
 def show_training(
-    task: Task[Any, Any, Any], config: TaskConfig, folder: Path, *, samples: bool = True
+    task: Task[Any, Any, Any], config: TaskConfig, folder: Path, *, samples: bool = True, untrained: bool = False
 ) -> tuple[Run, TrainingResult]:
-    """Train a run with its progress on the screen."""
+    """Train a run with its progress on the screen.
+
+    Args:
+        task: What to train for.
+        config: Its settings.
+        folder: Where the run goes.
+        samples: Whether to show what the model writes at every validation.
+        untrained: Whether to show what it writes before it has learned anything, too.
+    """
     progress = Progress(task.views(config), task.unit(config))
 
     def observers(model: Any, data: Any) -> list[Observer]:  # noqa: ANN401  (the task's own)
         write = task.sample(config, model, data) if samples else None
+        if untrained and write is not None:
+            model.eval()
+            progress.show_sample("a sample before training", write())
         return [progress] if write is None else [progress, _Samples(write, progress)]
 
     return train_run(task, config, folder, observers)

@@ -168,7 +168,8 @@ class EchoStateNetwork(nn.Module):
         if isinstance(washout, bool) or not isinstance(washout, int) or washout < 0:
             raise SettingError(f"washout is {washout!r}; it is a whole number of steps from 0")
         _positive("ridge", ridge)
-        _positive("noise", noise)
+        if _positive("noise", noise) and not self.feedback:
+            raise SettingError(f"noise is {noise!r} on what is fed back, and this network has no feedback; leave it 0")
         x, y, _ = self._check(inputs, targets)
         assert y is not None
         if y.shape[1] <= washout:
@@ -177,7 +178,7 @@ class EchoStateNetwork(nn.Module):
                 "give a longer series or a smaller washout"
             )
         drive = self._drive(x, y, y.new_zeros(1, y.shape[0], self.output_size))
-        if noise and self.feedback:
+        if noise:
             random = torch.empty(y.shape, dtype=torch.float64)
             random.uniform_(-noise, noise, generator=torch.Generator().manual_seed(seed))
             drive[..., self.input_size :] += random.to(drive)

@@ -105,9 +105,10 @@ class Recurrent(nn.Module):
         self.bidirectional, self.batch_first, self.backend = bidirectional, batch_first, backend
         self.weight_drop = check_rate("weight_drop", weight_drop)
         if weight_drop and not recurrent_matrices(self.cell):
+            called = f"the cell {self.cell.name}" if self.cell.name else "this cell"
             raise SettingError(
-                f"weight_drop: no matrix of {self.cell.name or 'this cell'} meets a value that depends on earlier "
-                "steps, so there is no weight to drop"
+                f"weight_drop: no matrix of {called} meets a value that depends on earlier steps, "
+                "so there is no weight to drop"
             )
         self.dropout = nn.Dropout(check_rate("dropout", dropout))
         self.input_dropout = LockedDropout(check_rate("input_dropout", input_dropout))

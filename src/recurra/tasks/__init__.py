@@ -6,13 +6,13 @@ A new task is one file and one line in `TASKS`.
 from pathlib import Path
 from typing import Any
 
-from recurra.tasks.language_modelling import language_modelling
+from recurra.tasks.language_modelling import LANGUAGE_MODELLING
 from recurra.tasks.run import Run, load_run, train_run
 from recurra.tasks.task import Task, TaskConfig
 
 __all__ = ["TASKS", "Run", "Task", "TaskConfig", "load", "train_run"]
 
-TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (language_modelling,)}
+TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (LANGUAGE_MODELLING,)}
 
 
 def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has methods of its own)

@@ -36,11 +36,11 @@ class LanguageModelRun(Run):
 
     Example:
         >>> from pathlib import Path
-        >>> from recurra.tasks.language_modelling import LanguageModellingConfig, language_modelling
+        >>> from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModellingConfig
         >>> text = Text(Vocabulary.build("the cat sat\nthe dog sat\n", "word"), sentences=False)
         >>> model = LanguageModel(len(text.vocabulary), "gru", embedding_size=4, hidden_size=8).eval()
         >>> config = LanguageModellingConfig(text={"data": "pets.txt", "level": "word"})
-        >>> run = LanguageModelRun(language_modelling, config, model, text, Path("runs/pets"))
+        >>> run = LanguageModelRun(LANGUAGE_MODELLING, config, model, text, Path("runs/pets"))
         >>> [unit.text for unit in run.score("the dog sat").units]
         ['the', 'dog', 'sat', '<EOS>']
         >>> run.sample(5, primer="the", seed=1) == run.sample(5, primer="the", seed=1)
@@ -126,8 +126,9 @@ class LanguageModelRun(Run):
         Raises:
             SettingError: A value is outside its range.
         """
-        if number < 1:
-            raise SettingError(f"number is {number}; it must be 1 or more")
+        for name, value in (("length", length), ("number", number)):
+            if value < 1:
+                raise SettingError(f"{name} is {value}; it must be 1 or more")
         if seed is not None and not 0 <= seed < 2**63:
             raise SettingError(f"seed is {seed}; it must be from 0 up to 2**63 - 1")
         vocabulary = self.vocabulary

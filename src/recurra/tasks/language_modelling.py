@@ -40,7 +40,7 @@ from recurra.tasks.text import Text
 from recurra.training import MetricView, StepLoss
 from recurra.training.figures import LOSS
 
-__all__ = ["BatchSettings", "LanguageModellingConfig", "ModelSettings", "TextSettings", "language_modelling"]
+__all__ = ["LANGUAGE_MODELLING", "BatchSettings", "LanguageModellingConfig", "ModelSettings", "TextSettings"]
 
 
 class TextSettings(Settings):
@@ -248,7 +248,7 @@ def predict(run: LanguageModelRun, text: str, length: int = 100, **options: Any)
 def sample(config: LanguageModellingConfig, model: LanguageModel, data: Text) -> Callable[[], str]:
     """A line or two to show while the model learns; a new one each time, the same ones in every run."""
     seeds = itertools.count(config.training.seed)
-    run = LanguageModelRun(language_modelling, config, model, data, Path())
+    run = LanguageModelRun(LANGUAGE_MODELLING, config, model, data, Path())
     length = {"word": 30, "bpe": 40}.get(config.text.level, 160)
 
     def write() -> str:
@@ -257,7 +257,7 @@ def sample(config: LanguageModellingConfig, model: LanguageModel, data: Text) ->
     return write
 
 
-language_modelling: Task[LanguageModellingConfig, Text, LanguageModel] = Task(
+LANGUAGE_MODELLING: Task[LanguageModellingConfig, Text, LanguageModel] = Task(
     name="language-modelling",
     summary="The probability of text, and novel text: each word, character or byte predicted from those before it.",
     config=LanguageModellingConfig,

@@ -195,7 +195,7 @@ def test_single_precision_is_as_good_as_it_can_be():
         for found, exact in ((outputs, expected), *((state[k], last[k]) for k in state)):
             worst = max(worst, float((found.double() - exact).abs().max()))
     print(f"worst difference of float32 from float64 over 60 random cells, values within 2: {worst:.1e}")
-    assert worst < 2e-5
+    assert worst < 5e-6
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -1,16 +1,21 @@
-"""What `--help` prints: the words of a command in two columns, its settings by section, in bold and dim where shown."""
+"""A command of the command line: what its help looks like, and what Ctrl-C does."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+import typer
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["Command", "CommandGroup"]
+__all__ = ["INTERRUPTED", "Command", "CommandGroup"]
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended."""
 
 WIDTH = 100
 """Lines are no wider, so that they can be read on a wide terminal."""
@@ -20,7 +25,15 @@ NAMES = 26
 
 
 class Command(TyperCommand):
-    """A command with our help."""
+    """A command that Ctrl-C ends with one line, and with our help."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  (click's, of which typer has its own copy)
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("\nrecurra: stopped", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  (click's, of which typer has its own copy)
         """Write the help."""

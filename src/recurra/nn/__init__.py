@@ -2,7 +2,8 @@
 
 from recurra.nn.compatible import GRU, LSTM, RNN
 from recurra.nn.dropout import LockedDropout
+from recurra.nn.echo_state import EchoStateNetwork
 from recurra.nn.initialise import chrono_, initialise_
 from recurra.nn.recurrent import Recurrent
 
-__all__ = ["GRU", "LSTM", "RNN", "LockedDropout", "Recurrent", "chrono_", "initialise_"]
+__all__ = ["GRU", "LSTM", "RNN", "EchoStateNetwork", "LockedDropout", "Recurrent", "chrono_", "initialise_"]

@@ -32,7 +32,7 @@ class Display:
 
     def __init__(self, console: Console, views: tuple[MetricView, ...], unit: str) -> None:
         self._console, self._views, self._unit = console, views, unit
-        self._epochs = 0
+        self._epochs: int | None = None
         self._event: StepEvent | None = None
         self._event_at = 0.0
         self._span: StepEvent | None = None
@@ -41,8 +41,8 @@ class Display:
         self._result: TrainingResult | None = None
         self._live = Live(self, console=console, refresh_per_second=REDRAWS_PER_SECOND)
 
-    def open(self, epochs: int) -> None:
-        """Begin to draw."""
+    def open(self, epochs: int | None) -> None:
+        """Begin to draw; `epochs` is how many there will be, None if that is not what ends the run."""
         self._epochs = epochs
         self._live.start()
 
@@ -81,7 +81,8 @@ class Display:
         bar = ProgressBar(total=1.0, completed=fraction, style="dim", complete_style="cyan", finished_style="green")
         cells: list[Text | ProgressBar] = [bar, Text(f"{fraction:4.0%}")]
         if event is not None:
-            cells += [Text(f"epoch {event.epoch}/{self._epochs}"), Text(f"step {event.step:,}")]
+            of = "" if self._epochs is None else f"/{self._epochs}"
+            cells += [Text(f"epoch {event.epoch}{of}"), Text(f"step {event.step:,}")]
         cells.append(Text(self._time()))
         for _ in cells[1:]:
             row.add_column(no_wrap=True, justify="right")

@@ -60,7 +60,10 @@ class Progress(Observer):
         """Say what is trained, and open the display."""
         self._line(f"training {start.parameters:,} parameters on {start.device}")
         if self._display is not None:
-            self._display.open(start.settings.epochs)
+            settings = start.settings
+            # With another limit it is not the epochs that say when the end comes.
+            ends = settings.max_steps is None and settings.max_minutes is None
+            self._display.open(settings.epochs if ends else None)
 
     def on_step(self, event: StepEvent) -> None:
         """Show the figures."""
@@ -113,7 +116,7 @@ class Progress(Observer):
         self._line(f"step {span.step:,}  epoch {span.epoch}{left}  {shown}")
 
     def _line(self, text: str) -> None:
-        self.console.print(Text(text), soft_wrap=True)
+        self.console.print(Text(text), soft_wrap=self._display is None)
 
 
 def describe_end(result: TrainingResult, views: Sequence[MetricView] = (LOSS,)) -> str:

@@ -1,8 +1,13 @@
 """exp, log, tanh and the others on whole vectors, as LLVM IR.
 
-exp: Cody and Waite's reduction x = n ln 2 + r with |r| ≤ ln 2 / 2, a polynomial in r, and 2^n by its exponent bits.
-tanh and sigmoid rest on it, log on the odd series of the inverse hyperbolic tangent. Not a number stays one; what is
-too large becomes infinite, what is too small zero.
+    exp        Cody and Waite's reduction x = n ln 2 + r with |r| ≤ ln 2 / 2, a polynomial in r, n into the exponent
+    sigmoid    z - z q or 1 - q by the sign of x, with z = e^-|x| and q = z / (1 + z), so that nothing overflows
+    tanh       -m / (m + 2) with the sign of x and m = e^(-2|x|) - 1, which does not cancel near zero
+    softplus   max(x, 0) + log(1 + z), a polynomial in z
+    log        n ln 2 + log(1 + f), by the series of the inverse hyperbolic tangent
+
+In float32 each is within 2 units in the last place over its whole range, exp and log within 1; in float64 nearly so.
+Not a number stays one; what is too large becomes infinite, what is too small to be normal zero.
 """
 
 from __future__ import annotations
@@ -16,6 +21,35 @@ from llvmlite import ir
 __all__ = ["Mathematics"]
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
+
+# Polynomials of least greatest error (Remez), the coefficient of the highest power first; float32, then float64.
+EXP_TAIL = (
+    (1.3950491e-3, 8.3688894e-3, 4.1666206e-2, 1.6666519e-1, 5.0000001e-1),
+    (
+        2.5117946951904652e-8, 2.7631276300019719e-7, 2.7557216014944163e-6, 2.4801489959281308e-5,
+        1.9841269917716133e-4, 1.3888888946992464e-3, 8.3333333333070509e-3, 4.1666666666515539e-2,
+        1.6666666666666699e-1, 5.0000000000000127e-1,
+    ),
+)  # fmt: skip
+"""(e^r - 1 - r) / r² for |r| ≤ ln 2 / 2: to within 2^-29 of e^r, and 2^-58."""
+
+LOG_TAIL = (
+    (
+        -3.3184738e-3, 2.0204593e-2, -5.7664463e-2, 1.0680558e-1, -1.5355398e-1, 1.9695401e-1, -2.4958588e-1,
+        3.3330511e-1, -4.9999933e-1,
+    ),
+    (
+        2.5330456502249143e-5, -2.9176671706777490e-4, 1.5957681791279002e-3, -5.5431907398155717e-3,
+        1.3838759019596802e-2, -2.6744215218508355e-2, 4.2300391492375750e-2, -5.7502240901389373e-2,
+        7.0355562886101989e-2, -8.0812185200382461e-2, 9.0131564354575228e-2, -9.9810157964453254e-2,
+        1.1107506208790913e-1, -1.2499479651815144e-1, 1.4285658902425417e-1, -1.6666662498982384e-1,
+        1.9999999791351381e-1, -2.4999999993677565e-1, 3.3333333333235061e-1, -4.9999999999999460e-1,
+    ),
+)  # fmt: skip
+"""(log(1 + z) - z) / z² for 0 ≤ z ≤ 1: to within 2^-27 of log(1 + z), and 2^-56."""
+
+LN2 = ((0.693359375, -2.12194440e-4), (6.93147180369123816490e-01, 1.90821492927058770002e-10))
+"""ln 2 in two parts, the first of so few bits that its product with a whole number is exact."""
 
 
 class Mathematics:
@@ -35,6 +69,8 @@ class Mathematics:
         self.integers = ir.VectorType(self.integer, lanes)
         self.mantissa = 52 if double else 23
         self.bias = 1023 if double else 127
+        # Where exp would fall below the smallest normal number, and rise above the largest.
+        self.lowest, self.highest = (-708.39641853226408, 709.782712893384) if double else (-87.3365448, 88.7228390)
 
     def number(self, value: float) -> ir.Constant:
         """A vector that holds a number in every lane."""
@@ -97,90 +133,95 @@ class Mathematics:
             return value if exponent > 0 else b.fdiv(self.number(1.0), value)
         return self.intrinsic(b, "pow", x, self.number(exponent))
 
-    def _reduced_exp(self, b: ir.IRBuilder, x: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """N and e^r - 1 of x = n ln 2 + r; n as a vector of floats."""
-        n = self.intrinsic(b, "rint", b.fmul(x, self.number(1 / math.log(2))))
-        if self.double:
-            high, low = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-            degree = 13
-        else:
-            high, low = 0.693359375, -2.12194440e-4
-            degree = 7
-        r = self.fma(b, n, self.number(-high), x)
-        r = self.fma(b, n, self.number(-low), r)
-        # e^r - 1 = r + r^2 (1/2 + r/6 + ...): relative accuracy near 0, where tanh and expm1 need it.
-        tail = self.polynomial(b, r, [1 / math.factorial(k) for k in range(degree, 1, -1)])
-        return n, self.fma(b, b.fmul(r, r), tail, r)
+    def _reduced_exp(self, b: ir.IRBuilder, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Of x = n ln 2 + r: n in its place among the bits of an exponent, r, and (e^r - 1 - r) / r².
 
-    def _scale(self, b: ir.IRBuilder, n: ir.Value) -> ir.Value:
-        """2^n by its bits, for a whole n within the exponents there are."""
-        bits = b.add(b.fptosi(n, self.integers), self.whole(self.bias))
-        return b.bitcast(b.shl(bits, self.whole(self.mantissa)), self.vector)
+        A large number added to x / ln 2 leaves n in the last bits of the sum, with no conversion, which would be
+        undefined for what is not a number.
+        """
+        large = self.number(1.5 * 2.0**self.mantissa)
+        moved = self.fma(b, x, self.number(1 / math.log(2)), large)
+        n = b.fsub(moved, large)
+        high, low = LN2[self.double]
+        r = self.fma(b, n, self.number(-low), self.fma(b, n, self.number(-high), x))
+        place = b.shl(b.bitcast(moved, self.integers), self.whole(self.mantissa))
+        return place, r, self.polynomial(b, r, EXP_TAIL[self.double])
+
+    def _less_one(self, b: ir.IRBuilder, r: ir.Value, tail: ir.Value) -> ir.Value:
+        """e^r - 1 = r + r² tail."""
+        return self.fma(b, b.fmul(r, r), tail, r)
+
+    def _scale(self, b: ir.IRBuilder, place: ir.Value) -> ir.Value:
+        """2^n, for an n within the exponents there are."""
+        return b.bitcast(b.add(place, self.whole(self.bias << self.mantissa)), self.vector)
 
     def _exp(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-        limit = 709.8 if self.double else 88.8
-        # Cut off a little beyond what overflows. The order of the comparisons lets what is not a number through.
-        cut = self._within(b, x, -limit, limit)
-        n, tail = self._reduced_exp(b, cut)
-        # 2^n in two halves, since n itself may be one beyond the largest exponent.
-        half = self.intrinsic(b, "floor", b.fmul(n, self.number(0.5)))
-        first, second = self._scale(b, half), self._scale(b, b.fsub(n, half))
-        return b.fmul(b.fmul(b.fadd(tail, self.number(1.0)), first), second)
+        place, r, tail = self._reduced_exp(b, x)
+        one = b.fadd(self._less_one(b, r, tail), self.number(1.0))
+        # By its bits, since n may be one beyond the largest exponent where e^r is less than 1.
+        value = b.bitcast(b.add(b.bitcast(one, self.integers), place), self.vector)
+        value = b.select(b.fcmp_ordered("<", x, self.number(self.lowest)), self.number(0.0), value)
+        # Infinity added is infinity, and not a number what is not one.
+        beyond = b.fcmp_unordered(">", x, self.number(self.highest))
+        return b.select(beyond, b.fadd(x, self.number(math.inf)), value)
 
-    def _within(self, b: ir.IRBuilder, x: ir.Value, low: float, high: float) -> ir.Value:
-        above = b.fcmp_ordered(">", x, self.number(high))
-        x = b.select(above, self.number(high), x)
-        below = b.fcmp_ordered("<", x, self.number(low))
-        return b.select(below, self.number(low), x)
+    def _decay(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+        """e^-|x|."""
+        minus = b.fneg(self.intrinsic(b, "fabs", x))
+        place, r, tail = self._reduced_exp(b, minus)
+        scale = self._scale(b, place)
+        value = self.fma(b, scale, self._less_one(b, r, tail), scale)
+        return b.select(b.fcmp_ordered("<", minus, self.number(self.lowest)), self.number(0.0), value)
 
     def _sigmoid(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-        one = self.number(1.0)
-        return b.fdiv(one, b.fadd(one, self._exp(b, b.fneg(x))))
+        one, z = self.number(1.0), self._decay(b, x)
+        q = b.fdiv(z, b.fadd(one, z))
+        # z / (1 + z) again as z - z q, which takes on little of the rounding of q; for positive x it is 1 - q.
+        above = b.select(b.fcmp_ordered("<", x, self.number(0.0)), z, one)
+        return self.fma(b, b.fneg(q), above, above)
 
     def _tanh(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-        """(e^2|x| - 1) / (e^2|x| + 1) with the sign of x."""
-        limit = 20.0 if self.double else 9.5
-        size = self._within(b, self.intrinsic(b, "fabs", x), 0.0, limit)
-        n, tail = self._reduced_exp(b, b.fadd(size, size))
-        scale = self._scale(b, n)
-        minus = self.fma(b, scale, tail, b.fsub(scale, self.number(1.0)))
-        return self.intrinsic(b, "copysign", b.fdiv(minus, b.fadd(minus, self.number(2.0))), x)
+        double = b.fmul(self.intrinsic(b, "fabs", x), self.number(-2.0))
+        # Far beyond where the result is 1, and well within the exponents there are.
+        double = b.select(b.fcmp_ordered("<", double, self.number(-80.0)), self.number(-80.0), double)
+        place, r, tail = self._reduced_exp(b, double)
+        scale = self._scale(b, place)
+        less_one, one = self._less_one(b, r, tail), self.number(1.0)
+        minus = self.fma(b, scale, less_one, b.fsub(scale, one))
+        # Not minus + 2, which would take on its rounding.
+        plus = self.fma(b, scale, less_one, b.fadd(scale, one))
+        return self.intrinsic(b, "copysign", b.fdiv(minus, plus), x)
 
     def _relu(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
         return b.select(b.fcmp_ordered("<", x, self.number(0.0)), self.number(0.0), x)
 
     def _softplus(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-        """max(x, 0) + log1p(e^-|x|)."""
-        u = self._exp(b, b.fneg(self.intrinsic(b, "fabs", x)))
-        # log1p(u) = 2 atanh(u / (2 + u)), with u from 0 to 1.
-        small = self._atanh_twice(b, b.fdiv(u, b.fadd(u, self.number(2.0))), 41 if self.double else 17)
+        z = self._decay(b, x)
+        small = self.fma(b, b.fmul(z, z), self.polynomial(b, z, LOG_TAIL[self.double]), z)
         return b.fadd(self._relu(b, x), small)
 
-    def _atanh_twice(self, b: ir.IRBuilder, s: ir.Value, degree: int) -> ir.Value:
-        """2 (s + s^3 / 3 + s^5 / 5 + ...)."""
-        square = b.fmul(s, s)
-        tail = self.polynomial(b, square, [2 / k for k in range(degree, 1, -2)])
-        return self.fma(b, b.fmul(s, square), tail, b.fadd(s, s))
-
     def _log(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-        """N ln 2 + log(m) of x = 2^n m, with m from sqrt(1/2) to sqrt(2)."""
         bits = b.bitcast(x, self.integers)
         root = b.bitcast(self.number(math.sqrt(0.5)), self.integers)
         # Shifting the origin to sqrt(1/2) leaves the exponent of the reduced number in the high bits.
-        moved = b.sub(bits, root)
-        exponent = b.ashr(moved, self.whole(self.mantissa))
+        exponent = b.ashr(b.sub(bits, root), self.whole(self.mantissa))
         m = b.bitcast(b.sub(bits, b.shl(exponent, self.whole(self.mantissa))), self.vector)
-        n = b.sitofp(exponent, self.vector)
+        large = self.number(1.5 * 2.0**self.mantissa)
+        n = b.fsub(b.bitcast(b.add(exponent, b.bitcast(large, self.integers)), self.vector), large)
         f = b.fsub(m, self.number(1.0))
+        # log(1 + f) = f - f²/2 + s (f²/2 + 2 s²/3 + 2 s⁴/5 + ...) with s = f / (2 + f): f itself is exact.
         s = b.fdiv(f, b.fadd(f, self.number(2.0)))
-        series = self._atanh_twice(b, s, 25 if self.double else 11)
-        high, low = (
-            (6.93147180369123816490e-01, 1.90821492927058770002e-10) if self.double else (0.693359375, -2.12194440e-4)
-        )
-        value = self.fma(b, n, self.number(high), self.fma(b, n, self.number(low), series))
-        smallest = 2.0 ** (1 - self.bias)
-        value = b.select(b.fcmp_ordered("<", x, self.number(smallest)), self.number(-math.inf), value)
-        value = b.select(b.fcmp_ordered("<", x, self.number(0.0)), self.number(math.nan), value)
+        square, half = b.fmul(s, s), b.fmul(b.fmul(f, f), self.number(0.5))
+        degree = 23 if self.double else 9
+        series = b.fmul(square, self.polynomial(b, square, [2 / k for k in range(degree, 1, -2)]))
+        high, low = (self.number(part) for part in LN2[self.double])
+        inner = self.fma(b, s, b.fadd(half, series), b.fmul(n, low))
+        value = self.fma(b, n, high, b.fsub(f, b.fsub(half, inner)))
+        smallest = self.number(2.0 ** (1 - self.bias))
+        value = b.select(b.fcmp_ordered("<", x, smallest), self.number(-math.inf), value)
+        # Compared with the smallest normal number, not with zero: what is between them counts as zero.
+        negative = b.fcmp_ordered("<=", x, b.fneg(smallest))
+        value = b.select(negative, self.number(math.nan), value)
         endless = b.fcmp_unordered("==", x, self.number(math.inf))
         return b.select(endless, x, value)
 

@@ -22,14 +22,15 @@ from recurra.backends.reference.forward import unroll
 from recurra.nn import Recurrent
 
 TEXT = "The class statement defines a new type."
-CELLS = {
-    "rnn": "RNN",
-    "irnn": "IRNN (relu, identity)",
-    "simplified-gru": "simplified GRU",
-    "gru": "GRU",
-    "lstm": "LSTM, forget bias 1",
-    "antisymmetric-rnn": "antisymmetric RNN",
-}
+LINES: tuple[tuple[str, str, dict[str, float]], ...] = (
+    ("RNN", "rnn", {}),
+    ("GRU, update bias 0", "gru", {}),
+    ("LSTM, forget bias 1", "lstm", {}),
+    ("GRU, update bias -3", "gru", {"b_update": -3.0}),
+    ("LSTM, forget bias 4", "lstm", {"b_forget": 4.0}),
+    ("IRNN: relu, identity", "irnn", {}),
+    ("antisymmetric RNN", "antisymmetric-rnn", {}),
+)
 STEPS = 100
 
 
@@ -59,10 +60,10 @@ def draw_gates(axes: Axes, values: np.ndarray, units: int = 14) -> None:
     axes.figure.colorbar(image, ax=axes, pad=0.015, fraction=0.03)
 
 
-def gradient_norms(name: str) -> list[float]:
+def gradient_norms(name: str, initial: dict[str, float]) -> list[float]:
     """The norm of dL/dx at each distance from a loss at the last step, as parts of the first."""
     torch.manual_seed(0)
-    layer = Recurrent(name, 16, 128)
+    layer = Recurrent(name, 16, 128, initial=initial)
     x = torch.randn(32, STEPS, 16, requires_grad=True)
     layer(x)[0][:, -1].square().sum().backward()
     norms = x.grad.norm(dim=(0, 2)).flip(0)
@@ -71,10 +72,11 @@ def gradient_norms(name: str) -> list[float]:
 
 def draw_gradients(axes: Axes) -> None:
     """How much of the gradient is left, by distance, in untrained networks."""
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(CELLS)))
-    for (name, label), colour in zip(CELLS.items(), colours, strict=True):
-        axes.semilogy(range(STEPS), np.maximum(gradient_norms(name), 1e-12), label=label, color=colour, linewidth=1.8)
-    axes.set_ylim(1e-9, 1e2)
+    colours = plt.get_cmap("plasma")(np.linspace(0, 0.9, len(LINES)))
+    for (label, name, initial), colour in zip(LINES, colours, strict=True):
+        norms = np.maximum(gradient_norms(name, initial), 1e-12)
+        axes.semilogy(range(STEPS), norms, label=label, color=colour, linewidth=1.8)
+    axes.set_ylim(1e-9, 30)
     axes.set_xlim(0, STEPS - 1)
     axes.set_xlabel("steps back from the loss")
     axes.set_title("‖∂L/∂x‖ by distance, before training, as a part of the first", fontsize=10, loc="left")

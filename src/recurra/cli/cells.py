@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated
 
 import typer
@@ -42,7 +43,7 @@ def _list(input_size: int, hidden_size: int, console: Console) -> None:
         table.add_row(cell.name, f"{count:,}", f"{cost:,}", cell.title)
     console.print(table)
     console.print(
-        f"\nCounted for I = {input_size} inputs and H = {hidden_size} hidden units; a step is one of one sequence.\n"
+        f"\nCounted for I = {input_size} inputs, H = {hidden_size} hidden units and one step of one sequence.\n"
         "`recurra cells NAME` shows a cell's equations and its derived gradient.",
         style="dim",
     )
@@ -87,7 +88,7 @@ def _section(title: str, text: str, console: Console) -> None:
 
 
 def _wrapped(line: str, width: int) -> list[str]:
-    r"""An equation in lines of at most a width where its sums allow it, each under the first of its terms.
+    r"""An equation in lines of at most a width: broken at its sums, then at spaces, under the first of its terms.
 
     Example:
         >>> print(*_wrapped("h[t] = a[t] * b[t] + c[t] + d[t]", 22), sep="\n")
@@ -102,4 +103,9 @@ def _wrapped(line: str, width: int) -> list[str]:
             lines[-1] += f" + {term}"
         else:
             lines.append(" " * lead + f"+ {term}")
-    return lines
+    inner = " " * (lead + 4)
+    return [
+        part
+        for whole in lines
+        for part in textwrap.wrap(whole, width, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False)
+    ]

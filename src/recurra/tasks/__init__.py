@@ -16,7 +16,7 @@ TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (LANGUAGE_M
 
 
 def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has methods of its own)
-    """Load a run from its folder, wherever that has been moved.
+    r"""Load a run from its folder, wherever that has been moved.
 
     Args:
         folder: A folder that `recurra train` made.
@@ -26,5 +26,23 @@ def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has metho
 
     Raises:
         RunError: There is no run in the folder, it is damaged, or another version wrote it.
+
+    Example:
+        >>> import tempfile
+        >>> from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModellingConfig
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "cats.txt").write_text("the cat sat on the mat\n" * 60)
+        >>> config = LanguageModellingConfig(
+        ...     text={"data": folder / "cats.txt", "level": "word"},
+        ...     batches={"batch_size": 4, "chunk_length": 8},
+        ...     model={"embedding_size": 8, "hidden_size": 16},
+        ...     training={"epochs": 4, "learning_rate": 0.05},
+        ... )
+        >>> _ = train_run(LANGUAGE_MODELLING, config, folder / "run")
+        >>> run = load(folder / "run")
+        >>> run.sample(5, primer="the cat", temperature=0)
+        ['the cat sat on the mat\n']
+        >>> run.score("the cat sat on the mat").probability > run.score("the mat sat on the cat").probability
+        True
     """
     return load_run(folder, TASKS)

@@ -1,16 +1,20 @@
 """Compiled code: made once, kept in the process and on disk.
 
 What is on disk is object code, named by everything it depends on: the IR's source (the plan, the tile shapes, the
-dtype), the processor, and the versions of this library and of LLVM. An entry that is damaged or not ours is ignored
-and made again. Writing is atomic, so that processes that run side by side never see half an entry.
+dtype), the processor, the code that emits it, and the version of LLVM. An entry that is damaged or stands under
+another's name is ignored and made again. Writing is atomic, so that processes that run side by side never see half an
+entry.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
 from collections.abc import Callable
+from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 
 import llvmlite
@@ -20,7 +24,20 @@ from recurra.backends.cpu.target import Target
 
 __all__ = ["Compiled", "cache_folder", "compile_to_object", "load"]
 
-MAGIC = b"recurra object 1\n"
+MAGIC = b"recurra object 2\n"
+
+
+def _emitter() -> str:
+    """A digest of what emits the code, so that none is taken that an older version of it has left."""
+    own = resources.files("recurra.backends.cpu")
+    try:
+        content = [(own / f"{name}.py").read_bytes() for name in ("emit", "library", "mathematics", "table")]
+    except OSError:  # installed without its source
+        content = [version("recurra").encode()]
+    return hashlib.sha256(b"".join(content)).hexdigest()
+
+
+EMITTER = _emitter()
 
 _lock = threading.Lock()
 _loaded: dict[str, Compiled] = {}
@@ -39,13 +56,16 @@ def cache_folder() -> Path | None:
     given = os.environ.get("RECURRA_CACHE")
     if given is not None:
         return Path(given) if given else None
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "recurra"
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(base) / "recurra" if base else Path.home() / ".cache" / "recurra"
+    except RuntimeError:  # this user has no home
+        return None
 
 
 def key_of(description: str, target: Target) -> str:
     """The name of an entry: a digest of all that the code depends on."""
-    parts = [description, repr(target), llvmlite.__version__, str(llvm.llvm_version_info)]
+    parts = [description, repr(target), EMITTER, llvmlite.__version__, str(llvm.llvm_version_info)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -110,9 +130,12 @@ def _read(key: str) -> bytes | None:
         return None
     head = len(MAGIC) + 32
     code = content[head:]
-    if not content.startswith(MAGIC) or hashlib.sha256(code).digest() != content[len(MAGIC) : head]:
-        return None
-    return code
+    return code if content[:head] == _head(key, code) else None
+
+
+def _head(key: str, code: bytes) -> bytes:
+    """What an entry begins with: whose it is, and a digest of its name and content."""
+    return MAGIC + hashlib.sha256(key.encode() + code).digest()
 
 
 def _write(key: str, code: bytes) -> None:
@@ -122,8 +145,9 @@ def _write(key: str, code: bytes) -> None:
     beside = folder / f".{key}.{os.getpid()}.{threading.get_ident()}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(MAGIC + hashlib.sha256(code).digest() + code)
+        beside.write_bytes(_head(key, code) + code)
         beside.replace(folder / f"{key}.o")
     except OSError:
         # A cache that cannot be written costs time at the next start and nothing else.
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()

@@ -89,8 +89,11 @@ class Mathematics:
         return b.call(function, args)
 
     def fma(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        """X y + z, rounded once."""
-        return self.intrinsic(b, "fma", x, y, z)
+        """X y + z, rounded once where the processor does that in one instruction, else twice.
+
+        To insist on once would be a call of a library, a number at a time, on those that do not.
+        """
+        return self.intrinsic(b, "fmuladd", x, y, z)
 
     def polynomial(self, b: ir.IRBuilder, x: ir.Value, coefficients: Sequence[float]) -> ir.Value:
         """By Horner's rule, the coefficient of the highest power first."""

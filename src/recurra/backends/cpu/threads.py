@@ -23,7 +23,10 @@ def _openmp() -> ctypes.CDLL | None:
             library = ctypes.CDLL(name)
             library.GOMP_parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
             library.GOMP_parallel.restype = None
-            _ = library.omp_get_thread_num
+            for function in ("omp_get_thread_num", "omp_get_thread_limit", "omp_get_dynamic", "omp_in_parallel"):
+                getattr(library, function).argtypes = []
+            library.omp_set_dynamic.argtypes = [ctypes.c_int]
+            library.omp_set_dynamic.restype = None
         except (OSError, AttributeError):
             continue
         return library
@@ -48,8 +51,14 @@ def single() -> int:
 
 
 def available() -> int:
-    """How many threads a call may use: as many as torch does, one where its runtime cannot be called."""
-    return torch.get_num_threads() if _openmp() is not None else 1
+    """How many threads a call may use: as many as torch does, but never more than a call will be given.
+
+    That is one where the runtime cannot be called or is already running several, and no more than OMP_THREAD_LIMIT.
+    """
+    library = _openmp()
+    if library is None or library.omp_in_parallel():
+        return 1
+    return min(torch.get_num_threads(), int(library.omp_get_thread_limit()))
 
 
 _call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -65,5 +74,11 @@ def parallel(address: int, table: int, threads: int) -> None:
     library = _openmp()
     if threads == 1 or library is None:
         _callable(address)(table)
-    else:
-        library.GOMP_parallel(address, table, threads, 0)
+        return
+    # Every thread has rows of its own, so there must be as many as were asked for, however busy the processor is.
+    dynamic = library.omp_get_dynamic()
+    if dynamic:
+        library.omp_set_dynamic(0)
+    library.GOMP_parallel(address, table, threads, 0)
+    if dynamic:
+        library.omp_set_dynamic(dynamic)

@@ -96,8 +96,13 @@ def test_a_text_that_will_not_do_is_named(read, given, message):
         read(**given)
 
 
+def test_a_vocabulary_needs_room_for_its_specials(read):
+    with pytest.raises(SettingError, match="max_vocabulary is 2; a vocabulary at level 'word' needs 3 or more"):
+        read(level="word", max_vocabulary=2)
+
+
 def test_bytes_have_one_vocabulary(read):
-    with pytest.raises(SettingError, match="level 'byte' always has its 256 units"):
+    with pytest.raises(SettingError, match="level 'byte' always has its 256 units; give neither max_vocabulary nor"):
         read(level="byte", max_vocabulary=100)
 
 

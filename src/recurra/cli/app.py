@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from recurra import __version__
 from recurra.cli.cells import cells
@@ -115,7 +117,10 @@ def _write_what_the_terminal_lacks_as_escapes() -> None:
 
 
 def _fail(message: str, *notes: str) -> int:
-    print("\n".join([f"recurra: {message}", *notes]), file=sys.stderr)
+    console = Console(stderr=True, highlight=False)
+    # What has a caret under its character, or goes to a file, is not broken into lines.
+    whole = "\n" in message or not console.is_terminal
+    console.print(Text.assemble(("recurra: ", "bold red"), "\n".join([message, *notes])), soft_wrap=whole)
     return 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -55,16 +56,21 @@ def sample(
         allow_unknown=allow_unknown,
         seed=seed,
     )
-    console, aside = Console(highlight=False), Console(stderr=True, highlight=False)
+    _print(texts, primer)
+    aside = Console(stderr=True, highlight=False)
+    unknown = model.unknown_in(primer)
+    if unknown:
+        names, level = ", ".join(repr(unit) for unit in unknown), unit_name(model.vocabulary.level)
+        aside.print(Text(f"the model knows no {level} {names} of the primer: read as <UNK>", style="dim"))
+    aside.print(Text(f"seed {seed}: --seed {seed} repeats this", style="dim"))
+
+
+def _print(texts: Sequence[str], primer: str) -> None:
+    """Print the texts as they are, the primer in bold, several of them told apart."""
+    console = Console(highlight=False)
     for place, text in enumerate(texts, 1):
-        if number > 1:
+        if len(texts) > 1:
             console.print(Rule(f"{place}", align="left", style="dim") if console.is_terminal else f"# {place}")
         shown = Text(printable(text, console.encoding))
         shown.stylize("bold", 0, len(printable(primer, console.encoding)))
         console.print(shown, soft_wrap=True)
-    unknown = model.unknown_in(primer)
-    if unknown:
-        names = ", ".join(repr(unit) for unit in unknown)
-        level = unit_name(model.vocabulary.level)
-        aside.print(Text(f"the model knows no {level} {names} of the primer: read as <UNK>", style="dim"))
-    aside.print(Text(f"seed {seed}: --seed {seed} repeats this", style="dim"))

@@ -32,7 +32,7 @@ from recurra.data import (
     split_validation,
 )
 from recurra.data import sentences as sentences_of
-from recurra.errors import DataError
+from recurra.errors import DataError, SettingError
 from recurra.models import LanguageModel
 from recurra.tasks.language_model_run import LanguageModelRun
 from recurra.tasks.task import Settings, Task, TaskConfig
@@ -141,6 +141,8 @@ def read(config: LanguageModellingConfig) -> Text:
     try:
         vocabulary = Vocabulary.build(counted, settings.level, settings.max_vocabulary, settings.min_count, ends)
         batches = _training_batches(training, vocabulary, config)
+    except SettingError as error:
+        raise SettingError(str(error).replace("max_size", "max_vocabulary")) from error  # what it is called here
     except DataError as error:
         raise DataError(f"{settings.data}: {error}") from None
     try:

@@ -3,9 +3,9 @@
 usage: python benchmarks/recurrence.py [--cells lstm,gru] [--batches 1,8,32,64] [--sizes 64,128,256,512] [--steps 100]
                                        [--repeats 7] [--threads N] [--json FILE] [--plot FILE]
 
-Each figure is the median of alternating runs in one process: one run of every contender, then again. The processor's own
-peak of multiply-adds is measured first, and every figure is also given as a fraction of it. Input and hidden size are
-equal; training is forward and backward with gradients of the input and of every parameter.
+Each figure is the median of alternating runs in one process: one run of every contender, then again. The processor's
+own peak of multiply-adds is measured first, and every figure is also given as a fraction of it. Input and hidden size
+are equal; training is forward and backward with gradients of the input and of every parameter.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def contenders(cell: Cell, batch: int, size: int, steps: int, training: bool) ->
 
 
 def _onnx(layer: torch.nn.Module, x: torch.Tensor) -> dict[str, Pass]:
-    """onnxruntime on the operator of the same name, with as many threads as torch has."""
+    """A session of onnxruntime on the operator of the same name, with as many threads as torch has."""
     try:
         import numpy as np
         import onnx

@@ -143,19 +143,23 @@ def test_each_dropout_acts_in_training_alone(kind):
         torch.testing.assert_close(model(read)[0], plain(read)[0])
 
 
-def embedded(model, read):
-    """What the recurrent layers are given, and what they give."""
+def between(model, read):
+    """What the recurrent layers are given, and what the readout is given."""
     seen = []
-    hook = model.recurrent.register_forward_hook(lambda module, given, made: seen.append((given[0], made[0])))
-    logits, _ = model(read)
-    hook.remove()
-    return *seen[0], logits
+    hooks = [
+        module.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+        for module in (model.recurrent, model.readout)
+    ]
+    model(read)
+    for hook in hooks:
+        hook.remove()
+    return seen
 
 
 def test_embedding_dropout_drops_a_token_wherever_it_stands():
     model = LanguageModel(40, "rnn", embedding_size=4, hidden_size=4, embedding_dropout=0.5)
     read = tokens(6, 30, vocabulary=40)
-    given, _, _ = embedded(model, read)
+    given, _ = between(model, read)
     factors = given / model.embedding(read)
     dropped = {}
     for token, factor in zip(read.flatten().tolist(), factors.flatten(0, 1), strict=True):
@@ -166,13 +170,13 @@ def test_embedding_dropout_drops_a_token_wherever_it_stands():
 
 
 @pytest.mark.parametrize("locked", [False, True])
-def test_locked_dropout_is_one_mask_a_sequence(locked):
+def test_dropout_is_on_embedding_and_output_and_locked_is_one_mask_a_sequence(locked):
     model = LanguageModel(7, "rnn", embedding_size=32, hidden_size=32, dropout=0.5, locked_dropout=locked)
-    given, _, _ = embedded(model, tokens(3, 8))
-    masks = given == 0
-    assert torch.equal(masks.all(dim=1), masks.any(dim=1)) == locked
-    assert not torch.equal(masks[0, 0], masks[1, 0])
-    assert 0.3 < masks.float().mean() < 0.7
+    for values in between(model, tokens(3, 8)):
+        masks = values == 0
+        assert torch.equal(masks.all(dim=1), masks.any(dim=1)) == locked
+        assert not torch.equal(masks[0, 0], masks[1, 0])
+        assert 0.3 < masks.float().mean() < 0.7
 
 
 # Refusals

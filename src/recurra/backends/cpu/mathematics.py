@@ -69,8 +69,8 @@ class Mathematics:
         self.integers = ir.VectorType(self.integer, lanes)
         self.mantissa = 52 if double else 23
         self.bias = 1023 if double else 127
-        # Where exp would fall below the smallest normal number, and rise above the largest.
-        self.lowest, self.highest = (-708.39641853226408, 709.782712893384) if double else (-87.3365448, 88.7228390)
+        # The last arguments of exp before its value is no longer normal, and before it is infinite.
+        self.lowest, self.highest = (-708.3964185322641, 709.782712893384) if double else (-87.33654022, 88.72283172)
 
     def number(self, value: float) -> ir.Constant:
         """A vector that holds a number in every lane."""

@@ -1,0 +1,48 @@
+"""Shared by the tests of the processor backend: another shape of processor, and another number of threads."""
+
+import contextlib
+import dataclasses
+
+import pytest
+import torch
+
+from recurra.backends.cpu import prepare
+from recurra.backends.cpu.target import host
+
+SHAPES = {"scalar": (8, 8), "short": (16, 8), "middling": (32, 16), "long": (64, 32)}
+"""Bytes in a vector, and how many of them. What the host does not have, LLVM puts together from what it has."""
+
+
+@contextlib.contextmanager
+def shape_of(vector_bytes, registers):
+    """Run with code for a processor of another shape, that this one can run all the same."""
+    target = dataclasses.replace(host(), vector_bytes=vector_bytes, registers=registers)
+    caches = (prepare.prepare, prepare._kernel, prepare._code)
+    with pytest.MonkeyPatch.context() as patch:
+        for cache in caches:
+            cache.cache_clear()
+        patch.setattr(prepare, "host", lambda: target)
+        yield target
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.fixture(params=SHAPES)
+def shape(request):
+    """Each shape of processor in turn."""
+    with shape_of(*SHAPES[request.param]) as target:
+        yield target
+
+
+@pytest.fixture
+def shapes():
+    """The shapes by name, and what runs with one."""
+    return SHAPES, shape_of
+
+
+@pytest.fixture
+def threads():
+    """What sets the number of threads, put back after."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -26,7 +26,7 @@ SECOND_ORDER = Cell("turn[t] = tanh(W @ [h[t-1], x[t]] + U @ h[t-2] + b)\nh[t] =
 SOME = pytest.mark.parametrize("cell", [cells.GRU, cells.LSTM, SECOND_ORDER], ids=["gru", "lstm", "second order"])
 STATELESS = Cell("h[t] = W @ x[t]")
 I, H, B, T = 3, 4, 3, 5  # noqa: E741
-LENGTHS = [3, 5, 1]
+LENGTHS = [3, 1, 5]
 
 
 def layer_of(cell, *, spread=0.8, **options):
@@ -288,9 +288,10 @@ def test_one_sequence_alone(batch_first):
         torch.tensor(LENGTHS),
         torch.tensor(LENGTHS, dtype=torch.int32),
         torch.tensor(LENGTHS, dtype=torch.uint8),
+        torch.tensor(LENGTHS, dtype=torch.uint16),
         np.array(LENGTHS),
     ],
-    ids=["tuple", "int64", "int32", "uint8", "numpy"],
+    ids=["tuple", "int64", "int32", "uint8", "uint16", "numpy"],
 )
 def test_lengths_in_every_form(lengths):
     layer, x = layer_of("gru"), inputs(B, T, I)

@@ -104,8 +104,8 @@ def _explained(parameter: Any) -> Text:  # noqa: ANN401
 
 
 def _row(names: str, text: Text, longest: int, width: int) -> RenderableType:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=longest, no_wrap=True)
+    table = Table.grid()
+    table.add_column(width=longest + 2, no_wrap=True)
     table.add_column(width=width - longest - 4)
     shown = Text(names, style="cyan")
     if len(names) <= longest:

@@ -183,8 +183,8 @@ def initialise_(
         >>> from recurra.cells import LSTM
         >>> from recurra.nn import Recurrent
         >>> layer = Recurrent(LSTM, 3, 5, initial={"W_*": "glorot", "b_forget": 2.0})
-        >>> float(layer.layers[0].b_forget[0])
-        2.0
+        >>> layer.layers[0].b_forget.tolist()
+        [2.0, 2.0, 2.0, 2.0, 2.0]
     """
     rules = dict(rules or {})
     _check_keys(rules, cell)

@@ -1,7 +1,11 @@
-"""Shared by the tests of the processor backend: another shape of processor, and another number of threads."""
+"""Shared by the tests of the processor backend: processors of other shapes, numbers of threads, other processes."""
 
 import contextlib
 import dataclasses
+import os
+import signal
+import traceback
+import warnings
 
 import pytest
 import torch
@@ -46,3 +50,28 @@ def threads():
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+def _start(work):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the copy has one thread, whatever this process has
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.fixture
+def start():
+    """Do some work in a copy of this process; gives what waits for its end and says how it ended, 0 if well."""
+    if not hasattr(os, "fork"):
+        pytest.skip("a process cannot be copied here")
+    return _start

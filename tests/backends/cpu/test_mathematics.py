@@ -229,7 +229,9 @@ def test_powers(exponent, kind):
     x = np.concatenate([x, -x]) if exponent == int(exponent) else x
     found = compiled("power", kind, exponent=exponent)(x)
     # Each product of a power by repeated squaring rounds once.
-    np.testing.assert_allclose(found, x.astype(Wide) ** Wide(TYPES[kind](exponent)), rtol=(4 + abs(exponent)) * limits.eps)
+    np.testing.assert_allclose(
+        found, x.astype(Wide) ** Wide(TYPES[kind](exponent)), rtol=(4 + abs(exponent)) * limits.eps
+    )
 
 
 PLAIN = {

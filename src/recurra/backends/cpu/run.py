@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
+from recurra.backends import reference
 from recurra.backends.cpu import threads
 from recurra.backends.cpu.prepare import Kernel, Outside, Prepared, prepare
 from recurra.backends.layout import Layout
@@ -30,6 +32,12 @@ def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
         return f"it computes in float32 and float64, not {dtype}"
     if not cell.parameters:
         return "the cell has no parameters, and so nothing tells its width"
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return "torch.func goes through PyTorch's own operations only"
+    if forward_ad._current_level >= 0:
+        return "forward-mode differentiation goes through PyTorch's own operations only"
+    if torch.compiler.is_compiling():
+        return "torch.compile traces PyTorch's own operations only"
     return None
 
 
@@ -44,6 +52,8 @@ def run(
     noise: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Run a cell over a batch of sequences; see `recurra.backends.reference.run`."""
+    if not x.shape[1]:
+        return reference.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
     layout = _layout(x.shape[0], x.shape[1]) if lengths is None else Layout.of(x.shape[0], x.shape[1], lengths)
     drawn = {}
     for name in cell.noise:

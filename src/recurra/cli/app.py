@@ -76,7 +76,7 @@ def _version(wanted: bool) -> None:
 def _main(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
-    """Recurrent networks from their equations: train, sample, score and inspect them."""
+    """Recurrent networks from their equations: train, score and sample them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

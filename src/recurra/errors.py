@@ -15,6 +15,9 @@ one message on standard error and exit code 2; a traceback means a fault of ours
 
 import unicodedata
 
+LONGEST_QUOTE = 1000
+"""How many characters of a line are quoted; of a longer one, those around what is meant."""
+
 
 class RecurraError(Exception):
     """The root of the tree: catch this to catch everything Recurra raises on purpose."""
@@ -45,8 +48,9 @@ class EquationError(RecurraError, ValueError):
         )
         parts = [f"line {line}: {problem}" if line else problem]
         if source:
-            lead = "".join(_blank(c) for c in source[:column])
-            parts += [f"    {source}", f"    {lead}{'^' * max(1, min(length, len(source) - column))}"]
+            shown, at = _excerpt(source, column)
+            lead = "".join(_blank(c) for c in shown[:at])
+            parts += [f"    {shown}", f"    {lead}{'^' * max(1, min(length, len(shown) - at))}"]
         if mend:
             parts.append(mend)
         super().__init__("\n".join(parts))
@@ -59,6 +63,15 @@ class EquationError(RecurraError, ValueError):
         )
         error.line = self.line
         return error
+
+
+def _excerpt(source: str, column: int) -> tuple[str, int]:
+    """A line as it can be shown, and where the column is in it: not endless, and nothing that steers a terminal."""
+    start = max(0, column - LONGEST_QUOTE // 2) if len(source) > LONGEST_QUOTE else 0
+    part = source[start : start + LONGEST_QUOTE]
+    shown = "".join("\ufffd" if unicodedata.category(c) in {"Cc", "Cs"} and c != "\t" else c for c in part)
+    before, after = "… " if start else "", " …" if start + LONGEST_QUOTE < len(source) else ""
+    return f"{before}{shown}{after}", column - start + len(before)
 
 
 def _blank(character: str) -> str:

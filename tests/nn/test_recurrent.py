@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from torch.nn.utils import parametrize
 
 from recurra import Cell, Recurrent, cells
 from recurra.backends import choose as choices
@@ -96,6 +97,21 @@ def test_a_matrix_has_its_columns_in_the_order_of_the_concatenation():
 def test_a_name_that_a_layer_needs_itself_is_refused(text, name):
     with pytest.raises(SettingError, match=f"'{name}' has a meaning of its own in a layer; rename it in the equations"):
         Recurrent(text, I, H, learn_initial_state=True)
+
+
+def test_sizes_are_whole_numbers_of_any_kind():
+    layer = Recurrent("gru", np.int64(I), np.int32(H), np.int8(2))
+    assert [type(size) for size in (layer.input_size, layer.hidden_size, layer.num_layers)] == [int, int, int]
+    assert layer(torch.randn(B, T, I))[0].shape == (B, T, H)
+
+
+def test_a_weight_may_be_parametrised():
+    layer, x = layer_of("gru"), inputs(B, T, I)
+    before = layer(x)[0]
+    parametrize.register_parametrization(layer.layers[0], "W_update", torch.nn.Identity())
+    torch.testing.assert_close(layer(x)[0], before)
+    layer.layers[0].parametrizations.W_update[0].forward = lambda weights: 2 * weights
+    assert not torch.allclose(layer(x)[0], before)
 
 
 def test_sizes_of_one():

@@ -58,6 +58,6 @@ class CellParameters(nn.Module):
     def extra_repr(self) -> str:
         """The names of the parameters by shape, for repr."""
         by_shape: dict[tuple[int, ...], list[str]] = {}
-        for name, parameter in self.named_parameters():
+        for name, parameter in self.named_parameters(recurse=False):
             by_shape.setdefault(tuple(parameter.shape), []).append(name)
         return "\n".join(f"{shape}: {', '.join(names)}" for shape, names in by_shape.items())

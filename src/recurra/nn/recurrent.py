@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,12 @@ def as_cell(cell: Cell | str) -> Cell:
     if not isinstance(cell, str):
         raise SettingError(f"a cell is a Cell, a name or the text of equations, not {type(cell).__name__}")
     return Cell(cell) if "[" in cell or "=" in cell else cells.get(cell)
+
+
+def _check_size(name: str, size: object) -> int:
+    if isinstance(size, bool) or not isinstance(size, Integral) or int(size) < 1:
+        raise SettingError(f"{name} is {size!r}; it is a whole number from 1")
+    return int(size)
 
 
 class Recurrent(nn.Module):
@@ -95,13 +102,12 @@ class Recurrent(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise SettingError(f"{name} is {size!r}; it is a whole number from 1")
         if dtype is not None and not dtype.is_floating_point:
             raise SettingError(f"dtype is {dtype}; it is one of floating-point numbers, such as torch.float32")
         self.cell = self._modified(as_cell(cell), layer_norm, state_dropout, zoneout)
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.input_size = input_size = _check_size("input_size", input_size)
+        self.hidden_size = hidden_size = _check_size("hidden_size", hidden_size)
+        self.num_layers = num_layers = _check_size("num_layers", num_layers)
         self.bidirectional, self.batch_first, self.backend = bidirectional, batch_first, backend
         self.weight_drop = check_rate("weight_drop", weight_drop)
         if weight_drop and not recurrent_matrices(self.cell):

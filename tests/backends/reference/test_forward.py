@@ -69,7 +69,7 @@ def cell(request):
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("poison", [float("nan"), float("inf"), -1e300])
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_padding_never_changes_anything(cell, reverse, poison):
     """Whatever stands past a row's end, in the inputs, the noise or the gradients at the outputs."""
     problem = sequences(cell, reverse=reverse)
@@ -176,9 +176,10 @@ def test_dtype_and_shapes_are_kept(cell, dtype, ragged):
 
 
 @pytest.mark.parametrize("device", ["meta", *(["cuda"] if torch.cuda.is_available() else [])])
-def test_everything_stays_on_the_device_it_is_given_on(cell, device):
+@pytest.mark.parametrize("name", [name for name in CELLS if name not in CLASSICAL or name in ("lstm", "further back")])
+def test_everything_stays_on_the_device_it_is_given_on(name, device):
     """On the device "meta" nothing is computed, and whatever was made elsewhere would be refused."""
-    problem = sequences(cell).to(torch.device(device))
+    problem = random_problem(CELLS[name], 5, steps=2, batch=2, input_size=3, hidden_size=5).to(torch.device(device))
     problem = problem.replace(lengths=None) if device == "meta" else problem
     outputs, state = problem.run()
     tensors = [outputs, *state.values(), *problem.autograd().values(), *problem.backpropagate().values()]

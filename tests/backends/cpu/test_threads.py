@@ -1,0 +1,212 @@
+"""Threads share the rows out; how many there are, and what else runs, changes no result."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recurra import Recurrent, cells
+from recurra.backends.cpu import run as cpu
+from recurra.backends.cpu import threads as pool
+from recurra.cells import modifiers
+from support.problems import random_problem, worst_error
+
+CELLS = {"lstm": cells.LSTM, "gru": cells.GRU, "normalised": modifiers.layer_norm(cells.RNN)}
+EVERY_CELL = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+
+
+def problems(cell):
+    for seed, batch in enumerate((1, 2, 3, 8, 13)):
+        for ragged in (False, True):
+            options = {"batch": batch, "input_size": 3, "hidden_size": 17, "ragged": ragged, "reverse": batch == 3}
+            yield random_problem(cell, seed, steps=5, **options)
+
+
+def everything(problem):
+    outputs, last = problem.run(cpu.run)
+    return {"outputs": outputs, **{f"last {key}": s for key, s in last.items()}, **problem.autograd(cpu.run)}
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_any_number_of_threads_gives_the_same(cell, count, threads):
+    """To the last bit but for sums over the rows, which are taken in another order."""
+    for problem in problems(cell):
+        threads(1)
+        expected = everything(problem)
+        threads(count)
+        found = everything(problem)
+        for name in ("outputs", *(name for name in expected if name.startswith("last"))):
+            assert torch.equal(found[name], expected[name]), name
+        assert worst_error(found, expected) < 1e-14
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_same_call_gives_the_same_bits(cell, count, threads):
+    threads(count)
+    for problem in problems(cell):
+        problem = problem.to(torch.float32)
+        expected = everything(problem)
+        for _ in range(4):
+            found = everything(problem)
+            assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_several_python_threads_may_run_one_layer_at_once(count, threads):
+    threads(count)
+    layer = Recurrent("gru", 3, 17, num_layers=2, bidirectional=True, backend="cpu")
+    inputs = [torch.randn(7, 9, 3) for _ in range(4)]
+    lengths = [torch.randint(1, 10, (7,)) for _ in range(4)]
+
+    def work(k):
+        x = inputs[k].clone().requires_grad_()
+        outputs, state = layer(x, lengths=lengths[k])
+        (gradient,) = torch.autograd.grad(outputs.square().sum() + state["h"].sum(), x)
+        return outputs.detach(), gradient
+
+    expected = [work(k) for k in range(4)]
+    found, errors, gate = {}, [], threading.Barrier(4)
+
+    def repeat(k):
+        try:
+            torch.set_num_threads(count)
+            gate.wait()
+            found[k] = [work(k) for _ in range(12)]
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    workers = [threading.Thread(target=repeat, args=(k,)) for k in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not errors
+    for k in range(4):
+        for outputs, gradient in found[k]:
+            assert torch.equal(outputs, expected[k][0])
+            assert torch.equal(gradient, expected[k][1])
+
+
+def test_python_runs_on_while_compiled_code_does(monkeypatch, threads):
+    """The interpreter's lock is let go: another thread gets its turn before the call is over."""
+    threads(1)
+    problem = random_problem(cells.LSTM, 0, steps=400, batch=32, input_size=3, hidden_size=64, ragged=False)
+    problem.run(cpu.run)
+    inside, turns, done = threading.Event(), [], threading.Event()
+    own = pool.parallel
+
+    def parallel(*arguments):
+        inside.set()
+        before = len(turns)
+        own(*arguments)
+        done.during = len(turns) - before
+        done.set()
+
+    def other():
+        inside.wait()
+        while not done.is_set():
+            turns.append(1)
+
+    monkeypatch.setattr(pool, "parallel", parallel)
+    interval = sys.getswitchinterval()
+    worker = threading.Thread(target=other)
+    worker.start()
+    try:
+        sys.setswitchinterval(100)  # so that nobody is made to let it go
+        problem.run(cpu.run)
+    finally:
+        sys.setswitchinterval(interval)
+        worker.join()
+    assert done.during > 10
+
+
+# How many, and which rows each has -----------------------------------------------------------------------------------
+
+
+def used(monkeypatch, batch):
+    """How many threads a call of so many rows runs on."""
+    counts, own = [], pool.parallel
+
+    def parallel(address, table, threads):
+        counts.append(threads)
+        own(address, table, threads)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "parallel", parallel)
+        random_problem(cells.GRU, 0, steps=2, batch=batch, input_size=3, hidden_size=5).autograd(cpu.run)
+    assert len(counts) == 2
+    return set(counts)
+
+
+def test_torch_says_how_many(monkeypatch, threads):
+    for count in (1, 2, 3):
+        threads(count)
+        assert used(monkeypatch, batch=8) == {count}
+    threads(4)
+    assert used(monkeypatch, batch=1) == {1}
+    assert used(monkeypatch, batch=3) <= {1, 2, 3}
+
+
+def test_without_a_runtime_to_call_there_is_one(monkeypatch, threads):
+    threads(2)
+    monkeypatch.setattr(pool, "_openmp", lambda: None)
+    assert pool.available() == 1
+    assert used(monkeypatch, batch=8) == {1}
+
+
+def test_a_team_is_always_as_large_as_was_asked_for():
+    """Rows are shared out before; a runtime that gave fewer threads, as these settings allow, would leave rows out."""
+    program = textwrap.dedent("""
+        import torch
+        from recurra import cells
+        from recurra.backends import reference
+        from recurra.backends.cpu import run as cpu, threads
+        from support.problems import random_problem, worst_error
+
+        torch.set_num_threads(4)
+        problem = random_problem(cells.GRU, 0, steps=3, batch=9, input_size=3, hidden_size=5)
+        assert worst_error(problem.autograd(cpu.run), problem.autograd()) < 1e-12
+        print(threads.available(), torch.get_num_threads())
+    """)
+    tests = str(Path(__file__).parents[2])
+    expected = {"OMP_DYNAMIC": ("true", "4"), "OMP_THREAD_LIMIT": ("2", "2")}
+    for name, (value, available) in expected.items():
+        environment = {**os.environ, name: value, "PYTHONPATH": tests}
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [available, "4"]
+
+
+LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=20).map(lambda lengths: sorted(lengths, reverse=True))
+
+
+@given(LENGTHS, st.integers(1, 6))
+def test_rows_are_shared_out_so_that_all_have_about_the_same_number_of_steps(lengths, parts):
+    parts = min(parts, len(lengths))
+    sizes = [sum(length > t for length in lengths) for t in range(lengths[0])]
+    places = cpu._split(sizes, len(lengths), parts)
+    assert len(places) == parts + 1
+    assert (places[0], places[-1]) == (0, len(lengths))
+    assert places == sorted(places)
+    loads = [sum(lengths[a:b]) for a, b in zip(places[:-1], places[1:], strict=True)]
+    assert max(loads) <= sum(lengths) / parts + max(lengths)
+
+
+@given(st.integers(1, 50), st.integers(1, 8))
+def test_rows_of_one_length_are_shared_out_evenly(batch, parts):
+    parts = min(parts, batch)
+    places = cpu._split([batch] * 3, batch, parts)
+    counts = np.diff(places)
+    assert counts.sum() == batch
+    assert counts.max() - counts.min() <= 1

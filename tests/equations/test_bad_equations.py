@@ -5,7 +5,7 @@ import re
 import pytest
 
 from recurra.equations import Cell, Noise, read_cell
-from recurra.errors import EquationError
+from recurra.errors import LONGEST_QUOTE, EquationError
 
 DROP = Noise(0.5, 2.0, 1.0, "step")
 
@@ -21,9 +21,11 @@ def check(error, text, problem, marked, mend):
     said, quoted, marks, way_out = str(error).split("\n")
     number = int(re.match(r"line (\d+): ", said)[1])
     written = text.split("\n")[number - 1].strip()
-    assert quoted == f"    {written}"
+    whole = len(written) <= LONGEST_QUOTE
+    assert quoted == f"    {written}" if whole else quoted.removesuffix(" …") == f"    {written[:LONGEST_QUOTE]}"
     assert set(marks) <= {" ", "\t", "^"}
-    assert quoted[marks.index("^") : len(marks)] == marked
+    assert marked.startswith(quoted[marks.index("^") : len(marks)].removesuffix(" …"))
+    assert not whole or quoted[marks.index("^") : len(marks)] == marked
     assert re.search(problem, said), said
     assert re.search(mend, way_out), way_out
     assert (error.line, error.column) == (number, marks.index("^") - 4)

@@ -123,7 +123,7 @@ def _words(vocabulary: Vocabulary, ids: Sequence[int]) -> list[tuple[int, int]]:
     within = False  # whether the word at hand has more than white space
     for place, number in enumerate(ids):
         text = vocabulary.decode([number])
-        if place and (number == vocabulary.end or ids[place - 1] == vocabulary.end or (within and text[:1].isspace())):
+        if place and (number == vocabulary.end or (within and text[:1].isspace())):
             opens.append(place)
             within = False
         within = within or not text.isspace()

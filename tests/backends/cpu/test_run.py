@@ -102,11 +102,13 @@ def tangent(f, x):
         return forward_ad.unpack_dual(f(forward_ad.make_dual(x, torch.ones_like(x)))).tangent
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own, when it first needs a tangent
+@pytest.mark.parametrize("hidden_size", [3, 16])
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("name", [*TRANSFORMS, "dual numbers", "dual numbers without gradients"])
-def test_a_transform_gives_what_the_reference_gives_or_an_error(name, frozen):
+def test_a_transform_gives_what_the_reference_gives_or_an_error(name, frozen, hidden_size):
     """Never a gradient or a tangent that is silently nothing."""
-    problem = small(cells.GRU)
+    problem = small(cells.GRU, hidden_size=hidden_size)
     problem = problem.replace(parameters={n: p.requires_grad_(not frozen) for n, p in problem.parameters.items()})
 
     def apply(run):

@@ -1,5 +1,7 @@
 """Threads share the rows out; how many there are, and what else runs, changes no result."""
 
+import ctypes
+import itertools
 import os
 import subprocess
 import sys
@@ -14,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra import Recurrent, cells
+from recurra.backends.cpu import library
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu import threads as pool
+from recurra.backends.cpu.target import host
 from recurra.cells import modifiers
 from support.problems import random_problem, worst_error
 
@@ -25,9 +29,8 @@ EVERY_CELL = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 
 def problems(cell):
     for seed, batch in enumerate((1, 2, 3, 8, 13)):
-        for ragged in (False, True):
-            options = {"batch": batch, "input_size": 3, "hidden_size": 17, "ragged": ragged, "reverse": batch == 3}
-            yield random_problem(cell, seed, steps=5, **options)
+        options = {"ragged": seed % 2 == 1, "reverse": batch == 3}
+        yield random_problem(cell, seed, steps=4, batch=batch, input_size=3, hidden_size=17, **options)
 
 
 def everything(problem):
@@ -36,7 +39,7 @@ def everything(problem):
 
 
 @EVERY_CELL
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [2, 3])
 def test_any_number_of_threads_gives_the_same(cell, count, threads):
     """To the last bit but for sums over the rows, which are taken in another order."""
     for problem in problems(cell):
@@ -49,14 +52,12 @@ def test_any_number_of_threads_gives_the_same(cell, count, threads):
         assert worst_error(found, expected) < 1e-14
 
 
-@EVERY_CELL
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_same_call_gives_the_same_bits(cell, count, threads):
+def test_the_same_call_gives_the_same_bits(count, threads):
     threads(count)
-    for problem in problems(cell):
-        problem = problem.to(torch.float32)
+    for problem in problems(cells.LSTM):
         expected = everything(problem)
-        for _ in range(4):
+        for _ in range(3):
             found = everything(problem)
             assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -81,7 +82,7 @@ def test_several_python_threads_may_run_one_layer_at_once(count, threads):
         try:
             torch.set_num_threads(count)
             gate.wait()
-            found[k] = [work(k) for _ in range(12)]
+            found[k] = [work(k) for _ in range(6)]
         except BaseException as error:
             errors.append(error)
             raise
@@ -98,37 +99,35 @@ def test_several_python_threads_may_run_one_layer_at_once(count, threads):
             assert torch.equal(gradient, expected[k][1])
 
 
-def test_python_runs_on_while_compiled_code_does(monkeypatch, threads):
-    """The interpreter's lock is let go: another thread gets its turn before the call is over."""
-    threads(1)
-    problem = random_problem(cells.LSTM, 0, steps=400, batch=32, input_size=3, hidden_size=64, ragged=False)
-    problem.run(cpu.run)
-    inside, turns, done = threading.Event(), [], threading.Event()
-    own = pool.parallel
+WAIT = """
+define void @entry(ptr %at) {
+begin:
+  br label %wait
+wait:
+  %k = phi i64 [ 0, %begin ], [ %next, %wait ]
+  %next = add i64 %k, 1
+  %seen = load atomic volatile i64, ptr %at seq_cst, align 8
+  %told = icmp ne i64 %seen, 0
+  %long = icmp ugt i64 %next, 3000000000
+  %over = or i1 %told, %long
+  br i1 %over, label %end, label %wait
+end:
+  ret void
+}
+"""
 
-    def parallel(*arguments):
-        inside.set()
-        before = len(turns)
-        own(*arguments)
-        done.during = len(turns) - before
-        done.set()
 
-    def other():
-        inside.wait()
-        while not done.is_set():
-            turns.append(1)
-
-    monkeypatch.setattr(pool, "parallel", parallel)
-    interval = sys.getswitchinterval()
-    worker = threading.Thread(target=other)
-    worker.start()
-    try:
-        sys.setswitchinterval(100)  # so that nobody is made to let it go
-        problem.run(cpu.run)
-    finally:
-        sys.setswitchinterval(interval)
-        worker.join()
-    assert done.during > 10
+@pytest.mark.parametrize("count", [1, 2])
+def test_python_runs_on_while_compiled_code_does(count):
+    """Code that waits until another Python thread tells it to end: the interpreter's lock is let go."""
+    code = library.load("code that waits to be told", lambda: WAIT, host())
+    told = ctypes.c_int64(0)
+    caller = threading.Thread(target=pool.parallel, args=(code.address, ctypes.addressof(told), count))
+    caller.start()
+    assert caller.is_alive()
+    told.value = 1
+    caller.join(60)
+    assert not caller.is_alive()
 
 
 # How many, and which rows each has -----------------------------------------------------------------------------------
@@ -179,13 +178,12 @@ def test_a_team_is_always_as_large_as_was_asked_for():
         assert worst_error(problem.autograd(cpu.run), problem.autograd()) < 1e-12
         print(threads.available(), torch.get_num_threads())
     """)
-    tests = str(Path(__file__).parents[2])
-    expected = {"OMP_DYNAMIC": ("true", "4"), "OMP_THREAD_LIMIT": ("2", "2")}
-    for name, (value, available) in expected.items():
-        environment = {**os.environ, name: value, "PYTHONPATH": tests}
-        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.split() == [available, "4"]
+    settings = {"OMP_DYNAMIC": "true", "OMP_THREAD_LIMIT": "3", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **settings}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["3", "4"]
 
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=20).map(lambda lengths: sorted(lengths, reverse=True))
@@ -199,7 +197,7 @@ def test_rows_are_shared_out_so_that_all_have_about_the_same_number_of_steps(len
     assert len(places) == parts + 1
     assert (places[0], places[-1]) == (0, len(lengths))
     assert places == sorted(places)
-    loads = [sum(lengths[a:b]) for a, b in zip(places[:-1], places[1:], strict=True)]
+    loads = [sum(lengths[a:b]) for a, b in itertools.pairwise(places)]
     assert max(loads) <= sum(lengths) / parts + max(lengths)
 
 

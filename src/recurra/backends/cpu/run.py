@@ -52,6 +52,10 @@ def run(
     noise: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Run a cell over a batch of sequences; see `recurra.backends.reference.run`."""
+    if torch.is_autocast_enabled("cpu"):
+        # Compiled code computes in the dtype it is given, and its products before the loop must do so too.
+        with torch.autocast("cpu", enabled=False):
+            return run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
     if not x.shape[1]:
         return reference.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
     layout = _layout(x.shape[0], x.shape[1]) if lengths is None else Layout.of(x.shape[0], x.shape[1], lengths)

@@ -385,7 +385,7 @@ def test_the_cell_that_runs_can_be_read():
 
 
 def test_an_unknown_backend_is_refused_when_the_layer_is_made():
-    with pytest.raises(SettingError, match="no backend .fast.; choose one of: auto, cpu, reference"):
+    with pytest.raises(SettingError, match="no backend 'fast'; choose one of: auto, cpu, reference"):
         compatible.GRU(3, 4, backend="fast")
 
 

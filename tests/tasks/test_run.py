@@ -320,6 +320,6 @@ def test_weights_of_other_names_are_refused(broken):
     weights["extra"] = weights.pop("readout.bias")
     save_file(weights, broken / "model.safetensors")
     refused(broken, "readout.bias is missing")
-    weights["readout.bias"] = weights["extra"]
+    weights["readout.bias"] = weights["extra"].clone()
     save_file(weights, broken / "model.safetensors")
     refused(broken, "extra is .*, and by the config it is not among its weights")

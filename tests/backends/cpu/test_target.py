@@ -1,0 +1,60 @@
+"""The description of the processor that this runs on, and of others by what they can do."""
+
+import platform
+
+import llvmlite.binding as llvm
+import pytest
+
+from recurra.backends.cpu import target
+from recurra.backends.cpu.target import Target, host
+
+
+class Features(dict):
+    def flatten(self):
+        return ",".join(f"+{name}" for name, there in self.items() if there)
+
+
+@pytest.fixture
+def described(monkeypatch):
+    """What is made of a processor that says what it can do."""
+
+    def describe(machine, **features):
+        with monkeypatch.context() as patch:
+            patch.setattr(platform, "machine", lambda: machine)
+            patch.setattr(llvm, "get_host_cpu_features", lambda: Features(features))
+            return host.__wrapped__()
+
+    return describe
+
+
+@pytest.mark.parametrize(
+    ("machine", "features", "vector_bytes", "registers"),
+    [
+        ("x86_64", ["avx", "avx2", "fma", "avx512f", "avx512vl"], 64, 32),
+        ("x86_64", ["avx", "avx2", "fma", "avx512f"], 32, 16),
+        ("AMD64", ["avx", "avx2", "fma"], 32, 16),
+        ("x86_64", ["avx", "avx2"], 16, 16),
+        ("x86_64", [], 16, 16),
+        ("aarch64", ["neon"], 16, 32),
+        ("arm64", [], 16, 32),
+        ("riscv64", [], 16, 16),
+    ],
+)
+def test_a_processor_by_what_it_can_do(described, machine, features, vector_bytes, registers):
+    found = described(machine, **dict.fromkeys(features, True))
+    assert (found.vector_bytes, found.registers) == (vector_bytes, registers)
+    assert found.features == Features(dict.fromkeys(features, True)).flatten()
+
+
+def test_this_processor_is_described_once_and_as_llvm_knows_it():
+    assert host() is host()
+    assert host().triple == llvm.get_process_triple()
+    assert host().processor == llvm.get_host_cpu_name()
+    assert target.host().features == llvm.get_host_cpu_features().flatten()
+
+
+def test_a_target_is_a_value():
+    one = Target("a", "b", "c", 16, 32)
+    assert one == Target("a", "b", "c", 16, 32)
+    assert one != Target("a", "b", "c", 16, 16)
+    assert repr(one) == repr(Target("a", "b", "c", 16, 32))

@@ -51,7 +51,7 @@ def failing(monkeypatch, error):
     ("error", "line"),
     [
         (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
-        (OSError("no space"), "no space"),
+        (OSError(28, "No space left on device"), "No space left on device"),
         (MemoryError(), "there is not enough memory for this: make the model, its batches or the length smaller"),
     ],
 )

@@ -298,7 +298,7 @@ def plan(cell: Cell) -> Plan:
 class _Planner:
     def __init__(self, cell: Cell) -> None:
         self.cell, self.step, self.backward = cell, cell.graph, cell.backward_graph
-        self.graph = self.backward.graph
+        self.graph = Graph(self.backward.graph.nodes)  # a copy, which may grow
         self.first = len(self.step.owners)
         self.outside = self._outside()
         self.products: dict[int, int] = {}

@@ -30,6 +30,8 @@ from recurra.errors import EquationError
 
 __all__ = ["parse", "parse_expression"]
 
+FORM = "Write name[t] = expression, such as h[t] = tanh(W @ [h[t-1], x[t]] + b)."
+"""What an equation looks like, for messages."""
 LONGEST_TEXT = 100_000
 """Characters a text may have: far beyond any cell, and short enough that no text can exhaust the machine."""
 DEEPEST_NESTING = 80
@@ -150,6 +152,7 @@ class _Reader:
 
     def tree(self) -> ast.Module:
         """The text as Python's syntax tree, or the syntax error in our words."""
+        self._refuse_zero_characters()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -161,7 +164,7 @@ class _Reader:
             too_long = "integer string conversion" in error.msg
             raise EquationError(
                 TOO_LARGE if too_long else f"this is not an equation ({error.msg})",
-                LARGEST if too_long else "Write name[t] = expression, such as h[t] = tanh(W @ [h[t-1], x[t]] + b).",
+                LARGEST if too_long else FORM,
                 line=line,
                 column=column,
                 source=source,
@@ -173,6 +176,13 @@ class _Reader:
             ) from None
         self._refuse_deep_nesting(tree)
         return tree
+
+    def _refuse_zero_characters(self) -> None:
+        # Python's releases differ in what they say of one, and in whether they say where.
+        for number, line in enumerate(self.lines, 1):
+            if "\0" in line:
+                place = Place(number, line.index("\0"), 1)
+                raise error_at(self.lines, place, "this is not an equation (a zero character)", FORM)
 
     def _refuse_deep_nesting(self, tree: ast.Module) -> None:
         pending: list[tuple[ast.AST, int, int]] = [(statement, 0, statement.lineno) for statement in tree.body]

@@ -13,7 +13,7 @@ import torch
 from recurra.backends.cpu import prepare
 from recurra.backends.cpu.target import host
 
-SHAPES = {"scalar": (8, 8), "short": (16, 8), "middling": (32, 16), "long": (64, 32)}
+SHAPES = {"scalar": (8, 8), "short": (16, 8), "middling": (32, 16), "long": (64, 16)}
 """Bytes in a vector, and how many of them. What the host does not have, LLVM puts together from what it has."""
 
 

@@ -70,12 +70,12 @@ def own_functions(assembly):
 
 
 @EVERY_TARGET
-@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
-def test_object_code_for_every_target(cell, target):
+def test_object_code_for_every_target(target):
+    """Means, noise, several stages and every kind of operand among what is compiled."""
     kinds = {"wasm32": b"\0asm", "x86_64": b"\x7fELF", "aarch64": b"\x7fELF", "riscv64": b"\x7fELF"}
-    for which in LOOPS[1:]:
-        code = library.compile_to_object(text_of(cell, which, double=which == "backward", target=target), target)
-        assert code.startswith(kinds[target.triple.partition("-")[0]])
+    cell = modifiers.zoneout(modifiers.layer_norm(cells.MinimalGatedUnit), 0.3)
+    code = library.compile_to_object(text_of(cell, "backward", double=False, target=target), target)
+    assert code.startswith(kinds[target.triple.partition("-")[0]])
 
 
 INSTRUCTIONS = {
@@ -121,10 +121,9 @@ def test_numbers_that_are_too_small_are_flushed_where_a_processor_can():
 
 
 @pytest.mark.parametrize("which", LOOPS)
-@pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
-def test_only_the_entry_is_seen_from_outside(which, double):
-    for cell in CATALOGUE.values():
-        module = llvm.parse_assembly(text_of(cell, which, double, host()))
+def test_only_the_entry_is_seen_from_outside(which):
+    for place, cell in enumerate(CATALOGUE.values()):
+        module = llvm.parse_assembly(text_of(cell, which, place % 2 == 1, host()))
         module.verify()
         outside = [f.name for f in module.functions if not f.is_declaration and f.linkage == llvm.Linkage.external]
         assert outside == ["entry"]
@@ -169,12 +168,14 @@ def test_segments_hold_every_product_once_by_operand(cell):
 # Run here ------------------------------------------------------------------------------------------------------------
 
 
-def check(problem, tolerance=1e-12):
-    found, expected = problem.autograd(cpu.run), problem.autograd(reference.run)
-    assert worst_error(found, expected) < tolerance, problem.cell
+def check_gradients(problem):
+    assert worst_error(problem.autograd(cpu.run), problem.autograd(reference.run)) < 1e-12, problem.cell
+
+
+def check_outputs(problem):
     outputs, last = problem.run(cpu.run)
-    exact, exact_last = problem.run()
-    assert worst_error({"outputs": outputs, **last}, {"outputs": exact, **exact_last}) < tolerance, problem.cell
+    expected, expected_last = problem.run()
+    assert worst_error({"outputs": outputs, **last}, {"outputs": expected, **expected_last}) < 1e-12, problem.cell
 
 
 @pytest.mark.parametrize("cell", [*CELLS.values(), cells.MinGRU], ids=[*CELLS, "min-gru"])
@@ -185,16 +186,18 @@ def test_every_shape_of_processor_computes_the_same(shape, cell):
         if cell is cells.SLSTM:  # whose normaliser is never negative
             problem = problem.replace(state={key: s.abs() for key, s in problem.state.items()})
         assert prepare.prepare(cell, True, 3, hidden).width % (shape.vector_bytes // 8) == 0
-        check(problem)
+        check_outputs(problem)
+        check_gradients(problem)
 
 
 @pytest.mark.parametrize("block", range(6))
 def test_random_cells_on_every_shape_of_processor(shapes, block):
     known, shape_of = shapes
-    for seed in range(1000 + 6 * block, 1006 + 6 * block):
+    for seed in range(1000 + 5 * block, 1005 + 5 * block):
         cell = random_cell(seed, noise=True)
         if cpu.refusal(cell, torch.device("cpu"), torch.float64) is None:
             options = {"ragged": seed % 4 > 0, "reverse": seed % 2 == 1}
             batch, hidden = [(1, 1), (3, 5), (7, 9), (4, 8)][seed // 2 % 4]
             with shape_of(*list(known.values())[seed % len(known)]):
-                check(random_problem(cell, seed, steps=3, batch=batch, input_size=3, hidden_size=hidden, **options))
+                sizes = {"steps": 3, "batch": batch, "input_size": 3, "hidden_size": hidden}
+                check_gradients(random_problem(cell, seed, **sizes, **options))

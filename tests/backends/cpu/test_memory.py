@@ -186,7 +186,6 @@ def test_what_is_given_may_be_shared_and_is_never_written(cell):
     assert torch.equal(one, before)
 
 
-@pytest.mark.xfail(reason="it is read as if it were right", strict=True)
 def test_a_tensor_of_another_dtype_is_refused_and_not_read_as_if_it_were_right():
     """Memory that is half as long as it is taken to be would be read beyond its end."""
     for cell in (cells.LSTM, modifiers.zoneout(cells.IndRNN, 0.3)):

@@ -18,4 +18,4 @@ def test_every_name_has_one_place_and_the_common_ones_the_same_everywhere():
 def test_there_is_a_ring_a_state_an_array_a_noise_and_panels_where_there_are_products():
     cell = modifiers.zoneout(CATALOGUE["gru"], 0.3)
     found = slots(plan(cell).backward, cell.states, tuple(cell.noise))
-    assert list(found)[len(COMMON) :] == ["ring.h", "noise.keep_h", "panels.1", "panels.2"]
+    assert list(found)[len(COMMON) :] == ["ring.h", "noise.zoneout_h", "panels.1", "panels.2"]

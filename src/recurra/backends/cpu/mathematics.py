@@ -1,7 +1,7 @@
 """exp, log, tanh and the others on whole vectors, as LLVM IR.
 
     exp        Cody and Waite's reduction x = n ln 2 + r with |r| ≤ ln 2 / 2, a polynomial in r, n into the exponent
-    sigmoid    z - z q or 1 - q by the sign of x, with z = e^-|x| and q = z / (1 + z), so that nothing overflows
+    sigmoid    1 / (1 + e^-x)
     tanh       -m / (m + 2) with the sign of x and m = e^(-2|x|) - 1, which does not cancel near zero
     softplus   max(x, 0) + log(1 + z), a polynomial in z
     log        n ln 2 + log(1 + f), by the series of the inverse hyperbolic tangent
@@ -177,11 +177,14 @@ class Mathematics:
         return b.select(b.fcmp_ordered("<", minus, self.number(self.lowest)), self.number(0.0), value)
 
     def _sigmoid(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-        one, z = self.number(1.0), self._decay(b, x)
-        q = b.fdiv(z, b.fadd(one, z))
-        # z / (1 + z) again as z - z q, which takes on little of the rounding of q; for positive x it is 1 - q.
-        above = b.select(b.fcmp_ordered("<", x, self.number(0.0)), z, one)
-        return self.fma(b, b.fneg(q), above, above)
+        one, highest = self.number(1.0), self.number(-self.lowest)
+        # Beyond, where the result is 1, 2^n would leave the exponents there are.
+        minus = b.fneg(b.select(b.fcmp_ordered(">", x, highest), highest, x))
+        place, r, tail = self._reduced_exp(b, minus)
+        scale = self._scale(b, place)
+        # 1 + e^-x, the smaller terms first: as e^-x and then a sum, both would be rounded at its size.
+        plus = b.fadd(self.fma(b, scale, self._less_one(b, r, tail), one), scale)
+        return b.select(b.fcmp_ordered("<", x, self.number(self.lowest)), self.number(0.0), b.fdiv(one, plus))
 
     def _tanh(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
         double = b.fmul(self.intrinsic(b, "fabs", x), self.number(-2.0))

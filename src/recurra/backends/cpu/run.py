@@ -20,6 +20,7 @@ from recurra.backends.plan import Side
 from recurra.backends.reference.forward import unroll
 from recurra.backends.reference.interpret import Program, constants
 from recurra.equations.cell import Cell
+from recurra.errors import BackendError, ShapeError
 
 __all__ = ["refusal", "run"]
 
@@ -68,11 +69,34 @@ def run(
     operands = _operands(prepared, layout.pack(x), drawn)
     call = _Call(prepared, layout, reverse, drawn, x.detach(), noise or {})
     tensors = [*operands, *(parameters[n] for n in cell.parameters), *(state[k] for k in cell.carried)]
+    _check(x, [*tensors, *drawn.values()])
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         packed, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
     else:
         packed, *last = _Pass(call, tensors).forward(training=False)
     return layout.unpack(packed), dict(zip(cell.carried, last, strict=True))
+
+
+def _has_memory(tensor: Tensor) -> bool:
+    """Whether a tensor has an address: those that stand for a batch of others, or for none, have not."""
+    if hasattr(tensor, "fake_mode"):  # a tracer's, made up for its shape
+        return False
+    try:
+        return bool(tensor.data_ptr()) or not tensor.numel()
+    except RuntimeError:
+        return False
+
+
+def _check(x: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Refuse what compiled code would read as something else: it takes addresses, and knows no types."""
+    if not _has_memory(x):
+        raise BackendError("the cpu backend needs tensors that have memory; backend='reference' takes any")
+    for tensor in tensors:
+        if tensor.dtype != x.dtype or tensor.device != x.device:
+            raise ShapeError(
+                f"x is {x.dtype} on {x.device}, and a tensor that goes with it {tensor.dtype} on {tensor.device}; "
+                "move one of them with .to(...)"
+            )
 
 
 @lru_cache(maxsize=256)
@@ -122,8 +146,9 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        if torch.is_grad_enabled():
-            return (None, *_differentiable_backward(ctx, gradients))
+        if torch.is_grad_enabled() or not all(_has_memory(g) for g in gradients):
+            with torch.enable_grad():
+                return (None, *_differentiable_backward(ctx, gradients))
         pass_ = _Pass(ctx.call, ctx.saved_tensors)
         pass_.saved, pass_.products = ctx.saved_array, ctx.products
         return (None, *pass_.backward(gradients, ctx.needs_input_grad[1:]))
@@ -181,10 +206,10 @@ class _Pass:
         self.products: Tensor | None = None
 
     def new(self, *shape: int) -> Tensor:
-        return torch.empty(shape, dtype=self.dtype)
+        return torch.empty(shape, dtype=self.dtype, device="cpu")
 
     def zeros(self, *shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=self.dtype)
+        return torch.zeros(shape, dtype=self.dtype, device="cpu")
 
     def padded(self, array: Tensor) -> Tensor:
         """Rows of hidden width as contiguous rows of whole vectors."""
@@ -204,7 +229,9 @@ class _Pass:
         rings = walk.rings({k: self.layout.sort(v) for k, v in self.state.items()})
         self._call(kernel, walk, rings, {"products": self.products, "saved": self.saved, "output": output})
         last = walk.last(rings)
-        return (output[:, : self.hidden], *(self.layout.unsort(last[k]) for k in self.cell.carried))
+        # None of what is returned is a view, so that each may be changed in place.
+        outputs = output if self.exact else output[:, : self.hidden].clone()
+        return (outputs, *(self.layout.unsort(last[k]).clone() for k in self.cell.carried))
 
     def _blocks(self, group: Outside) -> Tensor:
         """The matrices of the products before the loop that read one operand, below one another (len · H, width)."""
@@ -348,11 +375,11 @@ class _Walk:
         self.end: int | Tensor = len(layout.sizes) - 1
         self.rows: slice | Tensor = slice(None)
         if layout.order is not None:
-            lengths = (torch.tensor(layout.sizes)[:, None] > torch.arange(layout.batch)).sum(0)
+            lengths = (_integers(layout.sizes)[:, None] > torch.arange(layout.batch, device="cpu")).sum(0)
             steps = len(layout.sizes)
             self.first = steps - lengths if backwards else torch.zeros_like(lengths)
             self.end = torch.full_like(lengths, steps - 1) if backwards else lengths - 1
-            self.rows = torch.arange(layout.batch)
+            self.rows = torch.arange(layout.batch, device="cpu")
 
     def rings(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The ring of every state, (lag + 1, B, width), with the given values in their places."""
@@ -376,9 +403,13 @@ class _Walk:
 @lru_cache(maxsize=256)
 def _plan_of_rows(sizes: tuple[int, ...], batch: int, parts: int) -> tuple[Tensor, Tensor, Tensor]:
     """The first row of each thread, how many rows run at each step, and the packed place of each step's first."""
-    counts = torch.tensor(sizes)
-    offsets = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
-    return torch.tensor(_split(sizes, batch, parts)), counts, offsets
+    counts = _integers(sizes)
+    return _integers(_split(sizes, batch, parts)), counts, torch.cat([_integers([0]), counts.cumsum(0)])
+
+
+def _integers(values: Sequence[int]) -> Tensor:
+    # Named, since the caller may have made another device the default.
+    return torch.tensor(values, dtype=torch.int64, device="cpu")
 
 
 def _split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:

@@ -12,9 +12,11 @@ from recurra.backends import reference
 from recurra.backends.choose import BACKENDS
 from recurra.cells import CATALOGUE, modifiers
 from support.classical import CLASSICAL
+from support.odd_cells import ODD
 from support.problems import loss, random_problem
 from support.random_cells import random_cell
 
+OTHERS = {**{name: cell for name, cell in CLASSICAL.items() if cell not in CATALOGUE.values()}, **ODD}
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 EVERY_CELL = pytest.mark.parametrize("cell", CATALOGUE.values(), ids=CATALOGUE)
 
@@ -161,10 +163,10 @@ def test_every_cell_of_the_catalogue_modified(backend, cell):
     print(f"{cell.name}, {backend.name}: worst error {worst:.1e}")
 
 
-@pytest.mark.parametrize("name", [name for name, cell in CLASSICAL.items() if cell not in CATALOGUE.values()])
-def test_cells_that_reach_further_back_and_others(backend, name):
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_cells(backend, name):
     for seed, setting in enumerate(SETTINGS):
-        check(backend, setting.problem(CLASSICAL[name], seed))
+        check(backend, setting.problem(OTHERS[name], seed))
 
 
 # Sizes ---------------------------------------------------------------------------------------------------------------

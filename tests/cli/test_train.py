@@ -327,9 +327,9 @@ def test_ctrl_c_in_a_terminal_leaves_it_clean(pets, here, tiny):
     assert library.load(here / "run").sample(3, seed=0)
 
 
-def test_a_reader_that_goes_away_ends_a_command_quietly(pets, here, tiny):
+@pytest.mark.parametrize("words", [[*TRAIN, "--data", "pets.txt", "--batch-size", "2", "--out", "new/run"], ["--help"]])
+def test_a_reader_that_goes_away_ends_a_command_quietly(pets, here, words):
     """`recurra train ... | head`: whoever reads is gone before the first line."""
-    words = [*TRAIN, "--data", "pets.txt", *tiny, "--out", "new/run"]
     process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.close()
     errors = process.stderr.read()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -86,7 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `recurra`; those of this process if not given.
 
     Returns:
-        0, or 2 for a mistake of the user's, 130 after Ctrl-C, or 1 if whoever read the output has gone.
+        0, or 2 for a mistake of the user's, or 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: Whoever read the output has gone; typer and rich have seen to it that nothing more is written.
     """
     _write_what_the_terminal_lacks_as_escapes()
     try:
@@ -95,10 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), *getattr(error, "__notes__", ()))
     except CommandError as error:
         return _fail_usage(error)
-    except BrokenPipeError:
-        # Nothing is left to say, nor anyone to say it to: not even at the flush when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
     except (MemoryError, RuntimeError) as error:

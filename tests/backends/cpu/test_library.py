@@ -203,6 +203,28 @@ def test_a_disk_that_is_full_leaves_nothing_half_written(folder, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
+def test_an_entry_is_written_beside_and_then_moved_to_its_place(folder, monkeypatch):
+    """Under a name of each process and thread, so that nobody ever sees half of one."""
+    own, seen = library.Path.write_bytes, []
+
+    def watched(path, content):
+        assert list(folder.glob("*.o")) == []
+        seen.append(path)
+        return own(path, content)
+
+    monkeypatch.setattr(library.Path, "write_bytes", watched)
+    library._write("key", b"code")
+    monkeypatch.setattr(library.os, "getpid", lambda: 7)
+    entry(folder).unlink()
+    library._write("key", b"code")
+    entry(folder).unlink()
+    thread = threading.Thread(target=library._write, args=("key", b"code"))
+    thread.start()
+    thread.join()
+    assert len({path.name for path in seen}) == 3
+    assert entry(folder).name == "key.o"
+
+
 def test_an_empty_setting_keeps_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("RECURRA_CACHE", "")
     monkeypatch.chdir(tmp_path)

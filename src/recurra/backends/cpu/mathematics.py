@@ -6,8 +6,9 @@
     softplus   max(x, 0) + log(1 + z), a polynomial in z
     log        n ln 2 + log(1 + f), by the series of the inverse hyperbolic tangent
 
-In float32 each is within 2 units in the last place over its whole range, exp and log within 1; in float64 nearly so.
-Not a number stays one; what is too large becomes infinite, what is too small to be normal zero.
+Errors in units in the last place, where a multiplication and an addition are rounded once: in float32, over all
+numbers there are, exp 1.05, log 0.86, tanh 1.93, softplus 1.82, sigmoid 2.00; in float64 a tenth more. Not a number
+stays one; what is too large becomes infinite, what is too small to be normal zero.
 """
 
 from __future__ import annotations
@@ -35,18 +36,21 @@ EXP_TAIL = (
 
 LOG_TAIL = (
     (
-        -3.3184738e-3, 2.0204593e-2, -5.7664463e-2, 1.0680558e-1, -1.5355398e-1, 1.9695401e-1, -2.4958588e-1,
-        3.3330511e-1, -4.9999933e-1,
+        -3.3184738e-3, 6.9306976e-3, -1.0177706e-2, 1.6656985e-2, -2.8904999e-2, 5.1089059e-2, -9.3231856e-2,
+        1.7922489e-1, -3.7813956e-1,
     ),
     (
-        2.5330456502249143e-5, -2.9176671706777490e-4, 1.5957681791279002e-3, -5.5431907398155717e-3,
-        1.3838759019596802e-2, -2.6744215218508355e-2, 4.2300391492375750e-2, -5.7502240901389373e-2,
-        7.0355562886101989e-2, -8.0812185200382461e-2, 9.0131564354575228e-2, -9.9810157964453254e-2,
-        1.1107506208790913e-1, -1.2499479651815144e-1, 1.4285658902425417e-1, -1.6666662498982384e-1,
-        1.9999999791351381e-1, -2.4999999993677565e-1, 3.3333333333235061e-1, -4.9999999999999460e-1,
+        2.5330456502249143e-5, -5.1127380396408048e-5, 5.2744740989076914e-5, -7.1086601235882684e-5,
+        1.2544913817765010e-4, -2.0487954783513967e-4, 3.2346599394397789e-4, -5.1653904961546291e-4,
+        8.3134300746919253e-4, -1.3445311805909543e-3, 2.1876475798782550e-3, -3.5856647734279728e-3,
+        5.9290115607141374e-3, -9.9099007669781802e-3, 1.6788742491285280e-2, -2.8943183164417197e-2,
+        5.1083446105400136e-2, -9.3230366363669032e-2, 1.7922493693603718e-1, -3.7813956756734247e-1,
     ),
 )  # fmt: skip
-"""(log(1 + z) - z) / z² for 0 ≤ z ≤ 1: to within 2^-27 of log(1 + z), and 2^-56."""
+"""(log(1 + z) - z) / z² for 0 ≤ z ≤ 1, in z - 1/2: to within 2^-27 of log(1 + z), and 2^-56.
+
+About the middle, where the coefficients fall off, and with them the roundings.
+"""
 
 LN2 = ((0.693359375, -2.12194440e-4), (6.93147180369123816490e-01, 1.90821492927058770002e-10))
 """ln 2 in two parts, the first of so few bits that its product with a whole number is exact."""
@@ -203,7 +207,8 @@ class Mathematics:
 
     def _softplus(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
         z = self._decay(b, x)
-        small = self.fma(b, b.fmul(z, z), self.polynomial(b, z, LOG_TAIL[self.double]), z)
+        tail = self.polynomial(b, b.fsub(z, self.number(0.5)), LOG_TAIL[self.double])
+        small = self.fma(b, b.fmul(z, z), tail, z)
         return b.fadd(self._relu(b, x), small)
 
     def _log(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:

@@ -8,6 +8,7 @@ number of steps that count.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -52,6 +53,21 @@ class Layout:
         running = torch.arange(steps, device=lengths.device)[:, None] < lengths[order]
         sizes = [n for n in running.sum(1).tolist() if n]
         return cls(steps, batch, sizes, order, running.flatten().nonzero()[:, 0])
+
+    @cached_property
+    def running(self) -> tuple[int, ...]:
+        """`sizes`, as something that never changes."""
+        return tuple(self.sizes)
+
+    @cached_property
+    def sorted(self) -> tuple[int, ...] | None:
+        """`order`, likewise."""
+        return None if self.order is None else tuple(self.order.tolist())
+
+    @cached_property
+    def total(self) -> int:
+        """N, the number of steps that count."""
+        return sum(self.sizes)
 
     def pack(self, padded: Tensor) -> Tensor:
         """From (T, B, ...) to (N, ...)."""

@@ -111,6 +111,11 @@ class Loop:
     stages: tuple[Stage, ...]
     scratch: tuple[int, ...]
 
+    @property
+    def products(self) -> tuple[int, ...]:
+        """The places of the products before the loop that it reads."""
+        return tuple(sorted({o.leaf.index for o in self.operations if o.leaf and o.leaf.kind == "product"}))
+
 
 Side = Literal["saved", "gradient"]
 
@@ -417,9 +422,17 @@ class _Planner:
                 continue
             seen.add(number)
             node = graph[number]
-            if number >= self.first or node.kind in CHEAP:
+            if number >= self.first or (node.kind in CHEAP and not self._on_products(number)):
                 # An adjoint leads to its operand, which is a gradient; what flows to the input is not followed.
                 pending += node.args
-            elif number not in self.products and (node.kind in FUNCTIONS or node.kind in LOOP):
+            elif node.kind in FUNCTIONS or node.kind in LOOP:
                 saved[number] = None
         return tuple(sorted(saved))
+
+    def _on_products(self, number: int) -> bool:
+        """Whether a cheap node reads products, which are not there any more: better to keep it than each of them."""
+        node = self.graph[number]
+        return any(
+            self.graph[a].kind in {"product", "adjoint"} or (self.graph[a].kind in CHEAP and self._on_products(a))
+            for a in node.args
+        )

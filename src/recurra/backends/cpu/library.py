@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -27,11 +27,15 @@ __all__ = ["Compiled", "cache_folder", "compile_to_object", "load"]
 MAGIC = b"recurra object 2\n"
 
 
+EMITTERS = ("building", "emit", "library", "mathematics", "products", "stages", "table")
+"""The modules of this folder that the code depends on."""
+
+
 def _emitter() -> str:
     """A digest of what emits the code, so that none is taken that an older version of it has left."""
     own = resources.files("recurra.backends.cpu")
     try:
-        content = [(own / f"{name}.py").read_bytes() for name in ("emit", "library", "mathematics", "table")]
+        content = [(own / f"{name}.py").read_bytes() for name in EMITTERS]
     except OSError:  # installed without its source
         content = [version("recurra").encode()]
     return hashlib.sha256(b"".join(content)).hexdigest()
@@ -45,10 +49,11 @@ _jit: list[llvm.LLJIT] = []
 
 
 class Compiled:
-    """Code in memory: the address of its entry, and what keeps it there."""
+    """Code in memory: the addresses of its functions, that of the first as `address`, and what keeps it there."""
 
-    def __init__(self, key: str, address: int, tracker: object) -> None:
-        self.key, self.address, self._tracker = key, address, tracker
+    def __init__(self, key: str, addresses: dict[str, int], tracker: object) -> None:
+        self.key, self.addresses, self._tracker = key, addresses, tracker
+        self.address = next(iter(addresses.values()))
 
 
 def cache_folder() -> Path | None:
@@ -91,13 +96,16 @@ def _machine(target: Target) -> llvm.TargetMachine:
     )
 
 
-def load(description: str, emit: Callable[[], str], target: Target) -> Compiled:
+def load(
+    description: str, emit: Callable[[], str], target: Target, functions: Sequence[str] = ("entry",)
+) -> Compiled:
     """Code for the host, from the process, from disk, or compiled now.
 
     Args:
         description: All that the IR depends on, but for the target.
         emit: Gives the IR, if it is needed.
         target: The host.
+        functions: Those that are called from outside.
     """
     key = key_of(description, target)
     with _lock:
@@ -106,18 +114,20 @@ def load(description: str, emit: Callable[[], str], target: Target) -> Compiled:
             if code is None:
                 code = compile_to_object(emit(), target)
                 _write(key, code)
-            _loaded[key] = _link(key, code)
+            _loaded[key] = _link(key, code, functions)
         return _loaded[key]
 
 
-def _link(key: str, code: bytes) -> Compiled:
+def _link(key: str, code: bytes, functions: Sequence[str]) -> Compiled:
     if not _jit:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         _jit.append(llvm.create_lljit_compiler())
-    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol("entry")
+    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    for function in functions:
+        builder.export_symbol(function)
     tracker = builder.link(_jit[0], f"recurra_{key[:16]}")
-    return Compiled(key, tracker["entry"], tracker)
+    return Compiled(key, {function: tracker[function] for function in functions}, tracker)
 
 
 def _read(key: str) -> bytes | None:

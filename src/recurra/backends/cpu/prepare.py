@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from torch import Tensor
-
-from recurra.backends.cpu import emit, library
-from recurra.backends.cpu.table import slots
+from recurra.backends.cpu import emit, library, products
+from recurra.backends.cpu.table import panels, slots
 from recurra.backends.cpu.target import host
 from recurra.backends.plan import Loop, Plan, Side, plan
 from recurra.equations.cell import Cell
 
-__all__ = ["Block", "Kernel", "Prepared", "prepare"]
+__all__ = ["Block", "Kernel", "Outside", "Prepared", "Which", "matrix_functions", "prepare"]
 
 Which = Literal["forward", "training", "backward"]
 
@@ -28,21 +26,34 @@ class Block:
     stop: int
     transposed: bool
 
-    def of(self, matrix: Tensor) -> Tensor:
-        """The block, as it stands left of a vector."""
-        block = matrix[:, self.start : self.stop]
-        return block.T if self.transposed else block
-
 
 @dataclass(frozen=True)
 class Kernel:
-    """A compiled loop with what it takes to call it: for each stage with products its slot, and blocks by segment."""
+    """A compiled loop with what it takes to call it.
 
+    Args:
+        which: Which of the plan's loops it is.
+        loop: The loop.
+        address: Of its entry.
+        slots: The place of every word of its table.
+        panels: The blocks of matrices that its stages read as panels, by the names of their words.
+        inputs: Likewise for the products before the loop.
+        code: What keeps the code in memory.
+    """
+
+    which: Which
     loop: Loop
     address: int
     slots: dict[str, int]
-    panels: tuple[tuple[str, tuple[tuple[Block, ...], ...]], ...]
+    panels: dict[str, Block]
+    inputs: dict[str, Block]
     code: library.Compiled
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class Prepared:
         lanes: How many numbers a vector holds.
         input_size: I.
         hidden: H.
-        width: H, up to a whole number of tiles.
+        width: H, up to a whole number of vectors.
         vectors: The learned vectors, in the order of their array.
         outside: The products before the loop, by operand.
         outer: The gradients of the loop's own matrices: what makes the columns, and the rows and blocks they go with.
@@ -117,7 +128,6 @@ def prepare(cell: Cell, double: bool, input_size: int, hidden: int) -> Prepared:
     """
     made, target = plan(cell), host()
     lanes = target.vector_bytes // (8 if double else 4)
-    step = lanes * emit.granule((made.forward, made.training, made.backward), target)
     outside: dict[int, list[int]] = {}
     for place, (*_, operand) in enumerate(made.products):
         outside.setdefault(operand, []).append(place)
@@ -135,7 +145,7 @@ def prepare(cell: Cell, double: bool, input_size: int, hidden: int) -> Prepared:
         lanes,
         input_size,
         hidden,
-        -(-hidden // step) * step,
+        -(-hidden // lanes) * lanes,
         _vectors(cell),
         tuple(
             Outside(
@@ -164,16 +174,15 @@ def _block(cell: Cell, input_size: int, hidden: int, matrix: str, part: int, tra
 def _kernel(prepared: Prepared, which: Which) -> Kernel:
     loop: Loop = getattr(prepared.plan, which)
     code = _code(prepared.cell, which, prepared.double)
-    panels = []
+    found = {}
     for number, stage in enumerate(loop.stages):
-        if stage.sums:
-            segments = tuple(
-                tuple(prepared.block(matrix, part, transposed) for _, matrix, part, transposed in segment.entries)
-                for segment in emit.segments(loop, stage)
-            )
-            panels.append((f"panels.{number}", segments))
-    names = slots(loop, prepared.cell.states, tuple(prepared.cell.noise))
-    return Kernel(loop, code.address, names, tuple(panels), code)
+        sums = [loop.operations[place].sum for place in stage.sums]
+        terms = [term for total in sums if total for term in total.terms]
+        for name, term in zip(panels(loop, number), terms, strict=True):
+            found[name] = prepared.block(term.matrix, term.part, term.transposed)
+    inputs = {f"input.{place}": prepared.block(*prepared.plan.products[place][:3]) for place in loop.products}
+    names = slots(loop, prepared.cell.states, tuple(prepared.cell.noise), tuple(prepared.cell.carried))
+    return Kernel(which, loop, code.address, names, found, inputs, code)
 
 
 @lru_cache(maxsize=1024)
@@ -183,11 +192,21 @@ def _code(cell: Cell, which: Which, double: bool) -> library.Compiled:
     arguments = {
         "double": double,
         "states": cell.states,
+        "carried": cell.carried,
         "noises": tuple(cell.noise),
         "vectors": _vectors(cell),
-        "counts": {"products": len(made.products), "saved": len(made.saved), "gradients": len(made.gradients)},
+        "counts": {"saved": len(made.saved), "gradients": len(made.gradients)},
         "output": cell.output,
         "keeps": "gradients" if which == "backward" else "saved",
     }
     description = repr((loop, arguments, emit.VERSION))
     return library.load(description, lambda: emit.emit(loop, target, **arguments), target)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=2)
+def matrix_functions(double: bool) -> library.Compiled:
+    """The products of matrices that all loops call."""
+    target = host()
+    return library.load(
+        f"products {double}", lambda: products.emit_products(target, double=double), target, products.FUNCTIONS
+    )

@@ -11,16 +11,34 @@ __all__ = ["slots"]
 
 COMMON = (
     "thread",  # address of the function that tells the number of this thread
+    "threads",  # how many there are
+    "by_units",  # 1 if the threads share out the units of every step, 0 if each has rows of its own
+    "shares",  # how many parts the units are shared out in
+    "sync",  # counters that threads wait for, a cache line each: barrier, tasks, parts done, and a claim a part
+    "yield",  # address of the function that lets other threads run
+    "product",  # address of the function of that name
+    "pack",  # likewise
+    "packs",  # matrices to be packed before anything else (packs, 7)
+    "packs.count",
+    "tasks",  # what is computed after the last step (tasks, 4): function, job, first and end
+    "tasks.count",
+    "workspace",  # for the tasks (threads, workspace.size)
+    "workspace.size",
+    "index",  # 0, 1, 2, ...
+    "order",  # for each row, which of the caller's it is (B,)
     "splits",  # first row of each thread, and the end (threads + 1,)
     "sizes",  # rows running at each step (steps,)
     "offsets",  # packed place of each step's first row (steps,)
     "steps",  # how many steps there are
     "backwards",  # 1 to go from the last step to the first
+    "chunk",  # for how many steps at a time the products with the input are computed
+    "lines",  # the packed places of a chunk's rows (threads, lines.size)
+    "lines.size",
+    "starts",  # where each step of a chunk begins among them (threads, chunk)
     "rows",  # B
     "hidden",  # H
     "width",  # H, up to a whole number of vectors
-    "scale",  # 1 / H
-    "products",  # (N, products, width)
+    "products",  # of a chunk (chunk · B, products, width)
     "saved",  # (N, saved, width)
     "gradients",  # (N, gradients, width)
     "output",  # (N, width)
@@ -31,15 +49,27 @@ COMMON = (
     "sums",  # of the gradients of vectors (threads, vectors, width)
 )
 
+LINE = 8
+"""Words of a cache line."""
 
-def slots(loop: Loop, states: dict[str, int], noises: tuple[str, ...]) -> dict[str, int]:
+
+def slots(loop: Loop, states: dict[str, int], noises: tuple[str, ...], carried: tuple[str, ...]) -> dict[str, int]:
     """The place of every name in the table of a loop.
 
     Args:
         loop: The loop that is called.
         states: The states and their furthest lag; each has a ring of lag + 1 rows of (B, width).
         noises: The noises, packed (N, width).
+        carried: What is carried from call to call: the caller's rows (B, H), before the first step and after the last.
     """
     names = [*COMMON, *(f"ring.{s}" for s in states), *(f"noise.{n}" for n in noises)]
-    names += [f"panels.{k}" for k, stage in enumerate(loop.stages) if stage.sums]
+    names += [f"{place}.{key}" for key in carried for place in ("before", "after")]
+    names += [f"{kind}.{place}" for place in loop.products for kind in ("operand", "length", "input")]
+    names += [panel for number, _ in enumerate(loop.stages) for panel in panels(loop, number)]
     return {name: place for place, name in enumerate(names)}
+
+
+def panels(loop: Loop, stage: int) -> list[str]:
+    """The names of the panels of a stage: one for each product of each of its sums."""
+    sums = [loop.operations[number].sum for number in loop.stages[stage].sums]
+    return [f"panel.{stage}.{s}.{t}" for s, total in enumerate(sums) if total for t, _ in enumerate(total.terms)]

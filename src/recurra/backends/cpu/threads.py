@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["parallel", "thread_number"]
+__all__ = ["available", "let_others_run", "parallel", "single", "thread_number"]
 
 
 @lru_cache(maxsize=1)
@@ -48,6 +48,16 @@ def thread_number() -> int:
 def single() -> int:
     """The address of a function that says 0: that of a call on one thread, whichever thread that is."""
     return int(ctypes.cast(_alone, ctypes.c_void_p).value or 0)
+
+
+@lru_cache(maxsize=1)
+def let_others_run() -> int:
+    """The address of a function that gives the processor to another thread that waits for one."""
+    try:
+        function = ctypes.CDLL(None).sched_yield
+    except (OSError, AttributeError):
+        return single()
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
 def available() -> int:

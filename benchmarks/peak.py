@@ -1,0 +1,96 @@
+"""The processor's own peak of multiply-adds, measured: what every figure is a fraction of."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+
+from llvmlite import ir
+
+from recurra.backends.cpu import library, threads
+from recurra.backends.cpu.target import Target, host
+
+COUNT = 500_000
+"""How often a call goes round the loop: a few milliseconds, beside which starting the threads is nothing."""
+
+
+def fma_peak(used: int) -> tuple[float, float]:
+    """The most multiply-adds in float32 that one thread does, and some threads at once, in GFLOP/s.
+
+    Tried for longer where the threads do not reach their multiple of one, as when another program holds a core: too low
+    a peak would flatter every figure.
+    """
+    one = _best(1, 0.5)
+    all_ = max(one, _best(used, 0.5))
+    for _ in range(8):
+        if all_ > 0.97 * used * one:
+            break
+        all_ = max(all_, _best(used, 0.5))
+    return one, all_
+
+
+def _best(used: int, seconds: float) -> float:
+    """The best of all calls in a while."""
+    target = host()
+    chains = _chains(target)
+    code = library.load(f"peak {chains} {COUNT}", lambda: _kernel(target, chains), target)
+    table = (ctypes.c_float * _lanes(target))()
+    work = 2 * chains * COUNT * _lanes(target) * used
+    best, until = 0.0, time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        begun = time.perf_counter()
+        threads.parallel(code.address, ctypes.addressof(table), used)
+        best = max(best, work / (time.perf_counter() - begun) / 1e9)
+    return best
+
+
+def _lanes(target: Target) -> int:
+    return target.vector_bytes // 4
+
+
+def _chains(target: Target) -> int:
+    """As many chains as registers hold beside the two constants.
+
+    A multiply-add takes four or five steps of the clock, and two begin at each step: ten chains fill every pipe.
+    """
+    return target.registers - 4
+
+
+def _kernel(target: Target, chains: int) -> str:
+    """A loop of v = 0.999 v + 0.001 in every lane of every chain, from v = 2, 3, 4, ...
+
+    All differ and none is 1, where v stays as it is: the compiler would see that and leave the chain out.
+    """
+    module = ir.Module("peak")
+    module.triple = target.triple
+    scalar, index = ir.FloatType(), ir.IntType(64)
+    vector = ir.VectorType(scalar, _lanes(target))
+    fmuladd = ir.Function(module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{_lanes(target)}f32")
+
+    def number(value: float) -> ir.Constant:
+        return ir.Constant(vector, [ir.Constant(scalar, value)] * _lanes(target))
+
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [vector.as_pointer()]), "entry")
+    before, loop, after = (function.append_basic_block(name) for name in ("before", "loop", "after"))
+    b = ir.IRBuilder(before)
+    b.branch(loop)
+    b.position_at_end(loop)
+    turn = b.phi(index)
+    values = [b.phi(vector) for _ in range(chains)]
+    following = b.add(turn, ir.Constant(index, 1))
+    turn.add_incoming(ir.Constant(index, 0), before)
+    turn.add_incoming(following, loop)
+    # What follows the loop reads these and not `values`, or each chain would need two registers.
+    renewed = [b.call(fmuladd, [value, number(0.999), number(0.001)]) for value in values]
+    for place, (value, new) in enumerate(zip(values, renewed, strict=True)):
+        value.add_incoming(number(2.0 + place), before)
+        value.add_incoming(new, loop)
+    b.cbranch(b.icmp_signed("<", following, ir.Constant(index, COUNT)), loop, after)
+    b.position_at_end(after)
+    total = renewed[0]
+    for new in renewed[1:]:
+        total = b.fadd(total, new)
+    # Given away, so that no chain can be left out.
+    b.store(total, function.args[0], align=4)
+    b.ret_void()
+    return str(module)

@@ -1,0 +1,454 @@
+"""Where everything is that a call of a loop needs: words, weights in panels, rings, and what is left to do after it.
+
+All of it depends on sizes alone, so it is worked out once for each, and memory is used again where it is small. What
+differs from call to call is the addresses of the caller's tensors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from recurra.backends.cpu import threads
+from recurra.backends.cpu.prepare import Block, Kernel, Prepared, Which, matrix_functions
+from recurra.backends.cpu.products import ROWS, gradient_workspace
+from recurra.backends.cpu.table import LINE
+from recurra.backends.cpu.target import host
+
+__all__ = ["Arrangement", "Memory", "arrange", "covered", "split"]
+
+CHUNK_ROWS = 32
+"""For how many rows at a time the products with the input are computed: enough to use weights well once fetched."""
+
+TASK_ROWS = 48
+"""For how many rows at a time the gradient of an input is computed."""
+
+KEPT = 1 << 19
+"""Memory of no more numbers than this is kept for the next call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A word that holds the address of an array, and how many bytes after its beginning."""
+
+    word: int
+    array: str
+    bytes: int
+
+
+Word = tuple[int, str, int] | int
+"""A number, or an address: whether it is within the call's own memory, of which array, how many bytes after it."""
+
+
+@dataclass
+class Memory:
+    """The words of one call, and the numbers it works on."""
+
+    words: ctypes.Array[ctypes.c_int64]
+    address: int
+    space: Tensor
+    lines: Tensor
+
+
+@dataclass
+class Arrangement:
+    """How a loop is called at given sizes.
+
+    Args:
+        kernel: The loop.
+        used: How many threads run it.
+        words: The words at the beginning of a call, but for addresses.
+        sync: Where the counters among them are, from and to, in bytes.
+        space: How many numbers the call works on.
+        places: Where each array is among them.
+        lines: How many places of rows it needs.
+        own: The words that hold addresses within the call's own memory.
+        given: Those that hold addresses of the caller's tensors.
+        kept: What these addresses refer to besides.
+        free: Memory that no call is using.
+    """
+
+    kernel: Kernel
+    used: int
+    words: bytes
+    sync: tuple[int, int]
+    space: int
+    places: dict[str, int]
+    lines: int
+    own: tuple[Fix, ...]
+    given: tuple[Fix, ...]
+    kept: tuple[Tensor, ...]
+    double: bool
+    free: deque[Memory] = field(default_factory=lambda: deque(maxlen=2))
+
+    def memory(self) -> Memory:
+        """Memory for a call: some that no other uses, or new."""
+        try:
+            found = self.free.pop()
+        except IndexError:
+            return self._new()
+        ctypes.memset(found.address + self.sync[0], 0, self.sync[1] - self.sync[0])
+        return found
+
+    def _new(self) -> Memory:
+        words = (ctypes.c_int64 * (len(self.words) // 8)).from_buffer_copy(self.words)
+        dtype = torch.float64 if self.double else torch.float32
+        space = torch.empty(self.space, dtype=dtype, device="cpu")
+        lines = torch.empty(self.lines, dtype=torch.int64, device="cpu")
+        address = ctypes.addressof(words)
+        begin = {"words": address, "lines": lines.data_ptr()}
+        base, size = space.data_ptr(), space.element_size()
+        for fix in self.own:
+            where = begin[fix.array] if fix.array in begin else base + self.places[fix.array] * size
+            words[fix.word] = where + fix.bytes
+        return Memory(words, address, space, lines)
+
+    def run(self, memory: Memory, addresses: dict[str, int]) -> None:
+        """Call the loop on the caller's tensors."""
+        words = memory.words
+        for fix in self.given:
+            words[fix.word] = addresses[fix.array] + fix.bytes
+        threads.parallel(self.kernel.address, memory.address, self.used)
+
+    def give_back(self, memory: Memory) -> None:
+        """Let another call use the memory."""
+        if self.space <= KEPT:
+            self.free.append(memory)
+
+
+@lru_cache(maxsize=512)
+def arrange(
+    prepared: Prepared,
+    which: Which,
+    sizes: tuple[int, ...],
+    order: tuple[int, ...] | None,
+    backwards: bool,
+    threads_at_most: int,
+    wanted: tuple[bool, ...],
+) -> Arrangement:
+    """Work out how a loop is called.
+
+    Args:
+        prepared: The cell at its sizes.
+        which: The loop.
+        sizes: How many rows run at each step.
+        order: Which of the caller's each row is; None if they are in his order.
+        backwards: Whether to go from the last step to the first.
+        threads_at_most: How many threads there are.
+        wanted: For a backward loop which gradients are wanted: of each operand before the loop, then each parameter.
+    """
+    return _Arranger(prepared, which, sizes, order, backwards, threads_at_most, wanted).run()
+
+
+class _Arranger:
+    def __init__(
+        self,
+        prepared: Prepared,
+        which: Which,
+        sizes: tuple[int, ...],
+        order: tuple[int, ...] | None,
+        backwards: bool,
+        most: int,
+        wanted: tuple[bool, ...],
+    ) -> None:
+        self.prepared, self.kernel, self.sizes, self.order = prepared, prepared.kernel(which), sizes, order
+        self.backwards, self.wanted, self.which = backwards, wanted, which
+        self.batch, self.total = max(sizes), sum(sizes)
+        self.hidden, self.width, self.cell = prepared.hidden, prepared.width, prepared.cell
+        self.size = 8 if prepared.double else 4
+        self.functions = matrix_functions(prepared.double).addresses
+        self.words: list[int] = [0] * len(self.kernel.slots)
+        self.own: list[Fix] = []
+        self.given: list[Fix] = []
+        self.kept: list[Tensor] = []
+        self.places: dict[str, int] = {}
+        self.space = 0
+        self.packs: list[list[Word]] = []
+        self.most = most
+
+    def run(self) -> Arrangement:
+        """The arrangement."""
+        self.used, self.by_units = self._share()
+        rows = self.batch if self.by_units else -(-self.batch // self.used)
+        self.chunk = max(1, min(len(self.sizes), -(-CHUNK_ROWS // rows)))
+        self._plain()
+        self._arrays()
+        self._panels()
+        jobs = self._tasks() if self.which == "backward" else []
+        self._list("packs", self.packs)
+        self._jobs(jobs)
+        sync = len(self.words) * 8
+        self._point("sync", len(self.words))
+        self.words += [0] * ((3 + self.words[self.kernel.slots["shares"]]) * LINE)
+        lines = self.used * self.chunk * (self.batch + 1)
+        return Arrangement(
+            self.kernel,
+            self.used,
+            bytes((ctypes.c_int64 * len(self.words))(*self.words)),
+            (sync, len(self.words) * 8),
+            self.space,
+            self.places,
+            lines,
+            tuple(self.own),
+            tuple(self.given),
+            tuple(self.kept),
+            self.prepared.double,
+        )
+
+    # -- threads ------------------------------------------------------------------------------------------------
+
+    def _share(self) -> tuple[int, bool]:
+        """How many threads are worth while, and whether they share out units rather than rows.
+
+        By what a step would take: multiply-adds at about 6 a nanosecond and thread, weights at 80 bytes, and about a
+        microsecond for threads to wait for one another at each stage.
+        """
+        recurrent = len(self.kernel.panels) * self.hidden
+        before = sum(self._length(block) for block in self.kernel.inputs.values())
+        row = (recurrent + before + 40) * self.hidden / 50
+        if self.which == "backward":
+            row *= 3
+        if self.most == 1 or row * self.total < 50_000:
+            return 1, False
+        weights = recurrent * self.hidden * self.size / 80
+        rows = max(-(-self.batch // self.most) * row, weights)
+        units = max(self.batch * row, weights) / self.most + 1000 * len(self.kernel.loop.stages)
+        means = any(stage.means for stage in self.kernel.loop.stages)
+        if not means and self.hidden >= 64 and units < 0.9 * rows:
+            return self.most, True
+        return min(self.most, self.batch), False
+
+    # -- words --------------------------------------------------------------------------------------------------
+
+    def _set(self, name: str, value: int) -> None:
+        self.words[self.kernel.slots[name]] = value
+
+    def _point(self, name: str, word: int) -> None:
+        """Have a word of the table tell where another word is."""
+        self.own.append(Fix(self.kernel.slots[name], "words", 8 * word))
+
+    def _integers(self, values: Sequence[int]) -> int:
+        # Named, since the caller may have made another device the default.
+        tensor = torch.tensor(values, dtype=torch.int64, device="cpu")
+        self.kept.append(tensor)
+        return tensor.data_ptr()
+
+    def _plain(self) -> None:
+        """The words that are the same at every call."""
+        groups = -(-self.width // (2 * self.prepared.lanes))
+        offsets = [0]
+        for size in self.sizes:
+            offsets.append(offsets[-1] + size)
+        splits = split(self.sizes, self.batch, 1 if self.by_units else self.used)
+        self.index = self._integers(range(max(ROWS, self.batch) + 1))
+        for name, value in {
+            "thread": threads.thread_number() if self.used > 1 else threads.single(),
+            "threads": self.used,
+            "by_units": int(self.by_units),
+            "shares": min(groups, 4 * self.used) if self.by_units else 1,
+            "yield": threads.let_others_run(),
+            "product": self.functions["product"],
+            "pack": self.functions["pack"],
+            "index": self.index,
+            "order": self.index if self.order is None else self._integers(self.order),
+            "splits": self._integers([*splits, self.batch]),
+            "sizes": self._integers(self.sizes),
+            "offsets": self._integers(offsets),
+            "steps": len(self.sizes),
+            "backwards": int(self.backwards),
+            "chunk": self.chunk,
+            "lines.size": self.chunk * self.batch,
+            "rows": self.batch,
+            "hidden": self.hidden,
+            "width": self.width,
+        }.items():
+            self._set(name, value)
+        self.own.append(Fix(self.kernel.slots["lines"], "lines", 0))
+        self.own.append(Fix(self.kernel.slots["starts"], "lines", 8 * self.used * self.chunk * self.batch))
+
+    def _room(self, name: str, numbers: int) -> None:
+        """Set numbers aside, from a cache line's beginning on."""
+        self.places[name] = self.space
+        self.space += -(-numbers // 16) * 16
+
+    def _arrays(self) -> None:
+        """The arrays of the table: the call's own and the caller's."""
+        loop, slots, rows = self.kernel.loop, self.kernel.slots, self.batch * self.width
+        means = sum(len(stage.means) for stage in loop.stages)
+        sizes = {f"ring.{name}": (lag + 1) * rows for name, lag in self.cell.states.items()}
+        sizes |= {
+            "scratch": len(loop.scratch) * rows,
+            "means": means * self.batch,
+            "vectors": len(self.prepared.vectors) * self.width,
+            "products": self.chunk * rows * len(loop.products),
+        }
+        if self.which == "backward":
+            sizes["sums"] = self.used * len(self.prepared.vectors) * self.width
+            sizes["gradients"] = self.total * len(self.prepared.plan.gradients) * self.width
+        for name, numbers in sizes.items():
+            if numbers:
+                self._room(name, numbers)
+                self.own.append(Fix(slots[name], name, 0))
+        given = [f"noise.{name}" for name in self.cell.noise]
+        given += [f"{place}.{key}" for key in self.cell.carried for place in ("before", "after")]
+        given += {"forward": ["output"], "training": ["output", "saved"], "backward": ["received", "saved"]}[self.which]
+        self.given += [Fix(slots[name], name, 0) for name in given]
+        for place in loop.products:
+            block = self.kernel.inputs[f"input.{place}"]
+            self.given.append(Fix(slots[f"operand.{place}"], f"operand.{self._group(place)}", 0))
+            self._set(f"length.{place}", self._length(block))
+
+    def _group(self, product: int) -> int:
+        """Which of the operands before the loop a product reads."""
+        return next(k for k, group in enumerate(self.prepared.outside) if product in group.places)
+
+    # -- weights ------------------------------------------------------------------------------------------------
+
+    def _length(self, block: Block) -> int:
+        """How many elements an operand of a block has."""
+        return self.hidden if block.transposed else block.stop - block.start
+
+    def _columns(self, matrix: str) -> int:
+        return sum(self.cell.parameters[matrix].column_sizes(self.prepared.input_size, self.hidden))
+
+    def _pack(self, name: str, block: Block, *, turned: bool = False) -> None:
+        """Have a block of a matrix packed, as it stands left of a vector, or turned."""
+        apart, wide = self._columns(block.matrix), block.stop - block.start
+        along = block.transposed != turned
+        units, length = (wide, self.hidden) if along else (self.hidden, wide)
+        steps = (1, apart) if along else (apart, 1)
+        width = -(-units // self.prepared.lanes) * self.prepared.lanes
+        self._room(name, width * length)
+        source = (0, f"parameter.{block.matrix}", block.start * self.size)
+        self.packs.append([(1, name, 0), source, *steps, units, length, width])
+
+    def _panels(self) -> None:
+        """Every block of a matrix that the loop reads, and the vectors, which are matrices of one column."""
+        for name, block in (self.kernel.panels | self.kernel.inputs).items():
+            self._pack(name, block)
+            self.own.append(Fix(self.kernel.slots[name], name, 0))
+        for place, name in enumerate(self.prepared.vectors):
+            to = (1, "vectors", place * self.width * self.size)
+            self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1, self.width])
+
+    def _words(self, words: Sequence[Word]) -> int:
+        """Words after the table, some of them addresses: (whether within the call's own memory, array, bytes)."""
+        first = len(self.words)
+        for word in words:
+            if isinstance(word, tuple):
+                own, array, after = word
+                (self.own if own else self.given).append(Fix(len(self.words), array, after))
+                word = 0  # noqa: PLW2901  (until the call)
+            self.words.append(word)
+        return first
+
+    def _list(self, name: str, rows: Sequence[Sequence[Word]]) -> None:
+        first = len(self.words)
+        for row in rows:
+            self._words(row)
+        self._point(name, first)
+        self._set(f"{name}.count", len(rows))
+
+    # -- after the last step --------------------------------------------------------------------------------------
+
+    def _side(self, side: tuple[str, int]) -> tuple[tuple[int, str, int], int]:
+        """Where one of the kept values of every row is, and how far it is from row to row."""
+        kind, place = side
+        plan = self.prepared.plan
+        count, array = (len(plan.saved), "saved") if kind == "saved" else (len(plan.gradients), "gradients")
+        return (int(kind != "saved"), array, place * self.width * self.size), count * self.width
+
+    def _tasks(self) -> list[tuple[str, list[Word], list[tuple[int, int]]]]:
+        """The gradients of matrices and operands: (function, job, first and end row of each task)."""
+        groups = self.prepared.outside
+        operands, parameters = self.wanted[: len(groups)], self.wanted[len(groups) :]
+        wanted = {name for name, asked in zip(self.cell.parameters, parameters, strict=False) if asked}
+        sources = matrix_sources(self.prepared)
+        found = []
+        for (matrix, start, stop), own in sources.items():
+            if matrix not in wanted:
+                continue
+            job: list[Word] = [
+                (0, f"gradient.{matrix}", start * self.size), self._columns(matrix), stop - start, self.index, len(own)
+            ]  # fmt: skip
+            for left, right in own:
+                for side in (left, right):
+                    if side[0] == "operand":
+                        job += [(0, f"operand.{side[1]}", 0), self._length(groups[side[1]].blocks[0])]
+                    else:
+                        job += self._side(side)
+                job.append(self.total)
+            parts = -(-self.hidden // ROWS)
+            found.append(("gradient", job, [(self.hidden * k // parts, self.hidden * (k + 1) // parts) for k in range(parts)]))
+        for number, (group, asked) in enumerate(zip(groups, operands, strict=False)):
+            reached = [(p, b) for p, b in zip(group.gradients, group.blocks, strict=True) if p >= 0]
+            if not asked or not reached:
+                continue
+            width = self._length(group.blocks[0])
+            job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached)]
+            for term, (place, block) in enumerate(reached):
+                name = f"turned.{number}.{term}"
+                self._pack(name, block, turned=True)
+                across = block.stop - block.start if block.transposed else self.hidden
+                job += [*self._side(("gradient", place)), across, (1, name, 0)]
+            rows = range(0, self.total, TASK_ROWS)
+            found.append(("rows_product", job, [(k, min(k + TASK_ROWS, self.total)) for k in rows]))
+        return found
+
+    def _jobs(self, jobs: Sequence[tuple[str, list[Word], list[tuple[int, int]]]]) -> None:
+        tasks: list[list[Word]] = []
+        for function, job, parts in jobs:
+            first = self._words(job)
+            tasks += [[self.functions[function], (1, "words", 8 * first), begin, end] for begin, end in parts]
+        if tasks:
+            size = gradient_workspace(host(), double=self.prepared.double)
+            self._room("workspace", self.used * size)
+            self.own.append(Fix(self.kernel.slots["workspace"], "workspace", 0))
+            self._set("workspace.size", size)
+        self._list("tasks", tasks)
+
+
+Source = tuple[tuple[str, int], tuple[str, int]]
+
+
+@lru_cache(maxsize=512)
+def matrix_sources(prepared: Prepared) -> dict[tuple[str, int, int], list[Source]]:
+    """What the gradient of each block of a matrix is the sum of: pairs of what is kept, or an operand, by row."""
+    found: dict[tuple[str, int, int], list[Source]] = {}
+    for columns, terms in prepared.outer:
+        for rows, block in terms:
+            found.setdefault((block.matrix, block.start, block.stop), []).append((rows, columns))
+    for number, group in enumerate(prepared.outside):
+        for place, block in zip(group.gradients, group.blocks, strict=True):
+            if place >= 0:
+                pair: Source = (("gradient", place), ("operand", number))
+                key = (block.matrix, block.start, block.stop)
+                found.setdefault(key, []).append((pair[1], pair[0]) if block.transposed else pair)
+    return found
+
+
+@lru_cache(maxsize=512)
+def covered(prepared: Prepared, matrix: str) -> bool:
+    """Whether every column of a matrix has a gradient."""
+    sizes = prepared.cell.parameters[matrix].column_sizes(prepared.input_size, prepared.hidden)
+    return sum(stop - start for name, start, stop in matrix_sources(prepared) if name == matrix) == sum(sizes)
+
+
+def split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:
+    """Rows shared out over threads so that each has about the same number of steps."""
+    if parts == 1 or min(sizes) == batch:
+        return [batch * k // parts for k in range(parts + 1)]
+    lengths = [sum(size > row for size in sizes) for row in range(batch)]
+    total, done, places = sum(lengths), 0, [0]
+    for row, length in enumerate(lengths):
+        done += length
+        while len(places) < parts and done * parts >= total * len(places):
+            places.append(row + 1)
+    return [*places, *[batch] * (parts + 1 - len(places))]
+

@@ -1,0 +1,87 @@
+"""What writing LLVM IR takes again and again: loops, constants, and moves between lanes."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from recurra.backends.cpu.mathematics import I32, I64
+
+__all__ = ["constant", "larger", "loop_over", "smaller", "spread", "transposed"]
+
+
+def constant(value: int) -> ir.Constant:
+    """A 64-bit whole number."""
+    return ir.Constant(I64, value)
+
+
+class loop_over:  # noqa: N801  (reads as a statement)
+    """`with loop_over(b, first, end) as i:` a loop in IR; the body may make blocks of its own.
+
+    Args:
+        b: Where it is written.
+        first: The first index.
+        end: The end, which is not reached; a loop may have no turn at all.
+        by: From one index to the next; 1 if None.
+    """
+
+    def __init__(self, b: ir.IRBuilder, first: ir.Value, end: ir.Value, by: ir.Value | None = None) -> None:
+        self.b, self.first, self.end = b, first, end
+        self.by = constant(1) if by is None else by
+
+    def __enter__(self) -> ir.Value:
+        b = self.b
+        before = b.block
+        self.head = b.append_basic_block("loop")
+        self.done = b.append_basic_block("done")
+        b.cbranch(b.icmp_signed("<", self.first, self.end), self.head, self.done)
+        b.position_at_end(self.head)
+        self.index = b.phi(I64)
+        self.index.add_incoming(self.first, before)
+        return self.index
+
+    def __exit__(self, *_: object) -> None:
+        b = self.b
+        following = b.add(self.index, self.by)
+        self.index.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed("<", following, self.end), self.head, self.done)
+        b.position_at_end(self.done)
+
+
+def smaller(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+    """The smaller of two whole numbers."""
+    return b.select(b.icmp_signed("<", x, y), x, y)
+
+
+def larger(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+    """The larger of two whole numbers."""
+    return b.select(b.icmp_signed(">", x, y), x, y)
+
+
+def spread(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """A vector with one number in every lane."""
+    empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    single = b.insert_element(empty, value, ir.Constant(I32, 0))
+    return b.shuffle_vector(single, empty, _order([0] * lanes))
+
+
+def _order(lanes: list[int]) -> ir.Constant:
+    return ir.Constant(ir.VectorType(I32, len(lanes)), [ir.Constant(I32, lane) for lane in lanes])
+
+
+def transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
+    """The columns of a square of numbers given as vectors, one a row; their number is a power of 2.
+
+    In log2(n) rounds, each of which exchanges the off-diagonal quarters of squares half as large as before.
+    """
+    rows, lanes = list(rows), len(rows)
+    half = lanes // 2
+    while half:
+        low = [lane if not lane & half else lane - half + lanes for lane in range(lanes)]
+        high = [lane + half if not lane & half else lane + lanes for lane in range(lanes)]
+        for place in range(lanes):
+            if not place & half:
+                upper, lower = rows[place], rows[place + half]
+                rows[place] = b.shuffle_vector(upper, lower, _order(low))
+                rows[place + half] = b.shuffle_vector(upper, lower, _order(high))
+        half //= 2
+    return rows

@@ -1,0 +1,447 @@
+"""Products of matrices, as LLVM IR: one set of functions a processor and dtype, which every cell's loops call.
+
+    product(out, ..., rows, ..., K, panel)       out += rows of A times a panel of weights
+      tile                                         a few rows × two vectors of units, the sums in registers
+    pack(job, ...)                               a matrix as panels
+    gradient(job, first, end, workspace)         rows of C = Σ over n of A[n]ᵀ B[n], their panels made on the way
+    rows_product(job, first, end, workspace)     rows of out = Σ over terms of A times panels
+
+A *panel* holds the weights of up to two vectors of units in the order they are read: for each k the weights of those
+units. A tile reads a panel once and keeps one sum a row and vector in registers; a panel is worked on in pieces that
+stay in the nearest cache while all rows pass.
+
+Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from recurra.backends.cpu.building import constant, loop_over, smaller, spread, transposed
+from recurra.backends.cpu.mathematics import I64, Mathematics
+from recurra.backends.cpu.target import Target
+
+__all__ = ["FUNCTIONS", "ROWS", "block_length", "emit_products", "gradient_workspace", "tile_rows"]
+
+FUNCTIONS = ("product", "pack", "gradient", "rows_product")
+
+ROWS = 256
+"""The most rows of a matrix's gradient that one call of `gradient` works on."""
+
+NEAREST_CACHE = 16384
+"""How many bytes of a panel are worked on at a time: half of the smallest nearest cache there is."""
+
+VOID = ir.VoidType()
+
+
+def tile_rows(registers: int) -> int:
+    """How many rows a tile has: two sums each, beside the weights and one number spread over a vector.
+
+    Example:
+        >>> tile_rows(16), tile_rows(32)
+        (6, 14)
+    """
+    return (registers - 3) // 2
+
+
+def block_length(target: Target) -> int:
+    """How many k of a panel are worked on at a time."""
+    return NEAREST_CACHE // (2 * target.vector_bytes)
+
+
+def gradient_workspace(target: Target, *, double: bool) -> int:
+    """How many numbers `gradient` needs to work in, for each thread."""
+    wide = 2 * target.vector_bytes // (8 if double else 4)
+    return ROWS * block_length(target) + (ROWS + block_length(target)) * wide
+
+
+def emit_products(target: Target, *, double: bool) -> str:
+    """The IR of the functions.
+
+    Args:
+        target: The processor.
+        double: Whether numbers are float64; else float32.
+    """
+    return str(_Products(target, double).module())
+
+
+class _Products:
+    def __init__(self, target: Target, double: bool) -> None:
+        self.bytes = 8 if double else 4
+        self.lanes = target.vector_bytes // self.bytes
+        self.rows, self.block = tile_rows(target.registers), block_length(target)
+        self.code = ir.Module("products")
+        self.code.triple = target.triple
+        self.maths = Mathematics(self.code, self.lanes, double)
+        self.scalar, self.vector = self.maths.scalar, self.maths.vector
+        self.pointer = self.scalar.as_pointer()
+        self.words = I64.as_pointer()
+
+    def module(self) -> ir.Module:
+        """All functions."""
+        tiles = {(r, v): self._tile(r, v) for r in range(1, self.rows + 1) for v in (1, 2)}
+        self.product = self._product(tiles)
+        self._pack()
+        self._gradient()
+        self._rows_product()
+        return self.code
+
+    def load(self, b: ir.IRBuilder, pointer: ir.Value) -> ir.Value:
+        return b.load(b.bitcast(pointer, self.vector.as_pointer()), align=self.bytes)
+
+    def store(self, b: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
+        b.store(value, b.bitcast(pointer, self.vector.as_pointer()), align=self.bytes)
+
+    def begin(self, name: str, *arguments: ir.Type) -> tuple[ir.Function, ir.IRBuilder]:
+        function = ir.Function(self.code, ir.FunctionType(VOID, arguments), name)
+        return function, ir.IRBuilder(function.append_basic_block())
+
+    def word(self, b: ir.IRBuilder, job: ir.Value, place: int | ir.Value) -> ir.Value:
+        return b.load(b.gep(job, [constant(place) if isinstance(place, int) else place]))
+
+    def array(self, b: ir.IRBuilder, job: ir.Value, place: int | ir.Value) -> ir.Value:
+        return b.inttoptr(self.word(b, job, place), self.pointer)
+
+    # -- tile ---------------------------------------------------------------------------------------------------
+
+    def _tile(self, rows: int, vectors: int) -> ir.Function:
+        """tile(out, out_stride, start, start_stride, index, base, stride, K, panel): the sums of a few rows.
+
+        Where there are too few sums to hide how long a multiply-add takes, each is kept in several parts.
+        """
+        function, b = self.begin(
+            f"tile_{rows}_{vectors}", self.pointer, I64, self.pointer, I64, self.words, self.pointer, I64, I64, self.pointer
+        )
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        out, out_stride, start, start_stride, index, base, stride, length, panel = function.args
+        lines = [b.gep(base, [b.mul(self.word(b, index, r), stride)]) for r in range(rows)]
+        parts = 1
+        while rows * vectors * parts < 8:
+            parts *= 2
+        turns = max(parts, 2)
+        keys = [(r, v) for r in range(rows) for v in range(vectors)]
+        sums = [
+            self.load(b, b.gep(start, [b.add(b.mul(start_stride, constant(r)), constant(v * self.lanes))]))
+            for r, v in keys
+        ]
+        parted = sums + [self.maths.number(0.0)] * (len(keys) * (parts - 1))
+        whole = b.sub(length, b.urem(length, constant(turns)))
+        parted = self._turns(b, parted, constant(0), whole, turns, lines, panel, vectors)
+        sums = parted[: len(keys)]
+        for part in range(1, parts):
+            sums = [b.fadd(a, c) for a, c in zip(sums, parted[part * len(keys) :], strict=False)]
+        sums = self._turns(b, sums, whole, length, 1, lines, panel, vectors)
+        for (r, v), total in zip(keys, sums, strict=True):
+            self.store(b, total, b.gep(out, [b.add(b.mul(out_stride, constant(r)), constant(v * self.lanes))]))
+        b.ret_void()
+        return function
+
+    def _turns(
+        self,
+        b: ir.IRBuilder,
+        sums: list[ir.Value],
+        first: ir.Value,
+        end: ir.Value,
+        turns: int,
+        lines: list[ir.Value],
+        panel: ir.Value,
+        vectors: int,
+    ) -> list[ir.Value]:
+        """The loop over k, `turns` at a time, its sums in registers."""
+        keys, before = len(lines) * vectors, b.block
+        head, done = b.append_basic_block("k"), b.append_basic_block("k_done")
+        b.cbranch(b.icmp_signed("<", first, end), head, done)
+        b.position_at_end(head)
+        k = b.phi(I64)
+        k.add_incoming(first, before)
+        running = [b.phi(self.vector) for _ in sums]
+        for phi, begin in zip(running, sums, strict=True):
+            phi.add_incoming(begin, before)
+        now: list[ir.Value] = list(running)
+        for turn in range(turns):
+            at = b.add(k, constant(turn))
+            part = turn % (len(sums) // keys) * keys
+            place = b.gep(panel, [b.mul(at, constant(vectors * self.lanes))])
+            weights = [self.load(b, b.gep(place, [constant(v * self.lanes)])) for v in range(vectors)]
+            for r, line in enumerate(lines):
+                value = spread(b, b.load(b.gep(line, [at])), self.lanes)
+                for v in range(vectors):
+                    own = part + r * vectors + v
+                    now[own] = self.maths.fma(b, value, weights[v], now[own])
+        following = b.add(k, constant(turns))
+        k.add_incoming(following, head)
+        for phi, value in zip(running, now, strict=True):
+            phi.add_incoming(value, head)
+        b.cbranch(b.icmp_signed("<", following, end), head, done)
+        b.position_at_end(done)
+        found = []
+        for begin, value in zip(sums, now, strict=True):
+            phi = b.phi(self.vector)
+            phi.add_incoming(begin, before)
+            phi.add_incoming(value, head)
+            found.append(phi)
+        return found
+
+    # -- product ------------------------------------------------------------------------------------------------
+
+    def _product(self, tiles: dict[tuple[int, int], ir.Function]) -> ir.Function:
+        """product(out, out_stride, fresh, rows, index, base, stride, K, panel, vectors).
+
+        Row i of `out`, at i · out_stride, has the panel's product with row index[i] of `base` added to it, or is that
+        product if `fresh`.
+        """
+        function, b = self.begin(
+            "product", self.pointer, I64, I64, I64, self.words, self.pointer, I64, I64, self.pointer, I64
+        )
+        out, out_stride, fresh, rows, index, base, stride, length, panel, vectors = function.args
+        zeros = b.alloca(self.vector, size=2)
+        for v in range(2):
+            b.store(self.maths.number(0.0), b.gep(zeros, [constant(v)]))
+        nothing = b.bitcast(zeros, self.pointer)
+        count = b.sdiv(b.add(rows, constant(self.rows - 1)), constant(self.rows))
+        # Tiles of nearly equal size, so that none is much smaller than it could be.
+        least, longer = b.sdiv(rows, count), b.srem(rows, count)
+        with loop_over(b, constant(0), length, constant(self.block)) as k:
+            here = smaller(b, constant(self.block), b.sub(length, k))
+            first = b.and_(b.icmp_signed("!=", fresh, constant(0)), b.icmp_signed("==", k, constant(0)))
+            start, start_stride = b.select(first, nothing, out), b.select(first, constant(0), out_stride)
+            weights = b.gep(panel, [b.mul(b.mul(k, vectors), constant(self.lanes))])
+            with loop_over(b, constant(0), count) as tile:
+                begin = b.add(b.mul(tile, least), smaller(b, tile, longer))
+                size = b.add(least, b.zext(b.icmp_signed("<", tile, longer), I64))
+                done = b.append_basic_block("tiled")
+                switch = b.switch(b.add(b.mul(size, constant(2)), vectors), done)
+                for (r, v), function_ in tiles.items():
+                    block = b.append_basic_block(f"rows_{r}_{v}")
+                    switch.add_case(constant(2 * r + v), block)
+                    with b.goto_block(block):
+                        place = b.gep(out, [b.mul(begin, out_stride)])
+                        from_ = b.gep(start, [b.mul(begin, start_stride)])
+                        chosen = b.gep(index, [begin])
+                        lines = b.gep(base, [k])
+                        b.call(
+                            function_, [place, out_stride, from_, start_stride, chosen, lines, stride, here, weights]
+                        )
+                        b.branch(done)
+                b.position_at_end(done)
+        b.ret_void()
+        return function
+
+    # -- pack ---------------------------------------------------------------------------------------------------
+
+    def _pack(self) -> None:
+        """pack(job, thread, threads): this thread's share of a matrix as panels.
+
+        The job: (panels, source, how far from unit to unit, from k to k, units, K, width in whole vectors).
+        """
+        function, b = self.begin("pack", self.words, I64, I64)
+        job, thread, threads = function.args
+        panels, source = self.array(b, job, 0), self.array(b, job, 1)
+        by_unit, by_k, units, length, width = (self.word(b, job, place) for place in range(2, 7))
+        wide, lanes = constant(2 * self.lanes), constant(self.lanes)
+        groups = b.sdiv(b.add(width, constant(2 * self.lanes - 1)), wide)
+        first = b.sdiv(b.mul(thread, groups), threads)
+        end = b.sdiv(b.mul(b.add(thread, constant(1)), groups), threads)
+        with loop_over(b, first, end) as group:
+            begin = b.mul(group, wide)
+            line = smaller(b, wide, b.sub(width, begin))
+            panel = b.gep(panels, [b.mul(begin, length)])
+            with loop_over(b, constant(0), line, lanes) as within:
+                unit = b.add(begin, within)
+                to, from_ = b.gep(panel, [within]), b.gep(source, [b.mul(unit, by_unit)])
+                self._pack_vector(b, to, line, from_, by_unit, by_k, b.sub(units, unit), length)
+        b.ret_void()
+
+    def _pack_vector(
+        self,
+        b: ir.IRBuilder,
+        to: ir.Value,
+        line: ir.Value,
+        from_: ir.Value,
+        by_unit: ir.Value,
+        by_k: ir.Value,
+        units: ir.Value,
+        length: ir.Value,
+    ) -> None:
+        """The weights of one vector of units: by squares that are transposed, as they are, or one by one."""
+        one, lanes = constant(1), constant(self.lanes)
+        full = b.icmp_signed(">=", units, lanes)
+        with b.if_else(b.and_(full, b.icmp_signed("==", by_unit, one))) as (alike, other):
+            with alike, loop_over(b, constant(0), length) as k:
+                self.store(b, self.load(b, b.gep(from_, [b.mul(k, by_k)])), b.gep(to, [b.mul(k, line)]))
+            with other:
+                squares = b.and_(full, b.icmp_signed("==", by_k, one))
+                whole = b.select(squares, b.sub(length, b.srem(length, lanes)), constant(0))
+                self._squares(b, to, line, from_, by_unit, whole)
+                with loop_over(b, whole, length) as k, loop_over(b, constant(0), lanes) as lane:
+                    at = b.gep(to, [b.add(b.mul(k, line), lane)])
+                    with b.if_else(b.icmp_signed("<", lane, units)) as (there, beyond):
+                        with there:
+                            b.store(b.load(b.gep(from_, [b.add(b.mul(lane, by_unit), b.mul(k, by_k))])), at)
+                        with beyond:
+                            b.store(ir.Constant(self.scalar, 0.0), at)
+
+    def _squares(
+        self,
+        b: ir.IRBuilder,
+        to: ir.Value,
+        by_to: ir.Value,
+        from_: ir.Value,
+        by_from: ir.Value,
+        end: ir.Value,
+        *,
+        along: bool = False,
+    ) -> None:
+        """Transpose a vector of rows of `from_`, k from 0 to a whole number of vectors, a square at a time.
+
+        to[k · by_to + row] = from_[row · by_from + k]; with `along` the squares follow one another the other way:
+        to[row · by_to + k] = from_[k · by_from + row].
+        """
+        with loop_over(b, constant(0), end, constant(self.lanes)) as k:
+            lanes = [constant(lane) for lane in range(self.lanes)]
+            if along:
+                reads = [b.mul(b.add(k, lane), by_from) for lane in lanes]
+                writes = [b.add(b.mul(lane, by_to), k) for lane in lanes]
+            else:
+                reads = [b.add(b.mul(lane, by_from), k) for lane in lanes]
+                writes = [b.mul(b.add(k, lane), by_to) for lane in lanes]
+            turned = transposed(b, [self.load(b, b.gep(from_, [place])) for place in reads])
+            for value, place in zip(turned, writes, strict=True):
+                self.store(b, value, b.gep(to, [place]))
+
+    # -- products with results of any width ---------------------------------------------------------------------
+
+    def _gradient(self) -> None:
+        """gradient(job, first, end, workspace): some rows of C, the sum over all sources of A[n]ᵀ B[n].
+
+        The job: (C, from row to row, columns, 0 1 2 ..., number of sources), and for each source (A, from row to row,
+        B, from row to row, how many rows).
+        """
+        function, b = self.begin("gradient", self.words, I64, I64, self.pointer)
+        job, first, end, workspace = function.args
+        matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
+        index, sources = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
+        rows, block, lanes = b.sub(end, first), constant(self.block), constant(self.lanes)
+        strip = b.gep(workspace, [constant(ROWS * self.block)])
+        spare = b.gep(strip, [constant(2 * self.lanes * self.block)])
+        with loop_over(b, constant(0), sources) as number:
+            source = b.gep(job, [b.add(constant(5), b.mul(number, constant(5)))])
+            left, by_left = self.array(b, source, 0), self.word(b, source, 1)
+            right, by_right = self.array(b, source, 2), self.word(b, source, 3)
+            count = self.word(b, source, 4)
+            with loop_over(b, constant(0), count, block) as n:
+                here = smaller(b, block, b.sub(count, n))
+                self._turn(b, workspace, b.gep(left, [b.add(b.mul(n, by_left), first)]), by_left, rows, here)
+                fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
+                lines = b.gep(right, [b.mul(n, by_right)])
+                with loop_over(b, constant(0), columns, constant(2 * self.lanes)) as j:
+                    wide, vectors, full = self._width(b, columns, j)
+                    self._strip(b, strip, b.gep(lines, [j]), by_right, here, wide, vectors)
+                    own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
+                    out, by_out = b.select(full, own, spare), b.select(full, apart, b.mul(vectors, lanes))
+                    begins = b.select(full, fresh, constant(1))
+                    b.call(
+                        self.product,
+                        [out, by_out, begins, rows, index, workspace, block, here, strip, vectors],
+                    )
+                    with b.if_then(b.not_(full)):
+                        self._finish(b, own, apart, spare, by_out, rows, wide, fresh)
+        b.ret_void()
+
+    def _rows_product(self) -> None:
+        """rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
+
+        The job: (out, from row to row, columns, 0 1 2 ..., number of terms), and for each term (A, from row to row, K,
+        panels).
+        """
+        function, b = self.begin("rows_product", self.words, I64, I64, self.pointer)
+        job, first, end, workspace = function.args
+        matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
+        index, terms = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
+        rows, lanes, one = b.sub(end, first), constant(self.lanes), constant(1)
+        with loop_over(b, constant(0), columns, constant(2 * self.lanes)) as j:
+            wide, vectors, full = self._width(b, columns, j)
+            own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
+            out, by_out = b.select(full, own, workspace), b.select(full, apart, b.mul(vectors, lanes))
+            with loop_over(b, constant(0), terms) as number:
+                term = b.gep(job, [b.add(constant(5), b.mul(number, constant(4)))])
+                stride, length = self.word(b, term, 1), self.word(b, term, 2)
+                base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
+                panel = b.gep(self.array(b, term, 3), [b.mul(j, length)])
+                begins = b.zext(b.icmp_signed("==", number, constant(0)), I64)
+                b.call(self.product, [out, by_out, begins, rows, index, base, stride, length, panel, vectors])
+            with b.if_then(b.not_(full)):
+                self._finish(b, own, apart, workspace, by_out, rows, wide, one)
+        b.ret_void()
+
+    def _width(self, b: ir.IRBuilder, columns: ir.Value, j: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """How many columns a strip has, in how many vectors they are, and whether these are whole."""
+        lanes = constant(self.lanes)
+        wide = smaller(b, constant(2 * self.lanes), b.sub(columns, j))
+        vectors = b.select(b.icmp_signed(">", wide, lanes), constant(2), constant(1))
+        return wide, vectors, b.icmp_signed("==", wide, b.mul(vectors, lanes))
+
+    def _turn(
+        self, b: ir.IRBuilder, to: ir.Value, from_: ir.Value, by: ir.Value, units: ir.Value, length: ir.Value
+    ) -> None:
+        """to[unit · block + n] = from_[n · by + unit]: the columns of some rows as rows."""
+        lanes, block = constant(self.lanes), constant(self.block)
+        by_squares = b.sub(units, b.srem(units, lanes))
+        whole = b.sub(length, b.srem(length, lanes))
+        with loop_over(b, constant(0), by_squares, lanes) as unit:
+            own = b.gep(to, [b.mul(unit, block)])
+            self._squares(b, own, block, b.gep(from_, [unit]), by, whole, along=True)
+        for first, end, begin in ((constant(0), by_squares, whole), (by_squares, units, constant(0))):
+            with loop_over(b, first, end) as unit, loop_over(b, begin, length) as n:
+                number = b.load(b.gep(from_, [b.add(b.mul(n, by), unit)]))
+                b.store(number, b.gep(to, [b.add(b.mul(unit, block), n)]))
+
+    def _strip(
+        self,
+        b: ir.IRBuilder,
+        to: ir.Value,
+        from_: ir.Value,
+        by: ir.Value,
+        length: ir.Value,
+        wide: ir.Value,
+        vectors: ir.Value,
+    ) -> None:
+        """A panel of some columns of rows as they stand, with zeros past the last column."""
+        lanes = constant(self.lanes)
+        line = b.mul(vectors, lanes)
+        with loop_over(b, constant(0), vectors) as v:
+            place = b.mul(v, lanes)
+            left = b.sub(wide, place)
+            with b.if_else(b.icmp_signed(">=", left, lanes)) as (whole, part):
+                with whole, loop_over(b, constant(0), length) as n:
+                    value = self.load(b, b.gep(from_, [b.add(b.mul(n, by), place)]))
+                    self.store(b, value, b.gep(to, [b.add(b.mul(n, line), place)]))
+                with part, loop_over(b, constant(0), length) as n:
+                    at = b.gep(to, [b.add(b.mul(n, line), place)])
+                    self.store(b, self.maths.number(0.0), at)
+                    with loop_over(b, constant(0), left) as lane:
+                        number = b.load(b.gep(from_, [b.add(b.mul(n, by), b.add(place, lane))]))
+                        b.store(number, b.gep(at, [lane]))
+
+    def _finish(
+        self,
+        b: ir.IRBuilder,
+        out: ir.Value,
+        by_out: ir.Value,
+        spare: ir.Value,
+        by_spare: ir.Value,
+        rows: ir.Value,
+        wide: ir.Value,
+        fresh: ir.Value,
+    ) -> None:
+        """What a strip of less than whole vectors came to, number by number to where it belongs."""
+        begins = b.icmp_signed("!=", fresh, constant(0))
+        with loop_over(b, constant(0), rows) as row, loop_over(b, constant(0), wide) as column:
+            place = b.gep(out, [b.add(b.mul(row, by_out), column)])
+            value = b.load(b.gep(spare, [b.add(b.mul(row, by_spare), column)]))
+            with b.if_else(begins) as (new, more):
+                with new:
+                    b.store(value, place)
+                with more:
+                    b.store(b.fadd(b.load(place), value), place)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -20,11 +22,13 @@ class Late(BaseException):
 
 def compiled(name: str, p: dict[str, Tensor], x: Tensor, above: Tensor, kind: Kind, limit: float) -> Contender | str:
     """The loop compiled for one shape, all its steps unrolled; or, in words, why there is none."""
+    # In this process alone: workers would go on compiling, beside what is timed next, when the time is up.
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
     torch.compiler.reset()
     loop = torch.compile(LOOPS[name], dynamic=False)
     contender = Contender(lambda x: loop(p, x), p)
     try:
-        with _at_most(limit):
+        with warnings.catch_warnings(action="ignore"), _at_most(limit):
             pass_of(contender, x, above, kind)()
     except Late:
         return f"not compiled within {limit:.0f} s"

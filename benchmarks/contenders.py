@@ -44,10 +44,10 @@ class Contender:
     parameters: Mapping[str, Tensor]
 
 
-def layer_of(name: str, size: int, seed: int = 0) -> Recurrent:
+def layer_of(name: str, size: int, backend: str = "cpu") -> Recurrent:
     """The library's layer, input as wide as hidden state, every parameter uniform within ±1/√H as in torch.nn."""
-    layer = Recurrent(CELLS[name], size, size, batch_first=False, backend="cpu")
-    generator = torch.Generator().manual_seed(seed)
+    layer = Recurrent(CELLS[name], size, size, batch_first=False, backend=backend)
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.uniform_(-(size**-0.5), size**-0.5, generator=generator)
@@ -123,16 +123,17 @@ def pass_of(contender: Contender, x: Tensor, above: Tensor, kind: Kind) -> Pass:
     return training if kind == "training" else forward
 
 
-def check_equal(name: str, batch: int = 3, size: int = 8, steps: int = 6) -> None:
+def check_equal(name: str, backend: str = "cpu") -> None:
     """Check, at a small size, that every contender computes the same outputs and gradients.
 
     Raises:
         RuntimeError: One does not.
     """
+    steps, batch, size = 6, 3, 8
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(steps, batch, size, generator=generator)
     above = torch.randn(steps, batch, size, generator=generator)
-    layer = layer_of(name, size)
+    layer = layer_of(name, size, backend)
     with torch.no_grad():
         outputs = {who: c.forward(x) for who, c in contenders(name, layer, "forward").items()}
     for who, own in outputs.items():

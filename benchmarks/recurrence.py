@@ -2,7 +2,7 @@
 
 The processor's own peak of multiply-adds is measured first. Then every contender runs by turns in one process, and the
 median of each is printed, also as a fraction of the peak, and what the library means to reach beside what it does.
-benchmarks/README.md has the method. A whole run takes about twenty minutes, one with --quick about one.
+benchmarks/README.md has the method. A whole run takes ten to twenty minutes, one with --quick about one.
 """
 
 from __future__ import annotations
@@ -124,9 +124,22 @@ def machine_of(threads: int, arguments: Sequence[str]) -> Machine:
             continue
     one, peak = fma_peak(threads)
     date = datetime.now(UTC).strftime("%Y-%m-%d")
-    command = shlex.join(["python", "benchmarks/recurrence.py", *arguments])
+    command = shlex.join(["python", "benchmarks/recurrence.py", *_what_was_measured(arguments)])
     versions = {"Python": platform.python_version()} | installed
     return Machine(date, _processor(), host().processor, threads, one, peak, versions, command)
+
+
+def _what_was_measured(arguments: Sequence[str]) -> list[str]:
+    """The arguments but for those that name a file to write."""
+    left: list[str] = []
+    given = iter(arguments)
+    for argument in given:
+        option, *value = argument.split("=", 1)
+        if option not in ("--json", "--plot", "--markdown"):
+            left.append(argument)
+        elif not value:
+            next(given)
+    return left
 
 
 def _processor() -> str:

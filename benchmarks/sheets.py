@@ -182,7 +182,7 @@ def _first_use(results: Results) -> Sheet:
 
 
 def _targets(results: Results) -> Sheet:
-    note = "Of several figures: their geometric mean, the least of them, and where that is."
+    note = "Of several figures: their geometric mean, the least of them, and where that is (BxH); how many reach it."
     sheet = Sheet("Targets", ["what", "target", "measured", "met"], 4, note)
     for target in targets(results):
         met = Entry({True: "yes", False: "no", None: "–"}[target.met], target.met)

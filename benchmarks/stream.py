@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from contenders import TORCH, layer_of, parameters_of, torch_layer
 from results import Results, Step
+from timing import wait_for_rest
 from torch import Tensor, nn
 
 CELLS = ("lstm", "gru", "gru-reset-after")
@@ -55,6 +56,7 @@ def _medians(steps: dict[str, Callable[[], object]]) -> dict[str, float]:
     taken: dict[str, list[int]] = {who: [] for who in steps}
     for _ in range(ROUNDS):
         for who, step in steps.items():
+            wait_for_rest()
             for _ in range(LENGTH // 10):
                 step()
             for _ in range(LENGTH):

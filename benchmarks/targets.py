@@ -42,10 +42,10 @@ def times(ratio: float) -> str:
 
 
 def _where(values: Mapping[Place, float]) -> str:
-    """The point of the least value, in words, with its cell if there are several."""
+    """The point of the least value as BxH, with its cell if there are several."""
     cell, batch, size = min(values, key=lambda place: values[place])
     several = len({place[0] for place in values}) > 1
-    return (f"{cell}, " if several else "") + f"B {batch}, H {size}"
+    return (f"{cell}, " if several else "") + f"{batch}x{size}"
 
 
 def _span(ratios: Sequence[float]) -> str:
@@ -70,7 +70,7 @@ def _faster(
 
 def _of_peak(results: Results, kind: Kind, asked: float) -> Target:
     """The fraction of the peak, where the products are large enough to fill the processor."""
-    what, target = f"of the peak, {kind}, B ≥ 32, H ≥ 128", f"least ≥ {asked:.0%}"
+    what, target = f"of the peak, {kind}, B≥32, H≥128", f"least ≥ {asked:.0%}"
     found = {
         place: by["recurra"].of_peak
         for place, by in results.by_place(kind).items()
@@ -81,23 +81,23 @@ def _of_peak(results: Results, kind: Kind, asked: float) -> Target:
     reached = sum(value >= asked for value in found.values())
     measured = (
         f"{geometric_mean(found.values()):.0%}, least {min(found.values()):.0%} ({_where(found)}); "
-        f"{reached} of {len(found)} points"
+        f"{reached} of {len(found)}"
     )
     return Target(what, target, measured, reached == len(found))
 
 
 def _ragged(results: Results) -> list[Target]:
     """Time against the steps that count, and against torch's packed LSTM."""
-    proportion, packed = "ragged: time, of dense time × steps that count", "torch.nn, lstm, packed sequences"
+    asked = (("ragged, of dense × steps that count", "≤ 1.15x"), ("torch.nn, lstm, packed sequences", "≥ 3x"))
     own = [r for r in results.ragged if r.contender == "recurra"]
     rivals = {(r.kind, r.cell, r.batch, r.size): r.seconds for r in results.ragged if r.contender == "torch.nn"}
     if not own:
-        return [Target(what, "–", "not measured", None) for what in (proportion, packed)]
+        return [Target(*target, "not measured", None) for target in asked]
     shares = [r.seconds / (r.dense * r.counted) for r in own]
     ratios = [rivals[r.kind, r.cell, r.batch, r.size] / r.seconds for r in own if r.cell == "lstm"]
     return [
-        Target(proportion, "≤ 1.15x", _span(shares), max(shares) <= 1.15),
-        Target(packed, "≥ 3x", _span(ratios), min(ratios) >= 3),
+        Target(*asked[0], _span(shares), max(shares) <= 1.15),
+        Target(*asked[1], _span(ratios), min(ratios) >= 3),
     ]
 
 
@@ -114,7 +114,7 @@ def _stream(results: Results) -> list[Target]:
 
 def _memory(results: Results) -> Target:
     """Memory beside torch.nn.LSTM's."""
-    what, target = "memory in training, of torch.nn.LSTM's", "≤ 1.00x"
+    what, target = "memory, of torch.nn.LSTM's", "≤ 1.00x"
     by: dict[str, dict[tuple[int, int, int], float]] = {}
     for m in results.memory:
         by.setdefault(m.contender, {})[m.batch, m.size, m.steps] = m.mebibytes

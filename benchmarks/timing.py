@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 Pass = Callable[[], object]
 LEAST_RUNS = 3
-PAUSE = 0.005
 SHORT = 0.05
+NAP, NAPS = 0.005, 40
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Timing:
 def alternate(passes: Mapping[str, Pass], effort: Effort) -> dict[str, Timing]:
     """The median time of each pass, run by turns: one run of every contender, then again.
 
-    A slow one sits out some of the turns, evenly. Between two contenders there is a pause in which the waiting threads
-    of the one before go to sleep, and a short pass is run once untimed, so that each finds its own data in the caches.
+    A slow one sits out some of the turns, evenly. A contender begins when no thread of the one before still spins, and
+    runs a short pass once untimed, so that it finds its own data in the caches.
     """
     estimates = {name: _estimate(run) for name, run in passes.items()}
     wanted = {name: effort.runs(seconds) for name, seconds in estimates.items()}
@@ -50,11 +50,24 @@ def alternate(passes: Mapping[str, Pass], effort: Effort) -> dict[str, Timing]:
             for name, run in passes.items():
                 if (turn + 1) * wanted[name] // turns == turn * wanted[name] // turns:
                     continue
-                time.sleep(PAUSE)
+                wait_for_rest()
                 if estimates[name] < SHORT:
                     run()
                 times[name].append(_seconds(run))
     return {name: Timing(statistics.median(taken), len(taken)) for name, taken in times.items()}
+
+
+def wait_for_rest() -> None:
+    """Sleep until this process does nothing, or 0.2 s.
+
+    Threads that wait for the next piece of work spin before they sleep, for about 10 ms those of OpenMP; on as many
+    cores as threads, the next contender would have to share one with them.
+    """
+    for _ in range(NAPS):
+        before = time.process_time()
+        time.sleep(NAP)
+        if time.process_time() - before < NAP / 10:
+            return
 
 
 def _estimate(run: Pass) -> float:

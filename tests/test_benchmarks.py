@@ -1,0 +1,136 @@
+"""The benchmarks compare equal work, count it rightly, and say what they found."""
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+CELLS = ["rnn", "simplified-gru", "gru", "gru-reset-after", "lstm", "peephole-lstm", "own"]
+
+
+@pytest.fixture(autouse=True)
+def modules(monkeypatch):
+    """The benchmarks' modules, by name."""
+    monkeypatch.syspath_prepend(FOLDER)
+    return importlib.import_module
+
+
+def made_up(modules, speed):
+    """Results in which torch.nn takes `speed[kind]` times as long as the library, at every point."""
+    r = modules("results")
+    machine = r.Machine("2026-01-01", "a processor", "generic", 2, 100.0, 200.0, {"torch": "2"}, "python x.py")
+    results = r.Results(machine)
+    for kind in r.KINDS:
+        for batch in (1, 32):
+            for who, seconds in (("recurra", 0.5), ("torch.nn", 0.5 * speed[kind])):
+                gflops = 80 / seconds
+                results.points.append(
+                    r.Point(kind, "lstm", batch, 128, 100, who, seconds, 3, gflops, gflops / machine.peak)
+                )
+    return results
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_contenders_compute_the_same(modules, name):
+    modules("contenders").check_equal(name, backend="reference")
+
+
+def test_a_contender_that_computes_something_else_is_refused(modules, monkeypatch):
+    contenders = modules("contenders")
+    monkeypatch.setitem(contenders.LOOPS, "rnn", lambda p, x: modules("eager").rnn(p, x) * 1.001)
+    with pytest.raises(RuntimeError, match="rnn, eager loop: outputs"):
+        contenders.check_equal("rnn", backend="reference")
+
+
+def test_operations_are_those_of_the_products(modules):
+    points, contenders = modules("points"), modules("contenders")
+    # Four matrices of 3 rows and 3 + 3 columns, for 2 sequences of 5 steps, a multiplication and an addition each.
+    lstm = contenders.CELLS["lstm"]
+    assert points.operations(lstm, 2, 3, 5, "forward") == 4 * 3 * 6 * 2 * 5 * 2
+    assert points.operations(lstm, 2, 3, 5, "training") == 3 * 4 * 3 * 6 * 2 * 5 * 2
+
+
+def test_peak_keeps_every_chain_in_a_register(modules):
+    peak = modules("peak")
+    target = modules("recurra.backends.cpu.target").Target("x86_64-unknown-linux-gnu", "haswell", "", 32, 16)
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    module = llvm.parse_assembly(peak._kernel(target, 12))
+    machine = llvm.Target.from_triple(target.triple).create_target_machine(cpu=target.processor, opt=3)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    loop = machine.emit_assembly(module)
+    assert loop.count("vfmadd") == 12
+    assert "(%rsp)" not in loop
+
+
+def test_contenders_run_by_turns_and_at_least_three_times(modules):
+    timing, runs = modules("timing"), []
+    passes = {who: lambda who=who: runs.append(who) for who in ("a", "b")}
+    timings = timing.alternate(passes, timing.Effort(budget=0.0, repeats=10))
+    assert {who: t.runs for who, t in timings.items()} == {"a": 3, "b": 3}
+    assert runs[4:] == ["a", "a", "b", "b"] * 3  # of a short pass the first is not counted
+
+
+def test_targets_are_met_by_what_meets_them(modules):
+    targets = modules("targets").targets
+    met = {t.what: t.met for t in targets(made_up(modules, {"forward": 1.3, "training": 1.7}))}
+    assert met["torch.nn, lstm, forward"] is True
+    assert met["torch.nn, lstm, training"] is False
+    assert met["of the peak, forward, B≥32, H≥128"] is True
+    assert met["memory, of torch.nn.LSTM's"] is None
+
+
+def test_one_slow_point_misses_a_target(modules):
+    results = made_up(modules, {"forward": 2.0, "training": 2.0})
+    results.points[1] = replace(results.points[1], seconds=0.4)
+    target = modules("targets").targets(results)[0]
+    assert target.met is False
+    assert target.measured == "1.26x, least 0.80x (1x128)"
+
+
+def test_results_are_read_as_they_were_written(modules, tmp_path):
+    results = made_up(modules, {"forward": 1.3, "training": 2.0})
+    results.write(tmp_path / "run.json", targets=[])
+    assert modules("results").read(tmp_path / "run.json") == results
+
+
+def test_tables_stand_between_the_marks_and_nothing_else_changes(modules, tmp_path):
+    program = modules("recurrence")
+    document = tmp_path / "README.md"
+    document.write_text((FOLDER / "README.md").read_text())
+    before, after = document.read_text().split(program.BEGIN)[0], document.read_text().split(program.END)[1]
+    for speed in (1.3, 1.9):
+        program.write_markdown(made_up(modules, {"forward": speed, "training": 2.0}), document)
+        text = document.read_text()
+        assert text.startswith(before + program.BEGIN)
+        assert text.endswith(program.END + after)
+        assert f"{speed:.2f}x" in text
+    assert "1.30x" not in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--markdown", "notes.md"], "notes.md does not have the lines"),
+        (["--json", "missing/run.json"], "there is no folder"),
+        (["--from", "missing.json"], "there is no such file"),
+        (["--cells", "lstn"], "'lstn' is none of: rnn, simplified-gru"),
+        (["--compile", "32"], "'32' is not like 32x128"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_measured(
+    modules, monkeypatch, tmp_path, capsys, wrong, said
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.md").write_text("no marks")
+    with pytest.raises(SystemExit) as refused:
+        modules("recurrence").main(wrong)
+    assert refused.value.code == 2
+    assert said in capsys.readouterr().err
+    assert (tmp_path / "notes.md").read_text() == "no marks"

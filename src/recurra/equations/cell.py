@@ -136,6 +136,10 @@ class Cell:
             >>> Cell("h[t] = 0.5 * h[t-1] + 0.1 * h[t-2] + W @ x[t]").carried
             {'h': ('h', 1), 'h[t-1]': ('h', 2)}
         """
+        return dict(self._carried)
+
+    @cached_property
+    def _carried(self) -> dict[str, tuple[str, int]]:
         return {
             name if lag == 1 else f"{name}[t-{lag - 1}]": (name, lag)
             for name, furthest in self._signature.states.items()

@@ -151,8 +151,14 @@ class Recurrent(nn.Module):
 
     def choice(self) -> Choice:
         """The backend that runs this layer where its parameters now are, and why."""
-        parameter = next(self.parameters(), torch.empty(0))
+        parameter = self._parameter(torch.empty(0))
         return choose(self.backend, self._now, parameter.device, parameter.dtype)
+
+    def _parameter(self, otherwise: Tensor) -> Tensor:
+        """One of the parameters, which all have one device and dtype."""
+        # Not by parameters(), which takes longer than a short step of the network.
+        found = next(iter(self.layers[0]._parameters.values()), None)
+        return otherwise if found is None else found
 
     def forward(
         self,
@@ -194,7 +200,7 @@ class Recurrent(nn.Module):
                 for key, value in carried.items():
                     last[key].append(value)
             sequence = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
-        result = {key: torch.stack(values) for key, values in last.items()}
+        result = {key: torch.stack(values) if len(values) > 1 else values[0][None] for key, values in last.items()}
         if single:
             return sequence[:, 0], {key: value[:, 0] for key, value in result.items()}
         return sequence.transpose(0, 1) if self.batch_first else sequence, result
@@ -237,7 +243,7 @@ class Recurrent(nn.Module):
             raise ShapeError(f"x has the shape {tuple(x.shape)}; {expected}")
         if 0 in x.shape:
             raise ShapeError(f"x has the shape {tuple(x.shape)}; expected at least one row and one step")
-        self._check_place("x", x, next(self.parameters(), x))
+        self._check_place("x", x, self._parameter(x))
 
     @staticmethod
     def _check_place(name: str, tensor: Tensor, parameter: Tensor) -> None:

@@ -344,7 +344,7 @@ class _Arranger:
             if isinstance(word, tuple):
                 own, array, after = word
                 (self.own if own else self.given).append(Fix(len(self.words), array, after))
-                word = 0  # noqa: PLW2901  (until the call)
+                word = 0
             self.words.append(word)
         return first
 
@@ -385,7 +385,9 @@ class _Arranger:
                         job += self._side(side)
                 job.append(self.total)
             parts = -(-self.hidden // ROWS)
-            found.append(("gradient", job, [(self.hidden * k // parts, self.hidden * (k + 1) // parts) for k in range(parts)]))
+            found.append(
+                ("gradient", job, [(self.hidden * k // parts, self.hidden * (k + 1) // parts) for k in range(parts)])
+            )
         for number, (group, asked) in enumerate(zip(groups, operands, strict=False)):
             reached = [(p, b) for p, b in zip(group.gradients, group.blocks, strict=True) if p >= 0]
             if not asked or not reached:
@@ -451,4 +453,3 @@ def split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:
         while len(places) < parts and done * parts >= total * len(places):
             places.append(row + 1)
     return [*places, *[batch] * (parts + 1 - len(places))]
-

@@ -318,9 +318,7 @@ class _Entry:
             if self.inputs is not None:
                 self._gather(begin, count)
                 rows, inputs = b.load(self.count), self.inputs
-                self._shared(
-                    lambda first, end: b.call(inputs, [self.table, self.lines, rows, place, first, end])
-                )
+                self._shared(lambda first, end: b.call(inputs, [self.table, self.lines, rows, place, first, end]))
             with loop_over(b, constant(0), count) as within:
                 step = b.add(begin, within)
                 t, last = self._running(step)
@@ -383,7 +381,9 @@ class _Entry:
         with b.if_then(b.icmp_signed(">", count, constant(0))):
             self._barrier()
             pointer = self.of.maths.scalar.as_pointer()
-            space = b.gep(self.of.array_of(b, self.table, "workspace"), [b.mul(self.thread, self.word("workspace.size"))])
+            space = b.gep(
+                self.of.array_of(b, self.table, "workspace"), [b.mul(self.thread, self.word("workspace.size"))]
+            )
             kind = ir.FunctionType(VOID, [WORDS, I64, I64, pointer]).as_pointer()
             counter = b.gep(self.sync, [constant(LINE)])
             look, run, done = (b.append_basic_block() for _ in range(3))
@@ -397,4 +397,3 @@ class _Entry:
             b.call(b.inttoptr(function, kind), [b.inttoptr(job, WORDS), first, end, space])
             b.branch(look)
             b.position_at_end(done)
-

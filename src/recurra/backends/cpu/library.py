@@ -96,9 +96,7 @@ def _machine(target: Target) -> llvm.TargetMachine:
     )
 
 
-def load(
-    description: str, emit: Callable[[], str], target: Target, functions: Sequence[str] = ("entry",)
-) -> Compiled:
+def load(description: str, emit: Callable[[], str], target: Target, functions: Sequence[str] = ("entry",)) -> Compiled:
     """Code for the host, from the process, from disk, or compiled now.
 
     Args:

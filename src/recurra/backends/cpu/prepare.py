@@ -85,7 +85,9 @@ class Prepared:
         input_size: I.
         hidden: H.
         width: H, up to a whole number of vectors.
+        parameters: The names of the learned parameters.
         vectors: The learned vectors, in the order of their array.
+        carried: What is carried from call to call.
         outside: The products before the loop, by operand.
         outer: The gradients of the loop's own matrices: what makes the columns, and the rows and blocks they go with.
     """
@@ -97,7 +99,9 @@ class Prepared:
     input_size: int
     hidden: int
     width: int
+    parameters: tuple[str, ...]
     vectors: tuple[str, ...]
+    carried: tuple[str, ...]
     outside: tuple[Outside, ...]
     outer: tuple[tuple[tuple[Side, int], tuple[tuple[tuple[Side, int], Block], ...]], ...]
 
@@ -146,7 +150,9 @@ def prepare(cell: Cell, double: bool, input_size: int, hidden: int) -> Prepared:
         input_size,
         hidden,
         -(-hidden // lanes) * lanes,
+        tuple(cell.parameters),
         _vectors(cell),
+        tuple(cell.carried),
         tuple(
             Outside(
                 operand,

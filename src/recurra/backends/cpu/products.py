@@ -110,7 +110,16 @@ class _Products:
         Where there are too few sums to hide how long a multiply-add takes, each is kept in several parts.
         """
         function, b = self.begin(
-            f"tile_{rows}_{vectors}", self.pointer, I64, self.pointer, I64, self.words, self.pointer, I64, I64, self.pointer
+            f"tile_{rows}_{vectors}",
+            self.pointer,
+            I64,
+            self.pointer,
+            I64,
+            self.words,
+            self.pointer,
+            I64,
+            I64,
+            self.pointer,
         )
         function.linkage = "internal"
         function.attributes.add("noinline")

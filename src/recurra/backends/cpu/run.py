@@ -68,13 +68,13 @@ def run(
     prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
     operands = _operands(prepared, layout.pack(x), drawn)
     call = _Call(prepared, layout, reverse, drawn, x.detach(), noise or {})
-    tensors = [*operands, *(parameters[n] for n in cell.parameters), *(state[k] for k in cell.carried)]
+    tensors = [*operands, *(parameters[n] for n in prepared.parameters), *(state[k] for k in prepared.carried)]
     _check(x, [*tensors, *drawn.values()])
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         packed, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
     else:
         packed, *last = _Pass(call, tensors).forward(training=False)
-    return layout.unpack(packed), dict(zip(cell.carried, last, strict=True))
+    return layout.unpack(packed), dict(zip(prepared.carried, last, strict=True))
 
 
 def _has_memory(tensor: Tensor) -> bool:
@@ -195,13 +195,13 @@ class _Pass:
         self.call, self.prepared, self.layout = call, call.prepared, call.layout
         self.cell, self.hidden, self.width = call.prepared.cell, call.prepared.hidden, call.prepared.width
         first = len(self.prepared.outside)
-        count = first + len(self.cell.parameters)
+        count = first + len(self.prepared.parameters)
         self.dtype = torch.float64 if self.prepared.double else torch.float32
         # What is named here is held until the loop has run, since only its address is given away.
         self.given: dict[str, Tensor] = {}
         for number, operand in enumerate(tensors[:first]):
             self.given[f"operand.{number}"] = operand.contiguous()
-        for name, parameter in zip(self.cell.parameters, tensors[first:count], strict=True):
+        for name, parameter in zip(self.prepared.parameters, tensors[first:count], strict=True):
             self.given[f"parameter.{name}"] = parameter.contiguous()
         for name, drawn in call.noise.items():
             self.given[f"noise.{name}"] = self.padded(drawn)
@@ -222,9 +222,7 @@ class _Pass:
 
     def arrangement(self, which: Which, backwards: bool, wanted: tuple[bool, ...] = ()) -> Arrangement:
         layout = self.layout
-        return arrange(
-            self.prepared, which, layout.running, layout.sorted, backwards, threads.available(), wanted
-        )
+        return arrange(self.prepared, which, layout.running, layout.sorted, backwards, threads.available(), wanted)
 
     def run(self, arrangement: Arrangement, memory: Memory) -> None:
         arrangement.run(memory, {name: tensor.data_ptr() for name, tensor in self.given.items()})
@@ -232,7 +230,7 @@ class _Pass:
     def carried(self, before: Sequence[Tensor]) -> list[Tensor]:
         """Give the loop the rows that it begins with, and new ones for those that it ends with."""
         after = []
-        for key, rows in zip(self.cell.carried, before, strict=True):
+        for key, rows in zip(self.prepared.carried, before, strict=True):
             self.given[f"before.{key}"] = rows.contiguous()
             after.append(self.new(self.layout.batch, self.hidden))
             self.given[f"after.{key}"] = after[-1]
@@ -256,7 +254,7 @@ class _Pass:
         assert self.saved is not None
         self.given |= {"saved": self.saved, "received": self.padded(gradients[0])}
         first = self.carried(gradients[1:])
-        groups, names = self.prepared.outside, tuple(self.cell.parameters)
+        groups, names = self.prepared.outside, self.prepared.parameters
         wanted = tuple(needs[: len(groups) + len(names)])
         results: list[Tensor | None] = []
         for number, (group, needed) in enumerate(zip(groups, wanted, strict=False)):
@@ -276,14 +274,12 @@ class _Pass:
                 self.given[f"gradient.{name}"] = torch.empty_like(parameter) if whole else torch.zeros_like(parameter)
         sums = self._sums(arrangement, memory)
         self.run(arrangement, memory)
-        by_vector = sums[0] if len(sums) == 1 else sums.sum(0)
+        by_vector = dict(zip(self.prepared.vectors, sums.sum(0)[:, : self.hidden].unbind(), strict=True))
         for name, needed in zip(names, wanted[len(groups) :], strict=True):
             if not needed:
                 results.append(None)
-            elif name in self.prepared.vectors:
-                results.append(by_vector[self.prepared.vectors.index(name), : self.hidden].clone())
             else:
-                results.append(self.given[f"gradient.{name}"])
+                results.append(by_vector[name] if name in by_vector else self.given[f"gradient.{name}"])
         arrangement.give_back(memory)
         return results + list(first)
 

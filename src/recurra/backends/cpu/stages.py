@@ -1,9 +1,8 @@
 """A stage of a loop as a function: the products of some units, and the elementwise work on them.
 
-    stage(table, step, t, first row, end row, line of sums, place of products, first unit, end unit)
-      for two vectors of units, for some rows:
-        product                the sums of these rows and units, into a buffer
-        work                   elementwise operations and stores, a vector at a time
+For some vectors of units and some rows at a time the products are added up in a buffer, by `product` of `products`;
+then come the elementwise operations and the stores, a vector at a time. What enters and leaves the rings of states is
+here as well.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Protocol
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over, smaller, spread
+from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.plan import Loop, Operation, Stage, Store
 
@@ -20,6 +19,12 @@ __all__ = ["Context", "StageEmitter"]
 
 ROWS = 48
 """How many rows' sums are kept in the buffer at a time."""
+
+SIDE_BY_SIDE = 8
+"""How many rows, of two vectors of units each, elementwise work is done on at a time."""
+
+SLOW = frozenset({"exp", "log", "sigmoid", "softplus", "tanh", "sin", "cos", "sqrt"})
+"""Functions that take long from argument to value."""
 
 
 class Context(Protocol):
@@ -95,7 +100,7 @@ class StageEmitter:
     # -- rows that begin and end ------------------------------------------------------------------------------
 
     def carry(self, places: dict[str, tuple[str, int]], *, entering: bool) -> ir.Function:
-        """carry(table, step, first row, end row): the caller's rows into the rings, or out of them.
+        """The caller's rows into the rings, or out of them: carry(table, step, first row, end row).
 
         Args:
             places: For each carried row its state, and how many steps back it stands in the ring.
@@ -129,7 +134,7 @@ class StageEmitter:
     # -- a stage ------------------------------------------------------------------------------------------------
 
     def stage(self, number: int, stage: Stage) -> ir.Function:
-        """The stage's function."""
+        """stage(table, step, t, first row, end row, line of sums, place of products, first unit, end unit)."""
         b, self.current = self.b, stage
         self.step, self.t, self.first, self.end, self.line, self.place, self.unit, self.end_unit = self.arguments
         offsets = b.inttoptr(self.word("offsets"), I64.as_pointer())
@@ -141,9 +146,10 @@ class StageEmitter:
         if stage.sums:
             self._with_products(number)
         elif stage.work or stage.stores:
-            units = loop_over(b, self.unit, self.end_unit, constant(self.of.lanes))
-            with units as unit, loop_over(b, self.first, self.end) as row:
-                self._work(unit, row, None)
+            wide = constant(2 * self.of.lanes)
+            with loop_over(b, self.unit, self.end_unit, wide) as unit:
+                end = smaller(b, self.end_unit, b.add(unit, wide))
+                self._elementwise(self.first, b.sub(self.end, self.first), unit, end, None)
         b.ret_void()
         return self.function
 
@@ -176,24 +182,78 @@ class StageEmitter:
         return b.select(b.icmp_signed("<", index, left), value, self.maths.number(0.0))
 
     def _with_products(self, number: int) -> None:
-        """For two vectors of units and some rows at a time: the sums, then the work on them."""
+        """For some vectors of units and some rows at a time: the sums, then the work on them.
+
+        Where rows are few, more units are taken at once, so that there is always enough work side by side.
+        """
         b, lanes = self.b, self.of.lanes
         groups = len(self.current.sums)
-        line = constant(groups * 2 * lanes)
+        line, wide = constant(groups * 2 * lanes), constant(2 * lanes)
         with b.goto_entry_block():
-            self.buffer = b.bitcast(
-                b.alloca(self.maths.vector, size=ROWS * groups * 2), self.maths.scalar.as_pointer()
-            )
-        with loop_over(b, self.unit, self.end_unit, constant(2 * lanes)) as unit:
-            left = smaller(b, constant(2 * lanes), b.sub(self.width, unit))
-            vectors = b.sdiv(left, constant(lanes))
+            self.buffer = b.bitcast(b.alloca(self.maths.vector, size=ROWS * groups * 2), self.maths.scalar.as_pointer())
+        running = larger(b, constant(1), b.sub(self.end, self.first))
+        blocks = larger(b, constant(1), b.sdiv(constant(SIDE_BY_SIDE), running))
+        with loop_over(b, self.unit, self.end_unit, b.mul(blocks, wide)) as unit:
+            end = smaller(b, self.end_unit, b.add(unit, b.mul(blocks, wide)))
             with loop_over(b, self.first, self.end, constant(ROWS)) as begin:
                 rows = smaller(b, constant(ROWS), b.sub(self.end, begin))
-                for place, operation in enumerate(self.current.sums):
-                    self._sum(number, place, operation, begin, rows, line, unit, vectors)
-                with loop_over(b, constant(0), rows) as row, loop_over(b, constant(0), left, constant(lanes)) as within:
-                    at = b.add(b.mul(row, line), within)
-                    self._work(b.add(unit, within), b.add(begin, row), at)
+                with loop_over(b, unit, end, wide) as own:
+                    vectors = b.sdiv(smaller(b, wide, b.sub(self.width, own)), constant(lanes))
+                    after = b.mul(b.mul(b.sdiv(b.sub(own, unit), wide), rows), line)
+                    buffer = b.gep(self.buffer, [after])
+                    for place, operation in enumerate(self.current.sums):
+                        self._sum(number, place, operation, begin, rows, line, own, vectors, buffer)
+                self._elementwise(begin, rows, unit, end, line)
+
+    def _elementwise(
+        self, begin: ir.Value, rows: ir.Value, unit: ir.Value, end: ir.Value, line: ir.Value | None
+    ) -> None:
+        """The work on some rows and units, in passes.
+
+        A function such as tanh takes long from its argument to its value, but many can be under way at once. So what
+        waits for such a value is left to another pass over the same few rows, with what it reads in between in memory.
+        """
+        b, lanes = self.b, self.of.lanes
+        wide = constant(2 * lanes)
+        passes = self._passes()
+        self.first_pass = passes[0]
+        self.crossing = self._crossing(passes)
+        if self.crossing:
+            with b.goto_entry_block():
+                size = SIDE_BY_SIDE * 2 * len(self.crossing)
+                self.between = b.bitcast(b.alloca(self.maths.vector, size=size), self.maths.scalar.as_pointer())
+        with loop_over(b, constant(0), rows, constant(SIDE_BY_SIDE)) as first:
+            count = smaller(b, constant(SIDE_BY_SIDE), b.sub(rows, first))
+            for work in passes:
+                with loop_over(b, unit, end, wide) as own:
+                    left = smaller(b, wide, b.sub(self.width, own))
+                    block = b.sdiv(b.sub(own, unit), wide)
+                    with loop_over(b, constant(0), count) as row, loop_over(b, constant(0), left, constant(lanes)) as v:
+                        at = b.add(first, row)
+                        sums = b.add(b.mul(b.add(b.mul(block, rows), at), line), v) if line else None
+                        place = b.add(b.mul(b.add(b.mul(block, count), row), wide), v)
+                        self._work(work, b.add(own, v), b.add(begin, at), sums, place)
+
+    def _passes(self) -> list[tuple[int, ...]]:
+        """The operations of the stage, by how many slow functions lie one behind the other on the way to them."""
+        depth: dict[int, int] = {}
+        for number in self.current.work:
+            operation = self.loop.operations[number]
+            behind = max((depth.get(a, 0) for a in operation.args), default=0)
+            depth[number] = behind + (operation.function in SLOW)
+        found = [
+            tuple(n for n in self.current.work if max(depth[n], 1) == at)
+            for at in range(1, max([1, *depth.values()]) + 1)
+        ]
+        return found or [()]
+
+    def _crossing(self, passes: list[tuple[int, ...]]) -> tuple[int, ...]:
+        """The operations that later passes read."""
+        at = {number: place for place, work in enumerate(passes) for number in work}
+        found = {
+            a for number, place in at.items() for a in self.loop.operations[number].args if a in at and at[a] < place
+        }
+        return tuple(sorted(found))
 
     def _sum(
         self,
@@ -205,12 +265,13 @@ class StageEmitter:
         line: ir.Value,
         unit: ir.Value,
         vectors: ir.Value,
+        buffer: ir.Value,
     ) -> None:
         """The products of one sum, added up in the buffer."""
         b = self.b
         total = self.loop.operations[operation].sum
         assert total is not None
-        out = b.gep(self.buffer, [constant(place * 2 * self.of.lanes)])
+        out = b.gep(buffer, [constant(place * 2 * self.of.lanes)])
         index = b.inttoptr(self.word("index"), I64.as_pointer())
         for term, product in enumerate(total.terms):
             base, stride = self._operand(product.operand, begin)
@@ -242,20 +303,26 @@ class StageEmitter:
 
     # -- elementwise work -------------------------------------------------------------------------------------
 
-    def _work(self, unit: ir.Value, row: ir.Value, sums: ir.Value | None) -> None:
-        """The operations and stores of the stage on one vector of units of one row."""
+    def _work(
+        self, work: tuple[int, ...], unit: ir.Value, row: ir.Value, sums: ir.Value | None, place: ir.Value
+    ) -> None:
+        """The operations of one pass on one vector of units of one row, and the stores of what they compute."""
         b, lanes = self.b, self.of.lanes
         values: dict[int, ir.Value] = {}
-        if sums is not None:
-            for place, number in enumerate(self.current.sums):
-                values[number] = self.load(b.gep(self.buffer, [b.add(sums, constant(place * 2 * lanes))]))
+        own = set(work)
 
         def value(number: int) -> ir.Value:
             if number not in values:
-                values[number] = self._stored(number, unit, row)
+                if number in self.current.sums:
+                    after = constant(self.current.sums.index(number) * 2 * lanes)
+                    values[number] = self.load(b.gep(self.buffer, [b.add(sums, after)]))
+                elif number in self.crossing and number not in own:
+                    values[number] = self.load(self._between(number, place))
+                else:
+                    values[number] = self._stored(number, unit, row)
             return values[number]
 
-        for number in self.current.work:
+        for number in work:
             operation = self.loop.operations[number]
             exponent = 0.0
             args = [value(a) for a in operation.args]
@@ -264,8 +331,17 @@ class StageEmitter:
                 assert leaf is not None
                 exponent = leaf.number
             values[number] = self.maths.apply(b, operation.function, args, exponent)
+            if number in self.crossing:
+                self.put(self._between(number, place), values[number])
+        first = work == self.first_pass
         for store in self.current.stores:
-            self._store(store, value(store.operation), unit, row)
+            if store.operation in own or (first and store.operation not in self.current.work):
+                self._store(store, value(store.operation), unit, row)
+
+    def _between(self, number: int, place: ir.Value) -> ir.Value:
+        """Where a value that a later pass reads is kept: a row of vectors a value."""
+        size = constant(SIDE_BY_SIDE * 2 * self.of.lanes * self.crossing.index(number))
+        return self.b.gep(self.between, [self.b.add(size, place)])
 
     def load(self, pointer: ir.Value) -> ir.Value:
         """A vector from memory."""

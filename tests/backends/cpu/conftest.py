@@ -10,25 +10,54 @@ import warnings
 import pytest
 import torch
 
-from recurra.backends.cpu import prepare
+from recurra.backends.cpu import arrange, prepare
 from recurra.backends.cpu.target import host
 
 SHAPES = {"scalar": (8, 8), "short": (16, 8), "middling": (32, 16), "long": (64, 16)}
 """Bytes in a vector, and how many of them. What the host does not have, LLVM puts together from what it has."""
 
 
+CACHES = (
+    prepare.prepare,
+    prepare._kernel,
+    prepare._code,
+    prepare.matrix_functions,
+    arrange.arrange,
+    arrange.matrix_sources,
+    arrange.covered,
+)
+"""What is worked out once for a processor."""
+
+
+def forget():
+    for cache in CACHES:
+        cache.cache_clear()
+
+
 @contextlib.contextmanager
 def shape_of(vector_bytes, registers):
     """Run with code for a processor of another shape, that this one can run all the same."""
     target = dataclasses.replace(host(), vector_bytes=vector_bytes, registers=registers)
-    caches = (prepare.prepare, prepare._kernel, prepare._code)
     with pytest.MonkeyPatch.context() as patch:
-        for cache in caches:
-            cache.cache_clear()
-        patch.setattr(prepare, "host", lambda: target)
+        forget()
+        for module in (prepare, arrange):
+            patch.setattr(module, "host", lambda: target)
         yield target
-    for cache in caches:
-        cache.cache_clear()
+    forget()
+
+
+@contextlib.contextmanager
+def shared_by(count, *, units):
+    """Run on so many threads, which share out units or rows, however little there is to do."""
+
+    def share(arranger):
+        return (count, True) if units else (min(count, arranger.batch), False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        arrange.arrange.cache_clear()
+        patch.setattr(arrange._Arranger, "_share", share)
+        yield
+    arrange.arrange.cache_clear()
 
 
 @pytest.fixture(params=SHAPES)
@@ -42,6 +71,12 @@ def shape(request):
 def shapes():
     """The shapes by name, and what runs with one."""
     return SHAPES, shape_of
+
+
+@pytest.fixture
+def shared():
+    """What runs on several threads, whatever there is to do."""
+    return shared_by
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ import functools
 import hashlib
 import os
 import random
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -108,16 +110,46 @@ def test_the_version_of_the_compiler_and_of_what_emits_count(monkeypatch):
 
 
 def test_what_emits_is_told_by_its_source(monkeypatch, tmp_path):
-    for name in ("emit", "library", "mathematics", "table"):
+    for name in library.EMITTERS:
         (tmp_path / f"{name}.py").write_text("")
     monkeypatch.setattr(library.resources, "files", lambda _: tmp_path)
     found = [library._emitter()]
-    for name in ("emit", "library", "mathematics", "table"):
+    for name in library.EMITTERS:
         (tmp_path / f"{name}.py").write_text(f"# {name}")
         found.append(library._emitter())
-    assert len(set(found)) == 5
+    assert len(set(found)) == len(library.EMITTERS) + 1
     (tmp_path / "emit.py").unlink()  # installed without its source
     assert library._emitter() == hashlib.sha256(library.version("recurra").encode()).hexdigest()
+
+
+def test_every_module_that_code_is_made_by_is_among_what_emits():
+    """All that the two that write code import from here; but for the target, each of whose parts counts by itself."""
+    folder, needed = Path(library.__file__).parent, {"library"}
+    pending = ["emit", "products"]
+    while pending:
+        name = pending.pop()
+        if name not in needed:
+            needed.add(name)
+            pending += re.findall(r"^from recurra\.backends\.cpu\.(\w+) import", (folder / f"{name}.py").read_text(), re.M)
+    assert needed - {"target"} == set(library.EMITTERS)
+
+
+def test_several_functions_of_one_code(folder, monkeypatch, no_compiler):
+    text = TEXT.replace("NUMBER", "1") + TEXT.replace("@entry", "@other").replace("NUMBER", "2")
+
+    def stored():
+        code = library.load("two", lambda: text, host(), ("other", "entry"))
+        assert list(code.addresses) == ["other", "entry"]
+        assert code.address == code.addresses["other"]
+        place = ctypes.c_int32(-1)
+        for address in code.addresses.values():
+            ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(place))
+            yield place.value
+
+    assert list(stored()) == [2, 1]
+    new_process(monkeypatch)
+    no_compiler()
+    assert list(stored()) == [2, 1]
 
 
 DAMAGES = {

@@ -1,21 +1,44 @@
 """Emitter and caller know every word of the table by the same name and place."""
 
-from recurra.backends.cpu.table import COMMON, slots
+import pytest
+
+from recurra.backends.cpu.table import COMMON, panels, slots
 from recurra.backends.plan import plan
 from recurra.cells import CATALOGUE, modifiers
 
 
-def test_every_name_has_one_place_and_the_common_ones_the_same_everywhere():
+LOOPS = ("forward", "training", "backward")
+
+
+def table(cell, which):
+    return slots(getattr(plan(cell), which), cell.states, tuple(cell.noise), tuple(cell.carried))
+
+
+@pytest.mark.parametrize("which", LOOPS)
+def test_every_name_has_one_place_and_the_common_ones_the_same_everywhere(which):
     for plain in CATALOGUE.values():
-        cell = modifiers.zoneout(plain, 0.3)
-        made = plan(cell)
-        for loop in (made.forward, made.training, made.backward):
-            found = slots(loop, cell.states, tuple(cell.noise))
-            assert sorted(found.values()) == list(range(len(found)))
-            assert [found[name] for name in COMMON] == list(range(len(COMMON)))
+        found = table(modifiers.zoneout(plain, 0.3), which)
+        assert sorted(found.values()) == list(range(len(found)))
+        assert [found[name] for name in COMMON] == list(range(len(COMMON)))
 
 
-def test_there_is_a_ring_a_state_an_array_a_noise_and_panels_where_there_are_products():
+def test_what_a_gated_unit_has_beside_them():
+    """A ring a state, an array a noise, the caller's rows, an operand a product before the loop, a panel a product."""
     cell = modifiers.zoneout(CATALOGUE["gru"], 0.3)
-    found = slots(plan(cell).backward, cell.states, tuple(cell.noise))
-    assert list(found)[len(COMMON) :] == ["ring.h", "noise.zoneout_h", "panels.1", "panels.2"]
+    own = ["ring.h", "noise.zoneout_h", "before.h", "after.h"]
+    before = [f"{kind}.{place}" for place in range(3) for kind in ("operand", "length", "input")]
+    assert list(table(cell, "forward"))[len(COMMON) :] == [*own, *before, "panel.0.0.0", "panel.0.1.0", "panel.1.0.0"]
+    # The gradient computes no product before its loop, and adds up two products in one sum.
+    assert list(table(cell, "backward"))[len(COMMON) :] == [*own, "panel.1.0.0", "panel.2.0.0", "panel.2.0.1"]
+
+
+@pytest.mark.parametrize("which", LOOPS)
+def test_there_is_a_panel_for_each_product_of_a_stage(which):
+    for cell in CATALOGUE.values():
+        loop = getattr(plan(cell), which)
+        for number, stage in enumerate(loop.stages):
+            terms = [len(loop.operations[place].sum.terms) for place in stage.sums]
+            expected = [f"panel.{number}.{place}.{term}" for place, count in enumerate(terms) for term in range(count)]
+            assert panels(loop, number) == expected
+            assert set(expected) <= set(table(cell, which))
+        assert sum(name.startswith("input.") for name in table(cell, which)) == len(loop.products)

@@ -187,27 +187,3 @@ def test_a_team_is_always_as_large_as_was_asked_for():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["3", "4"]
-
-
-LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=20).map(lambda lengths: sorted(lengths, reverse=True))
-
-
-@given(LENGTHS, st.integers(1, 6))
-def test_rows_are_shared_out_so_that_all_have_about_the_same_number_of_steps(lengths, parts):
-    parts = min(parts, len(lengths))
-    sizes = [sum(length > t for length in lengths) for t in range(lengths[0])]
-    places = cpu._split(sizes, len(lengths), parts)
-    assert len(places) == parts + 1
-    assert (places[0], places[-1]) == (0, len(lengths))
-    assert places == sorted(places)
-    loads = [sum(lengths[a:b]) for a, b in itertools.pairwise(places)]
-    assert max(loads) <= sum(lengths) / parts + max(lengths)
-
-
-@given(st.integers(1, 50), st.integers(1, 8))
-def test_rows_of_one_length_are_shared_out_evenly(batch, parts):
-    parts = min(parts, batch)
-    places = cpu._split([batch] * 3, batch, parts)
-    counts = np.diff(places)
-    assert counts.sum() == batch
-    assert counts.max() - counts.min() <= 1

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over, smaller, spread, transposed
+from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread, transposed
 from recurra.backends.cpu.mathematics import I64, Mathematics
 from recurra.backends.cpu.target import Target
 
@@ -208,7 +208,7 @@ class _Products:
         for v in range(2):
             b.store(self.maths.number(0.0), b.gep(zeros, [constant(v)]))
         nothing = b.bitcast(zeros, self.pointer)
-        count = b.sdiv(b.add(rows, constant(self.rows - 1)), constant(self.rows))
+        count = larger(b, constant(1), b.sdiv(b.add(rows, constant(self.rows - 1)), constant(self.rows)))
         # Tiles of nearly equal size, so that none is much smaller than it could be.
         least, longer = b.sdiv(rows, count), b.srem(rows, count)
         with loop_over(b, constant(0), length, constant(self.block)) as k:

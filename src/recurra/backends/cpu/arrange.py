@@ -267,6 +267,7 @@ class _Arranger:
             "rows": self.batch,
             "hidden": self.hidden,
             "width": self.width,
+            "padded": self._padded(self.hidden),
         }.items():
             self._set(name, value)
         self.own.append(Fix(self.kernel.slots["lines"], "lines", 0))
@@ -285,8 +286,8 @@ class _Arranger:
         sizes |= {
             "scratch": len(loop.scratch) * rows,
             "means": means * self.batch,
-            "vectors": len(self.prepared.vectors) * self.width,
-            "products": self.chunk * rows * len(loop.products),
+            "vectors": len(self.prepared.vectors) * self._padded(self.hidden),
+            "products": self.chunk * self.batch * self._padded(self.hidden) * len(loop.products),
         }
         if self.which == "backward":
             sizes["sums"] = self.used * len(self.prepared.vectors) * self.width
@@ -314,6 +315,11 @@ class _Arranger:
         """How many elements an operand of a block has."""
         return self.hidden if block.transposed else block.stop - block.start
 
+    def _padded(self, units: int) -> int:
+        """Units, up to a whole number of panels."""
+        wide = 2 * self.prepared.lanes
+        return -(-units // wide) * wide
+
     def _columns(self, matrix: str) -> int:
         return sum(self.cell.parameters[matrix].column_sizes(self.prepared.input_size, self.hidden))
 
@@ -323,10 +329,9 @@ class _Arranger:
         along = block.transposed != turned
         units, length = (wide, self.hidden) if along else (self.hidden, wide)
         steps = (1, apart) if along else (apart, 1)
-        width = -(-units // self.prepared.lanes) * self.prepared.lanes
-        self._room(name, width * length)
+        self._room(name, self._padded(units) * length)
         source = (0, f"parameter.{block.matrix}", block.start * self.size)
-        self.packs.append([(1, name, 0), source, *steps, units, length, width])
+        self.packs.append([(1, name, 0), source, *steps, units, length])
 
     def _panels(self) -> None:
         """Every block of a matrix that the loop reads, and the vectors, which are matrices of one column."""
@@ -334,8 +339,8 @@ class _Arranger:
             self._pack(name, block)
             self.own.append(Fix(self.kernel.slots[name], name, 0))
         for place, name in enumerate(self.prepared.vectors):
-            to = (1, "vectors", place * self.width * self.size)
-            self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1, self.width])
+            to = (1, "vectors", place * self._padded(self.hidden) * self.size)
+            self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1])
 
     def _words(self, words: Sequence[Word]) -> int:
         """Words after the table, some of them addresses: (whether within the call's own memory, array, bytes)."""

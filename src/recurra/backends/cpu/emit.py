@@ -123,7 +123,7 @@ class _Emitter:
     def call_product(self, b: ir.IRBuilder, address: ir.Value, arguments: list[ir.Value]) -> None:
         """Call the function `product`, which the table names."""
         pointer = self.maths.scalar.as_pointer()
-        kind = ir.FunctionType(VOID, [pointer, I64, I64, I64, WORDS, pointer, I64, I64, pointer, I64])
+        kind = ir.FunctionType(VOID, [pointer, I64, I64, I64, WORDS, pointer, I64, I64, pointer])
         b.call(b.inttoptr(address, kind.as_pointer()), arguments)
 
     def _inputs(self) -> ir.Function:
@@ -133,7 +133,7 @@ class _Emitter:
         function.linkage = "internal"
         b = ir.IRBuilder(function.append_basic_block())
         table, lines, rows, place, first, end = function.args
-        width, product = self.word(b, table, "width"), self.word(b, table, "product")
+        width, product = self.word(b, table, "padded"), self.word(b, table, "product")
         line = b.mul(width, constant(len(self.loop.products)))
         out = b.gep(self.array_of(b, table, "products"), [b.mul(place, line)])
         wide = constant(2 * self.lanes)
@@ -142,11 +142,8 @@ class _Emitter:
             length = self.word(b, table, f"length.{own}")
             with loop_over(b, first, end, wide) as unit:
                 to = b.gep(out, [b.add(b.mul(width, constant(number)), unit)])
-                vectors = b.sdiv(smaller(b, wide, b.sub(width, unit)), constant(self.lanes))
                 panel = b.gep(panels, [b.mul(unit, length)])
-                self.call_product(
-                    b, product, [to, line, constant(1), rows, lines, base, length, length, panel, vectors]
-                )
+                self.call_product(b, product, [to, line, constant(1), rows, lines, base, length, length, panel])
         b.ret_void()
         return function
 
@@ -296,7 +293,7 @@ class _Entry:
         pack = b.inttoptr(self.word("pack"), ir.FunctionType(VOID, [WORDS, I64, I64]).as_pointer())
         with b.if_then(b.icmp_signed(">", count, constant(0))):
             with loop_over(b, constant(0), count) as number:
-                b.call(pack, [b.gep(jobs, [b.mul(number, constant(7))]), self.thread, self.threads])
+                b.call(pack, [b.gep(jobs, [b.mul(number, constant(6))]), self.thread, self.threads])
             self._barrier()
 
     def _steps(self) -> None:

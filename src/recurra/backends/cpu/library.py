@@ -44,6 +44,7 @@ def _emitter() -> str:
 EMITTER = _emitter()
 
 _lock = threading.Lock()
+_locks: dict[str, threading.Lock] = {}
 _loaded: dict[str, Compiled] = {}
 _jit: list[llvm.LLJIT] = []
 
@@ -78,15 +79,19 @@ def compile_to_object(ir: str, target: Target) -> bytes:
     """Object code for a target, optimised."""
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    module = llvm.parse_assembly(ir)
+    # A context of its own, since other threads may be compiling too.
+    module = llvm.parse_assembly(ir, llvm.create_context())
     module.verify()
     machine = _machine(target)
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    # The loops are vectorised and unrolled as they are to be; doing it again costs time and registers.
-    options.loop_vectorization = options.slp_vectorization = False
-    options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    passes = llvm.create_new_module_pass_manager()
+    # The loops are vectorised and unrolled as they are to be, so what is left to do is little: the whole of a
+    # compiler's passes would take ten times as long and find nothing more.
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_new_gvn_pass()
+    passes.add_simplify_cfg_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
     return bytes(machine.emit_object(module))
 
 
@@ -107,12 +112,16 @@ def load(description: str, emit: Callable[[], str], target: Target, functions: S
     """
     key = key_of(description, target)
     with _lock:
+        own = _locks.setdefault(key, threading.Lock())
+    # What is not the same is compiled side by side.
+    with own:
         if key not in _loaded:
             code = _read(key)
             if code is None:
                 code = compile_to_object(emit(), target)
                 _write(key, code)
-            _loaded[key] = _link(key, code, functions)
+            with _lock:
+                _loaded[key] = _link(key, code, functions)
         return _loaded[key]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -176,9 +177,23 @@ def _block(cell: Cell, input_size: int, hidden: int, matrix: str, part: int, tra
     return Block(matrix, start, start + sizes[part], transposed)
 
 
+@lru_cache(maxsize=256)
+def _ahead(cell: Cell, double: bool, training: bool) -> None:
+    """Have compiled on another thread what is needed next: products of matrices, and after training its gradient."""
+
+    def compile_() -> None:
+        matrix_functions(double)
+        if training:
+            _code(cell, "backward", double)
+
+    threading.Thread(target=compile_, name="recurra compiles").start()
+
+
 @lru_cache(maxsize=1024)
 def _kernel(prepared: Prepared, which: Which) -> Kernel:
     loop: Loop = getattr(prepared.plan, which)
+    if which != "backward":
+        _ahead(prepared.cell, prepared.double, which == "training")
     code = _code(prepared.cell, which, prepared.double)
     found = {}
     for number, stage in enumerate(loop.stages):

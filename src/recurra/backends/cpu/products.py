@@ -1,13 +1,13 @@
 """Products of matrices, as LLVM IR: one set of functions a processor and dtype, which every cell's loops call.
 
     product(out, ..., rows, ..., K, panel)       out += rows of A times a panel of weights
-      tile                                         a few rows × two vectors of units, the sums in registers
+      tile                                         a few rows, their sums in registers
     pack(job, ...)                               a matrix as panels
     gradient(job, first, end, workspace)         rows of C = Σ over n of A[n]ᵀ B[n], their panels made on the way
     rows_product(job, first, end, workspace)     rows of out = Σ over terms of A times panels
 
-A *panel* holds the weights of up to two vectors of units in the order they are read: for each k the weights of those
-units. A tile reads a panel once and keeps one sum a row and vector in registers; a panel is worked on in pieces that
+A *panel* holds the weights of two vectors of units in the order they are read: for each k the weights of those units,
+zeros where there are fewer. A tile reads a panel once and keeps one sum a row and vector in registers; a panel is worked on in pieces that
 stay in the nearest cache while all rows pass.
 
 Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008.
@@ -79,7 +79,7 @@ class _Products:
 
     def module(self) -> ir.Module:
         """All functions."""
-        tiles = {(r, v): self._tile(r, v) for r in range(1, self.rows + 1) for v in (1, 2)}
+        tiles = {r: self._tile(r) for r in range(1, self.rows + 1)}
         self.product = self._product(tiles)
         self._pack()
         self._gradient()
@@ -104,43 +104,34 @@ class _Products:
 
     # -- tile ---------------------------------------------------------------------------------------------------
 
-    def _tile(self, rows: int, vectors: int) -> ir.Function:
-        """tile(out, out_stride, start, start_stride, index, base, stride, K, panel): the sums of a few rows.
+    def _tile(self, rows: int) -> ir.Function:
+        """Emit tile(out, out_stride, start, start_stride, index, base, stride, K, panel): the sums of a few rows.
 
         Where there are too few sums to hide how long a multiply-add takes, each is kept in several parts.
         """
-        function, b = self.begin(
-            f"tile_{rows}_{vectors}",
-            self.pointer,
-            I64,
-            self.pointer,
-            I64,
-            self.words,
-            self.pointer,
-            I64,
-            I64,
-            self.pointer,
-        )
+        kinds = (self.pointer, I64, self.pointer, I64, self.words, self.pointer, I64, I64, self.pointer)
+        function, b = self.begin(f"tile_{rows}", *kinds)
         function.linkage = "internal"
         function.attributes.add("noinline")
         out, out_stride, start, start_stride, index, base, stride, length, panel = function.args
         lines = [b.gep(base, [b.mul(self.word(b, index, r), stride)]) for r in range(rows)]
         parts = 1
-        while rows * vectors * parts < 8:
+        while rows * 2 * parts < 8:
             parts *= 2
-        turns = max(parts, 2)
-        keys = [(r, v) for r in range(rows) for v in range(vectors)]
+        keys = [(r, v) for r in range(rows) for v in range(2)]
         sums = [
             self.load(b, b.gep(start, [b.add(b.mul(start_stride, constant(r)), constant(v * self.lanes))]))
             for r, v in keys
         ]
-        parted = sums + [self.maths.number(0.0)] * (len(keys) * (parts - 1))
-        whole = b.sub(length, b.urem(length, constant(turns)))
-        parted = self._turns(b, parted, constant(0), whole, turns, lines, panel, vectors)
-        sums = parted[: len(keys)]
-        for part in range(1, parts):
-            sums = [b.fadd(a, c) for a, c in zip(sums, parted[part * len(keys) :], strict=False)]
-        sums = self._turns(b, sums, whole, length, 1, lines, panel, vectors)
+        whole = length
+        if parts > 1:
+            whole = b.sub(length, b.urem(length, constant(parts)))
+            parted = sums + [self.maths.number(0.0)] * (len(keys) * (parts - 1))
+            parted = self._turns(b, parted, constant(0), whole, parts, lines, panel)
+            sums = parted[: len(keys)]
+            for part in range(1, parts):
+                sums = [b.fadd(a, c) for a, c in zip(sums, parted[part * len(keys) :], strict=False)]
+        sums = self._turns(b, sums, whole if parts > 1 else constant(0), length, 1, lines, panel)
         for (r, v), total in zip(keys, sums, strict=True):
             self.store(b, total, b.gep(out, [b.add(b.mul(out_stride, constant(r)), constant(v * self.lanes))]))
         b.ret_void()
@@ -155,10 +146,9 @@ class _Products:
         turns: int,
         lines: list[ir.Value],
         panel: ir.Value,
-        vectors: int,
     ) -> list[ir.Value]:
-        """The loop over k, `turns` at a time, its sums in registers."""
-        keys, before = len(lines) * vectors, b.block
+        """The loop over k, `turns` at a time, its sums in registers, each turn's in parts of their own."""
+        keys, before = len(lines) * 2, b.block
         head, done = b.append_basic_block("k"), b.append_basic_block("k_done")
         b.cbranch(b.icmp_signed("<", first, end), head, done)
         b.position_at_end(head)
@@ -170,13 +160,13 @@ class _Products:
         now: list[ir.Value] = list(running)
         for turn in range(turns):
             at = b.add(k, constant(turn))
-            part = turn % (len(sums) // keys) * keys
-            place = b.gep(panel, [b.mul(at, constant(vectors * self.lanes))])
-            weights = [self.load(b, b.gep(place, [constant(v * self.lanes)])) for v in range(vectors)]
+            part = turn * keys
+            place = b.gep(panel, [b.mul(at, constant(2 * self.lanes))])
+            weights = [self.load(b, b.gep(place, [constant(v * self.lanes)])) for v in range(2)]
             for r, line in enumerate(lines):
                 value = spread(b, b.load(b.gep(line, [at])), self.lanes)
-                for v in range(vectors):
-                    own = part + r * vectors + v
+                for v in range(2):
+                    own = part + r * 2 + v
                     now[own] = self.maths.fma(b, value, weights[v], now[own])
         following = b.add(k, constant(turns))
         k.add_incoming(following, head)
@@ -194,16 +184,16 @@ class _Products:
 
     # -- product ------------------------------------------------------------------------------------------------
 
-    def _product(self, tiles: dict[tuple[int, int], ir.Function]) -> ir.Function:
-        """product(out, out_stride, fresh, rows, index, base, stride, K, panel, vectors).
+    def _product(self, tiles: dict[int, ir.Function]) -> ir.Function:
+        """Emit product(out, out_stride, fresh, rows, index, base, stride, K, panel).
 
         Row i of `out`, at i · out_stride, has the panel's product with row index[i] of `base` added to it, or is that
         product if `fresh`.
         """
         function, b = self.begin(
-            "product", self.pointer, I64, I64, I64, self.words, self.pointer, I64, I64, self.pointer, I64
+            "product", self.pointer, I64, I64, I64, self.words, self.pointer, I64, I64, self.pointer
         )
-        out, out_stride, fresh, rows, index, base, stride, length, panel, vectors = function.args
+        out, out_stride, fresh, rows, index, base, stride, length, panel = function.args
         zeros = b.alloca(self.vector, size=2)
         for v in range(2):
             b.store(self.maths.number(0.0), b.gep(zeros, [constant(v)]))
@@ -215,15 +205,15 @@ class _Products:
             here = smaller(b, constant(self.block), b.sub(length, k))
             first = b.and_(b.icmp_signed("!=", fresh, constant(0)), b.icmp_signed("==", k, constant(0)))
             start, start_stride = b.select(first, nothing, out), b.select(first, constant(0), out_stride)
-            weights = b.gep(panel, [b.mul(b.mul(k, vectors), constant(self.lanes))])
+            weights = b.gep(panel, [b.mul(k, constant(2 * self.lanes))])
             with loop_over(b, constant(0), count) as tile:
                 begin = b.add(b.mul(tile, least), smaller(b, tile, longer))
                 size = b.add(least, b.zext(b.icmp_signed("<", tile, longer), I64))
                 done = b.append_basic_block("tiled")
-                switch = b.switch(b.add(b.mul(size, constant(2)), vectors), done)
-                for (r, v), function_ in tiles.items():
-                    block = b.append_basic_block(f"rows_{r}_{v}")
-                    switch.add_case(constant(2 * r + v), block)
+                switch = b.switch(size, done)
+                for r, function_ in tiles.items():
+                    block = b.append_basic_block(f"rows_{r}")
+                    switch.add_case(constant(r), block)
                     with b.goto_block(block):
                         place = b.gep(out, [b.mul(begin, out_stride)])
                         from_ = b.gep(start, [b.mul(begin, start_stride)])
@@ -240,26 +230,25 @@ class _Products:
     # -- pack ---------------------------------------------------------------------------------------------------
 
     def _pack(self) -> None:
-        """pack(job, thread, threads): this thread's share of a matrix as panels.
+        """Emit pack(job, thread, threads): this thread's share of a matrix as panels.
 
-        The job: (panels, source, how far from unit to unit, from k to k, units, K, width in whole vectors).
+        The job: (panels, source, how far from unit to unit, from k to k, units, K).
         """
         function, b = self.begin("pack", self.words, I64, I64)
         job, thread, threads = function.args
         panels, source = self.array(b, job, 0), self.array(b, job, 1)
-        by_unit, by_k, units, length, width = (self.word(b, job, place) for place in range(2, 7))
+        by_unit, by_k, units, length = (self.word(b, job, place) for place in range(2, 6))
         wide, lanes = constant(2 * self.lanes), constant(self.lanes)
-        groups = b.sdiv(b.add(width, constant(2 * self.lanes - 1)), wide)
+        groups = b.sdiv(b.add(units, constant(2 * self.lanes - 1)), wide)
         first = b.sdiv(b.mul(thread, groups), threads)
         end = b.sdiv(b.mul(b.add(thread, constant(1)), groups), threads)
         with loop_over(b, first, end) as group:
             begin = b.mul(group, wide)
-            line = smaller(b, wide, b.sub(width, begin))
             panel = b.gep(panels, [b.mul(begin, length)])
-            with loop_over(b, constant(0), line, lanes) as within:
+            with loop_over(b, constant(0), wide, lanes) as within:
                 unit = b.add(begin, within)
                 to, from_ = b.gep(panel, [within]), b.gep(source, [b.mul(unit, by_unit)])
-                self._pack_vector(b, to, line, from_, by_unit, by_k, b.sub(units, unit), length)
+                self._pack_vector(b, to, wide, from_, by_unit, by_k, b.sub(units, unit), length)
         b.ret_void()
 
     def _pack_vector(
@@ -322,7 +311,7 @@ class _Products:
     # -- products with results of any width ---------------------------------------------------------------------
 
     def _gradient(self) -> None:
-        """gradient(job, first, end, workspace): some rows of C, the sum over all sources of A[n]ᵀ B[n].
+        """Emit gradient(job, first, end, workspace): some rows of C, the sum over all sources of A[n]ᵀ B[n].
 
         The job: (C, from row to row, columns, 0 1 2 ..., number of sources), and for each source (A, from row to row,
         B, from row to row, how many rows).
@@ -331,7 +320,7 @@ class _Products:
         job, first, end, workspace = function.args
         matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
         index, sources = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
-        rows, block, lanes = b.sub(end, first), constant(self.block), constant(self.lanes)
+        rows, block, line = b.sub(end, first), constant(self.block), constant(2 * self.lanes)
         strip = b.gep(workspace, [constant(ROWS * self.block)])
         spare = b.gep(strip, [constant(2 * self.lanes * self.block)])
         with loop_over(b, constant(0), sources) as number:
@@ -344,22 +333,20 @@ class _Products:
                 self._turn(b, workspace, b.gep(left, [b.add(b.mul(n, by_left), first)]), by_left, rows, here)
                 fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
                 lines = b.gep(right, [b.mul(n, by_right)])
-                with loop_over(b, constant(0), columns, constant(2 * self.lanes)) as j:
-                    wide, vectors, full = self._width(b, columns, j)
-                    self._strip(b, strip, b.gep(lines, [j]), by_right, here, wide, vectors)
+                with loop_over(b, constant(0), columns, line) as j:
+                    wide = smaller(b, line, b.sub(columns, j))
+                    full = b.icmp_signed("==", wide, line)
+                    self._strip(b, strip, b.gep(lines, [j]), by_right, here, wide)
                     own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
-                    out, by_out = b.select(full, own, spare), b.select(full, apart, b.mul(vectors, lanes))
+                    out, by_out = b.select(full, own, spare), b.select(full, apart, line)
                     begins = b.select(full, fresh, constant(1))
-                    b.call(
-                        self.product,
-                        [out, by_out, begins, rows, index, workspace, block, here, strip, vectors],
-                    )
+                    b.call(self.product, [out, by_out, begins, rows, index, workspace, block, here, strip])
                     with b.if_then(b.not_(full)):
                         self._finish(b, own, apart, spare, by_out, rows, wide, fresh)
         b.ret_void()
 
     def _rows_product(self) -> None:
-        """rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
+        """Emit rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
 
         The job: (out, from row to row, columns, 0 1 2 ..., number of terms), and for each term (A, from row to row, K,
         panels).
@@ -368,28 +355,22 @@ class _Products:
         job, first, end, workspace = function.args
         matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
         index, terms = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
-        rows, lanes, one = b.sub(end, first), constant(self.lanes), constant(1)
-        with loop_over(b, constant(0), columns, constant(2 * self.lanes)) as j:
-            wide, vectors, full = self._width(b, columns, j)
+        rows, line, one = b.sub(end, first), constant(2 * self.lanes), constant(1)
+        with loop_over(b, constant(0), columns, line) as j:
+            wide = smaller(b, line, b.sub(columns, j))
+            full = b.icmp_signed("==", wide, line)
             own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
-            out, by_out = b.select(full, own, workspace), b.select(full, apart, b.mul(vectors, lanes))
+            out, by_out = b.select(full, own, workspace), b.select(full, apart, line)
             with loop_over(b, constant(0), terms) as number:
                 term = b.gep(job, [b.add(constant(5), b.mul(number, constant(4)))])
                 stride, length = self.word(b, term, 1), self.word(b, term, 2)
                 base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
                 panel = b.gep(self.array(b, term, 3), [b.mul(j, length)])
                 begins = b.zext(b.icmp_signed("==", number, constant(0)), I64)
-                b.call(self.product, [out, by_out, begins, rows, index, base, stride, length, panel, vectors])
+                b.call(self.product, [out, by_out, begins, rows, index, base, stride, length, panel])
             with b.if_then(b.not_(full)):
                 self._finish(b, own, apart, workspace, by_out, rows, wide, one)
         b.ret_void()
-
-    def _width(self, b: ir.IRBuilder, columns: ir.Value, j: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """How many columns a strip has, in how many vectors they are, and whether these are whole."""
-        lanes = constant(self.lanes)
-        wide = smaller(b, constant(2 * self.lanes), b.sub(columns, j))
-        vectors = b.select(b.icmp_signed(">", wide, lanes), constant(2), constant(1))
-        return wide, vectors, b.icmp_signed("==", wide, b.mul(vectors, lanes))
 
     def _turn(
         self, b: ir.IRBuilder, to: ir.Value, from_: ir.Value, by: ir.Value, units: ir.Value, length: ir.Value
@@ -414,13 +395,10 @@ class _Products:
         by: ir.Value,
         length: ir.Value,
         wide: ir.Value,
-        vectors: ir.Value,
     ) -> None:
         """A panel of some columns of rows as they stand, with zeros past the last column."""
-        lanes = constant(self.lanes)
-        line = b.mul(vectors, lanes)
-        with loop_over(b, constant(0), vectors) as v:
-            place = b.mul(v, lanes)
+        lanes, line = constant(self.lanes), constant(2 * self.lanes)
+        with loop_over(b, constant(0), line, lanes) as place:
             left = b.sub(wide, place)
             with b.if_else(b.icmp_signed(">=", left, lanes)) as (whole, part):
                 with whole, loop_over(b, constant(0), length) as n:

@@ -100,7 +100,7 @@ class StageEmitter:
     # -- rows that begin and end ------------------------------------------------------------------------------
 
     def carry(self, places: dict[str, tuple[str, int]], *, entering: bool) -> ir.Function:
-        """The caller's rows into the rings, or out of them: carry(table, step, first row, end row).
+        """What moves the caller's rows into the rings, or out of them, given (table, step, first row, end row).
 
         Args:
             places: For each carried row its state, and how many steps back it stands in the ring.
@@ -134,7 +134,7 @@ class StageEmitter:
     # -- a stage ------------------------------------------------------------------------------------------------
 
     def stage(self, number: int, stage: Stage) -> ir.Function:
-        """stage(table, step, t, first row, end row, line of sums, place of products, first unit, end unit)."""
+        """What runs the stage, given (table, step, t, rows, line of sums, place of products, units), from and to each."""
         b, self.current = self.b, stage
         self.step, self.t, self.first, self.end, self.line, self.place, self.unit, self.end_unit = self.arguments
         offsets = b.inttoptr(self.word("offsets"), I64.as_pointer())
@@ -198,11 +198,10 @@ class StageEmitter:
             with loop_over(b, self.first, self.end, constant(ROWS)) as begin:
                 rows = smaller(b, constant(ROWS), b.sub(self.end, begin))
                 with loop_over(b, unit, end, wide) as own:
-                    vectors = b.sdiv(smaller(b, wide, b.sub(self.width, own)), constant(lanes))
                     after = b.mul(b.mul(b.sdiv(b.sub(own, unit), wide), rows), line)
                     buffer = b.gep(self.buffer, [after])
                     for place, operation in enumerate(self.current.sums):
-                        self._sum(number, place, operation, begin, rows, line, own, vectors, buffer)
+                        self._sum(number, place, operation, begin, rows, line, own, buffer)
                 self._elementwise(begin, rows, unit, end, line)
 
     def _elementwise(
@@ -264,7 +263,6 @@ class StageEmitter:
         rows: ir.Value,
         line: ir.Value,
         unit: ir.Value,
-        vectors: ir.Value,
         buffer: ir.Value,
     ) -> None:
         """The products of one sum, added up in the buffer."""
@@ -278,7 +276,7 @@ class StageEmitter:
             panel = b.gep(self.address(f"panel.{number}.{place}.{term}"), [b.mul(unit, self.hidden)])
             fresh = constant(int(term == 0))
             self.of.call_product(
-                b, self.word("product"), [out, line, fresh, rows, index, base, stride, self.hidden, panel, vectors]
+                b, self.word("product"), [out, line, fresh, rows, index, base, stride, self.hidden, panel]
             )
 
     def _operand(self, number: int, row: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -368,13 +366,14 @@ class StageEmitter:
         if leaf.kind == "number":
             return self.maths.number(leaf.number)
         if leaf.kind == "vector":
-            begin = b.mul(self.width, constant(self.of.vectors.index(leaf.name)))
+            begin = b.mul(self.word("padded"), constant(self.of.vectors.index(leaf.name)))
             return self.load(b.gep(self.address("vectors"), [b.add(begin, unit)]))
         if leaf.kind == "noise":
             return self.load(b.gep(self._packed(f"noise.{leaf.name}", 1, 0, row)[0], [unit]))
         if leaf.kind == "product":
-            line = b.mul(b.add(self.place, row), b.mul(self.width, constant(len(self.loop.products))))
-            begin = b.mul(self.width, constant(self.loop.products.index(leaf.index)))
+            wide = self.word("padded")
+            line = b.mul(b.add(self.place, row), b.mul(wide, constant(len(self.loop.products))))
+            begin = b.mul(wide, constant(self.loop.products.index(leaf.index)))
             return self.load(b.gep(self.address("products"), [b.add(b.add(line, begin), unit)]))
         if leaf.kind == "received":
             return self._received(leaf.name, unit, row)

@@ -18,7 +18,7 @@ COMMON = (
     "yield",  # address of the function that lets other threads run
     "product",  # address of the function of that name
     "pack",  # likewise
-    "packs",  # matrices to be packed before anything else (packs, 7)
+    "packs",  # matrices to be packed before anything else (packs, 6)
     "packs.count",
     "tasks",  # what is computed after the last step (tasks, 4): function, job, first and end
     "tasks.count",
@@ -38,14 +38,15 @@ COMMON = (
     "rows",  # B
     "hidden",  # H
     "width",  # H, up to a whole number of vectors
-    "products",  # of a chunk (chunk · B, products, width)
+    "padded",  # H, up to a whole number of panels
+    "products",  # of a chunk (chunk · B, products, padded)
     "saved",  # (N, saved, width)
     "gradients",  # (N, gradients, width)
     "output",  # (N, width)
     "received",  # gradient at the output (N, width)
     "scratch",  # (B, scratch, width)
     "means",  # (B, means)
-    "vectors",  # (vectors, width)
+    "vectors",  # (vectors, padded)
     "sums",  # of the gradients of vectors (threads, vectors, width)
 )
 

@@ -22,7 +22,7 @@ from recurra.equations.functions import FUNCTIONS
 from recurra.equations.graph import Graph, Node
 from recurra.equations.shapes import HIDDEN
 
-__all__ = ["Leaf", "Operation", "Plan", "Stage", "Store", "Sum", "Term", "plan"]
+__all__ = ["SLOW", "Leaf", "Operation", "Plan", "Stage", "Store", "Sum", "Term", "plan"]
 
 LeafKind = Literal["number", "vector", "noise", "state", "product", "saved", "received"]
 StoreKind = Literal["state", "output", "saved", "flow", "vector", "scratch"]
@@ -145,6 +145,8 @@ class Plan:
         saved: The nodes whose values are kept for the gradient.
         backward: The loop of the gradient.
         gradients: The nodes of the backward graph that the backward loop leaves behind for the sums over steps.
+        homes: For each of `gradients`, the place among `saved` whose value nothing needs any more once the gradient is
+            there, so that it can stand in its stead; -1 if it needs a place of its own.
         product_gradients: For each of `products`, the place of its gradient among `gradients`; -1 if it has none.
         outer: What the gradients of the recurrent matrices are made of.
         vectors: The vectors that have a gradient.
@@ -157,6 +159,7 @@ class Plan:
     saved: tuple[int, ...]
     backward: Loop
     gradients: tuple[int, ...]
+    homes: tuple[int, ...]
     product_gradients: tuple[int, ...]
     outer: tuple[OuterTerm, ...]
     vectors: tuple[str, ...]
@@ -291,6 +294,9 @@ def _addressable(operation: Operation) -> bool:
 CHEAP = frozenset({"add", "subtract", "multiply", "negate"})
 """Functions that are sooner computed again than kept."""
 
+SLOW = frozenset({"exp", "log", "sigmoid", "softplus", "tanh", "sin", "cos", "sqrt"})
+"""Functions that take long from argument to value; what waits for one is worked on in a pass of its own."""
+
 LOOP = frozenset({"state", "product", "adjoint"})
 
 
@@ -298,6 +304,35 @@ LOOP = frozenset({"state", "product", "adjoint"})
 def plan(cell: Cell) -> Plan:
     """Plan a cell: see the module."""
     return _Planner(cell).run()
+
+
+def _homes(loop: Loop, saved: int, gradients: int, outer: Sequence[OuterTerm]) -> tuple[int, ...]:
+    """Where each gradient can stand in the stead of a saved value: one that no later stage, nor a matrix, reads."""
+    last = [-1] * saved
+    for at, stage in enumerate(loop.stages):
+        for number in (*stage.work, *(s.operation for s in stage.stores)):
+            for read in (number, *loop.operations[number].args):
+                leaf = loop.operations[read].leaf
+                if leaf is not None and leaf.kind == "saved":
+                    # A stage that also computes slow functions goes over its rows more than once.
+                    slow = any(loop.operations[n].function in SLOW for n in stage.work)
+                    last[leaf.index] = max(last[leaf.index], at + slow)
+        for number in stage.sums:
+            total = loop.operations[number].sum
+            for term in total.terms if total else ():
+                leaf = loop.operations[term.operand].leaf
+                if leaf is not None and leaf.kind == "saved":
+                    last[leaf.index] = max(last[leaf.index], at + 1)  # every unit reads all of it
+    kept = {place for term in outer for side, place in (term.rows, term.columns) if side == "saved"}
+    free = [place for place in range(saved) if place not in kept]
+    homes = [-1] * gradients
+    for at, stage in enumerate(loop.stages):
+        for store in stage.stores:
+            home = next((p for p in free if last[p] <= at), -1) if store.kind == "saved" else -1
+            if home >= 0:
+                homes[store.index] = home
+                free.remove(home)
+    return tuple(homes)
 
 
 class _Planner:
@@ -362,16 +397,19 @@ class _Planner:
         def back(number: int, node: Node) -> Leaf | None:
             return Leaf("saved", index=place[number]) if number in place else self._leaf(number, node)
 
+        backward_loop = _Builder(self.graph, back).run(flows)
+        outer_terms = tuple(self._outer_term(*o, saved, gradients) for o in outer)
         return Plan(
             self.cell,
             tuple(self._described(p) for p in self.products),
             _Builder(self.graph, self._leaf).run(results),
             _Builder(self.graph, self._leaf).run([*results, *keeps]),
             saved,
-            _Builder(self.graph, back).run(flows),
+            backward_loop,
             gradients,
+            _homes(backward_loop, len(saved), len(gradients), outer_terms),
             tuple(-1 if deltas[p] is None else gradients.index(deltas[p]) for p in self.products),
-            tuple(self._outer_term(*o, saved, gradients) for o in outer),
+            outer_terms,
             tuple(backward.vector_gradients),
         )
 

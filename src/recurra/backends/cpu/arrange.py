@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from recurra.backends.cpu import threads
+from recurra.backends.cpu.emit import home
 from recurra.backends.cpu.prepare import Block, Kernel, Prepared, Which, matrix_functions
 from recurra.backends.cpu.products import ROWS, gradient_workspace
 from recurra.backends.cpu.table import LINE
@@ -291,7 +292,7 @@ class _Arranger:
         }
         if self.which == "backward":
             sizes["sums"] = self.used * len(self.prepared.vectors) * self.width
-            sizes["gradients"] = self.total * len(self.prepared.plan.gradients) * self.width
+            sizes["gradients"] = self.total * self.prepared.plan.homes.count(-1) * self.width
         for name, numbers in sizes.items():
             if numbers:
                 self._room(name, numbers)
@@ -364,10 +365,10 @@ class _Arranger:
 
     def _side(self, side: tuple[str, int]) -> tuple[tuple[int, str, int], int]:
         """Where one of the kept values of every row is, and how far it is from row to row."""
-        kind, place = side
         plan = self.prepared.plan
-        count, array = (len(plan.saved), "saved") if kind == "saved" else (len(plan.gradients), "gradients")
-        return (int(kind != "saved"), array, place * self.width * self.size), count * self.width
+        array, place = side if side[0] == "saved" else home(plan.homes, side[1])
+        count = len(plan.saved) if array == "saved" else plan.homes.count(-1)
+        return (int(array != "saved"), array, place * self.width * self.size), count * self.width
 
     def _tasks(self) -> list[tuple[str, list[Word], list[tuple[int, int]]]]:
         """The gradients of matrices and operands: (function, job, first and end row of each task)."""

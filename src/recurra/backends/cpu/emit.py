@@ -29,7 +29,7 @@ from recurra.backends.cpu.table import LINE, slots
 from recurra.backends.cpu.target import Target
 from recurra.backends.plan import Loop
 
-__all__ = ["emit"]
+__all__ = ["emit", "home"]
 
 VERSION = 2
 """Changes whenever the code that is emitted does, so that no older one is taken from a cache."""
@@ -52,6 +52,7 @@ def emit(
     counts: dict[str, int],
     output: str,
     keeps: Literal["saved", "gradients"],
+    homes: tuple[int, ...],
 ) -> str:
     """The IR of a loop.
 
@@ -63,11 +64,25 @@ def emit(
         carried: What is carried from call to call: of which state, how many steps back.
         noises: The noises.
         vectors: The learned vectors, in the order of the table's arrays.
-        counts: How many "saved" values and "gradients" a packed row has.
+        counts: How many "saved" values and "gradients" of their own a packed row has.
         output: The name of the output's value, whose received gradient comes from outside as well.
         keeps: The array that takes what the loop keeps.
+        homes: For each gradient kept, the place among the saved values that it takes; -1 for one of its own.
     """
-    return str(_Emitter(loop, target, double, states, carried, noises, vectors, counts, output, keeps).module())
+    emitter = _Emitter(loop, target, double, states, carried, noises, vectors, counts, output, keeps, homes)
+    return str(emitter.module())
+
+
+def home(homes: tuple[int, ...], place: int) -> tuple[str, int]:
+    """The array that a gradient stands in, and its place there.
+
+    Example:
+        >>> home((-1, 3, -1), 1), home((-1, 3, -1), 2)
+        (('saved', 3), ('gradients', 1))
+    """
+    if homes[place] >= 0:
+        return "saved", homes[place]
+    return "gradients", sum(other < 0 for other in homes[:place])
 
 
 class _Emitter:
@@ -83,9 +98,10 @@ class _Emitter:
         counts: dict[str, int],
         output: str,
         keeps: str,
+        homes: tuple[int, ...],
     ) -> None:
         self.loop, self.target, self.states, self.vectors, self.counts = loop, target, states, vectors, counts
-        self.carried, self.output, self.array = carried, output, keeps
+        self.carried, self.output, self.array, self.homes = carried, output, keeps, homes
         self.bytes = 8 if double else 4
         self.lanes = target.vector_bytes // self.bytes
         self.slots = slots(loop, states, noises, tuple(carried))
@@ -111,6 +127,10 @@ class _Emitter:
         inputs = self._inputs() if self.loop.products else None
         _Entry(self, stages, enter, leave, inputs).write()
         return self.code
+
+    def kept(self, place: int) -> tuple[str, int]:
+        """The array that takes what the loop keeps, and the place in it."""
+        return (self.array, place) if self.array == "saved" else home(self.homes, place)
 
     def word(self, b: ir.IRBuilder, table: ir.Value, name: str) -> ir.Value:
         """A word of the table."""

@@ -216,9 +216,10 @@ def _code(cell: Cell, which: Which, double: bool) -> library.Compiled:
         "carried": cell.carried,
         "noises": tuple(cell.noise),
         "vectors": _vectors(cell),
-        "counts": {"saved": len(made.saved), "gradients": len(made.gradients)},
+        "counts": {"saved": len(made.saved), "gradients": made.homes.count(-1)},
         "output": cell.output,
         "keeps": "gradients" if which == "backward" else "saved",
+        "homes": made.homes,
     }
     description = repr((loop, arguments, emit.VERSION))
     return library.load(description, lambda: emit.emit(loop, target, **arguments), target)  # type: ignore[arg-type]

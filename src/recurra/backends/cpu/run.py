@@ -37,8 +37,6 @@ def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
         return "torch.func goes through PyTorch's own operations only"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation goes through PyTorch's own operations only"
-    if torch.compiler.is_compiling():
-        return "torch.compile traces PyTorch's own operations only"
     return None
 
 
@@ -59,6 +57,11 @@ def run(
             return run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
     if not x.shape[1]:
         return reference.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
+    if torch.compiler.is_compiling():
+        # Imported here because it is made of what stands below; a graph keeps its operator whole.
+        from recurra.backends.cpu import operator
+
+        return operator.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
     layout = _layout(x.shape[0], x.shape[1]) if lengths is None else Layout.of(x.shape[0], x.shape[1], lengths)
     drawn = {}
     for name in cell.noise:
@@ -150,7 +153,11 @@ class _Recurrence(torch.autograd.Function):
             with torch.enable_grad():
                 return (None, *_differentiable_backward(ctx, gradients))
         pass_ = _Pass(ctx.call, ctx.saved_tensors)
-        pass_.saved = ctx.saved_array
+        if ctx.saved_array is None:
+            # Gradients take the place of what was kept for them, so a second time it is computed anew.
+            pass_.forward(training=True)
+        else:
+            pass_.saved, ctx.saved_array = ctx.saved_array, None
         return (None, *pass_.backward(gradients, ctx.needs_input_grad[1:]))
 
 

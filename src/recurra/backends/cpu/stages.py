@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
-from recurra.backends.plan import Loop, Operation, Stage, Store
+from recurra.backends.plan import SLOW, Loop, Operation, Stage, Store
 
 __all__ = ["Context", "StageEmitter"]
 
@@ -22,9 +22,6 @@ ROWS = 48
 
 SIDE_BY_SIDE = 8
 """How many rows, of two vectors of units each, elementwise work is done on at a time."""
-
-SLOW = frozenset({"exp", "log", "sigmoid", "softplus", "tanh", "sin", "cos", "sqrt"})
-"""Functions that take long from argument to value."""
 
 
 class Context(Protocol):
@@ -37,7 +34,6 @@ class Context(Protocol):
     vectors: tuple[str, ...]
     counts: dict[str, int]
     output: str
-    array: str
     lanes: int
     bytes: int
     means: list[int]
@@ -45,6 +41,10 @@ class Context(Protocol):
 
     def word(self, b: ir.IRBuilder, table: ir.Value, name: str) -> ir.Value:
         """A word of the table."""
+        ...
+
+    def kept(self, place: int) -> tuple[str, int]:
+        """The array that takes what the loop keeps, and the place in it."""
         ...
 
     def call_product(self, b: ir.IRBuilder, table: ir.Value, arguments: list[ir.Value]) -> None:
@@ -134,7 +134,7 @@ class StageEmitter:
     # -- a stage ------------------------------------------------------------------------------------------------
 
     def stage(self, number: int, stage: Stage) -> ir.Function:
-        """What runs the stage, given (table, step, t, rows, line of sums, place of products, units), from and to each."""
+        """What runs the stage, given (table, step, t, rows from and to, line of sums, place of products, units)."""
         b, self.current = self.b, stage
         self.step, self.t, self.first, self.end, self.line, self.place, self.unit, self.end_unit = self.arguments
         offsets = b.inttoptr(self.word("offsets"), I64.as_pointer())
@@ -288,7 +288,7 @@ class StageEmitter:
         if leaf is not None and leaf.kind == "saved":
             return self._packed("saved", self.of.counts["saved"], leaf.index, row)
         if number in self.of.stored:
-            return self._packed(self.of.array, self.of.counts[self.of.array], self.of.stored[number], row)
+            return self._kept(self.of.stored[number], row)
         stride = b.mul(self.width, constant(len(self.loop.scratch)))
         begin = b.mul(self.width, constant(self.loop.scratch.index(number)))
         return b.gep(self.address("scratch"), [b.add(b.mul(row, stride), begin)]), stride
@@ -298,6 +298,11 @@ class StageEmitter:
         stride = b.mul(self.width, constant(count))
         begin = b.add(b.mul(b.add(self.packed, row), stride), b.mul(self.width, constant(place)))
         return b.gep(self.address(array), [begin]), stride
+
+    def _kept(self, place: int, row: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Where a value that the loop keeps has its place, likewise."""
+        array, at = self.of.kept(place)
+        return self._packed(array, self.of.counts[array], at, row)
 
     # -- elementwise work -------------------------------------------------------------------------------------
 
@@ -397,7 +402,7 @@ class StageEmitter:
         elif store.kind == "output":
             self.put(b.gep(self._packed("output", 1, 0, row)[0], [unit]), value)
         elif store.kind == "saved":
-            own, _ = self._packed(self.of.array, self.of.counts[self.of.array], store.index, row)
+            own, _ = self._kept(store.index, row)
             self.put(b.gep(own, [unit]), value)
         elif store.kind == "scratch":
             if store.operation not in self.of.stored:

@@ -1,0 +1,287 @@
+"""The compiled loops as operators that torch.compile and torch.export keep whole in their graphs.
+
+`recurra::recurrence` is a cell over a batch of sequences, `recurra::recurrence_backward` its gradients. In a graph a
+cell is a string that says all that it is, so that a graph that was saved runs in a process that never met the cell.
+A graph knows shapes but no numbers: the lengths of rows are an operand, and which steps count is worked out inside.
+What the forward pass keeps for the gradient is one more of its results, with a row for each step of the padded batch,
+since how many of those count is not known before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recurra.backends.cpu.prepare import Prepared, prepare
+from recurra.backends.cpu.run import _Call, _differentiable_backward, _layout, _Pass
+from recurra.backends.layout import Layout
+from recurra.backends.plan import plan
+from recurra.backends.reference.interpret import Program, constants
+from recurra.equations.cell import Cell, Noise
+
+__all__ = ["describe", "read", "recurrence", "recurrence_backward", "run"]
+
+_OPERANDS = (
+    "str cell, Tensor[] operands, Tensor[] parameters, Tensor[] state, Tensor[] noise, Tensor? lengths, "
+    "SymInt steps, SymInt batch, SymInt input_size, bool reverse"
+)
+
+
+def describe(cell: Cell) -> str:
+    """All that decides what a cell computes, as a string.
+
+    Example:
+        >>> describe(Cell("h[t] = tanh(W @ [h[t-1], x[t]])"))
+        '{"equations": "h[t] = tanh(W @ [h[t-1], x[t]])", "constants": {}, "noise": {}}'
+    """
+    noise = {name: asdict(noise) for name, noise in cell.noise.items()}
+    return json.dumps({"equations": cell.text, "constants": cell.constants, "noise": noise})
+
+
+@lru_cache(maxsize=512)
+def read(description: str) -> Cell:
+    """The cell that a string describes."""
+    parts = json.loads(description)
+    noise = {name: Noise(**values) for name, values in parts["noise"].items()}
+    return Cell(parts["equations"], constants=parts["constants"], noise=noise)
+
+
+def run(
+    cell: Cell,
+    parameters: Mapping[str, Tensor],
+    x: Tensor,
+    state: Mapping[str, Tensor],
+    *,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    noise: Mapping[str, Tensor] | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Run a cell over a batch of sequences, in a graph; see `recurra.backends.reference.run`."""
+    description, wanted = _traced(cell)
+    carried = list(cell.carried)
+    drawn = {name: (noise or {})[name] for name in cell.noise}
+    operands = [operand.contiguous() for operand in _operands(cell, wanted, parameters, x, lengths, drawn)]
+    matrices, before = [parameters[name] for name in cell.parameters], [state[key] for key in carried]
+    training = torch.is_grad_enabled() and any(t.requires_grad for t in [*operands, *matrices, *before])
+    steps, batch, input_size = x.shape
+    results = torch.ops.recurra.recurrence(
+        description,
+        operands,
+        matrices,
+        before,
+        list(drawn.values()),
+        lengths,
+        steps,
+        batch,
+        input_size,
+        reverse,
+        training,
+    )
+    return results[0], dict(zip(carried, results[1 : 1 + len(carried)], strict=True))
+
+
+def _traced(cell: Cell) -> tuple[str, tuple[int, ...]]:
+    """What a trace reads of a cell: its description, and the nodes that products before the loop read."""
+    return describe(cell), tuple(dict.fromkeys(operand for *_, operand in plan(cell).products))
+
+
+# A trace calls it and keeps what it gives. This is all that torch.compiler.assume_constant_result does, but that takes
+# a second and more to import what compiles, which few processes need.
+_traced._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _operands(
+    cell: Cell,
+    wanted: Sequence[int],
+    parameters: Mapping[str, Tensor],
+    x: Tensor,
+    lengths: Tensor | None,
+    noise: Mapping[str, Tensor],
+) -> list[Tensor]:
+    """What the products before the loop read, (T, B, ...): x, or what is computed from x alone."""
+    graph = cell.graph.graph
+    if all(graph[number].kind == "input" for number in wanted):
+        return [x for _ in wanted]
+    steps, batch, input_size = x.shape
+    if lengths is not None:
+        # Padding may hold anything, and a function of it be infinite: what is read there is a step that counts.
+        counts = torch.arange(steps, device=x.device)[:, None, None] < lengths[:, None]
+        x = torch.where(counts, x, x[:1])
+    hidden = parameters[next(iter(parameters))].shape[0]
+    values = constants(graph, x, input_size, hidden)
+    for number, node in enumerate(graph.nodes):
+        if node.kind == "input":
+            values[number] = x.reshape(steps * batch, input_size)
+        elif node.kind == "noise":
+            values[number] = noise[node.name].expand(steps, batch, hidden).reshape(steps * batch, hidden)
+    Program(graph, wanted).run(values, {})
+    found = [values[number] for number in wanted]
+    return [value.expand(steps * batch, -1).reshape(steps, batch, -1) for value in found if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensors:
+    """The call and the tensors of an operator, as the compiled loops take them."""
+
+    call: _Call
+    packed: list[Tensor]
+
+    @classmethod
+    def of(
+        cls,
+        cell: str,
+        operands: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        state: Sequence[Tensor],
+        noise: Sequence[Tensor],
+        lengths: Tensor | None,
+        steps: int,
+        batch: int,
+        input_size: int,
+        reverse: bool,
+    ) -> _Tensors:
+        prepared = _prepared(cell, parameters, input_size)
+        layout = _layout(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
+        given = dict(zip(prepared.cell.noise, noise, strict=True))
+        packed = {
+            name: layout.repeat(value) if prepared.cell.noise[name].each == "sequence" else layout.pack(value)
+            for name, value in given.items()
+        }
+        # Of x nothing is read but what the operands are: nothing is what it holds.
+        x = parameters[0].new_full((), torch.nan).expand(steps, batch, input_size)
+        call = _Call(prepared, layout, reverse, packed, x, given)
+        return cls(call, [*(layout.pack(operand) for operand in operands), *parameters, *state])
+
+    def unpack(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Gradients of the packed operands as those of the operands; the others as they are."""
+        first = len(self.call.prepared.outside)
+        unpacked = [None if g is None else self.call.layout.unpack(g) for g in gradients[:first]]
+        return [*unpacked, *gradients[first:]]
+
+
+def _prepared(cell: str, parameters: Sequence[Tensor], input_size: int) -> Prepared:
+    return prepare(read(cell), parameters[0].dtype == torch.float64, input_size, parameters[0].shape[0])
+
+
+@torch.library.custom_op(
+    "recurra::recurrence", mutates_args=(), schema=f"({_OPERANDS}, bool training) -> Tensor[]", device_types="cpu"
+)
+def recurrence(*given: Any) -> list[Tensor]:  # noqa: ANN401
+    """A cell over a batch of sequences: outputs (T, B, H), last states (B, H), and in training what is kept."""
+    *operands, training = given
+    tensors = _Tensors.of(*operands)
+    layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.packed)
+    packed, *last = pass_.forward(training=training)
+    results = [layout.unpack(packed), *last]
+    if training:
+        assert pass_.saved is not None
+        results.append(_with_rows(pass_.saved, layout.steps * layout.batch))
+    return results
+
+
+def _with_rows(saved: Tensor, rows: int) -> Tensor:
+    if len(saved) == rows:
+        return saved
+    longer = saved.new_empty(rows, *saved.shape[1:])
+    longer[: len(saved)] = saved
+    return longer
+
+
+@recurrence.register_fake
+def _shapes(*given: Any) -> list[Tensor]:  # noqa: ANN401
+    cell, _, parameters, state, _, _, steps, batch, input_size, _, training = given
+    like, hidden = parameters[0], parameters[0].shape[0]
+    results = [like.new_empty(steps, batch, hidden), *(like.new_empty(batch, hidden) for _ in state)]
+    if training:
+        prepared = _prepared(cell, parameters, input_size)
+        results.append(like.new_empty(steps * batch, len(prepared.plan.saved), prepared.width))
+    return results
+
+
+@torch.library.custom_op(
+    "recurra::recurrence_backward",
+    mutates_args=(),
+    schema=f"({_OPERANDS}, Tensor saved, Tensor[] gradients, bool[] needs) -> Tensor[]",
+    device_types="cpu",
+)
+def recurrence_backward(*given: Any) -> list[Tensor]:  # noqa: ANN401
+    """The gradients of those operands, parameters and states that need one, in this order."""
+    *operands, saved, (output, *last), needs = given
+    tensors = _Tensors.of(*operands)
+    layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.packed)
+    pass_.saved = saved[: layout.total]
+    found = tensors.unpack(pass_.backward([layout.pack(output), *last], needs))
+    return _apart([g for g, needed in zip(found, needs, strict=True) if needed and g is not None])
+
+
+def _apart(results: Sequence[Tensor]) -> list[Tensor]:
+    """Results of an operator: contiguous, none of them a part of the memory of another."""
+    places, apart = set(), []
+    for result in results:
+        own = result.contiguous()
+        place = own.untyped_storage().data_ptr()
+        apart.append(own.clone() if place in places else own)
+        places.add(place)
+    return apart
+
+
+@recurrence_backward.register_fake
+def _shapes_of_gradients(*given: Any) -> list[Tensor]:  # noqa: ANN401
+    _, operands, parameters, state, *_, needs = given
+    tensors = [*operands, *parameters, *state]
+    return [t.new_empty(t.shape) for t, needed in zip(tensors, needs, strict=True) if needed]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:  # noqa: ANN401
+    ctx.cell, operands, parameters, state, noise, lengths, *ctx.settings, training = inputs
+    ctx.set_materialize_grads(False)
+    ctx.counts = [len(operands), len(parameters), len(state), len(noise)]
+    if training:
+        ctx.mark_non_differentiable(output[-1])
+        ctx.save_for_backward(*operands, *parameters, *state, *noise, lengths, output[-1])
+
+
+def _backward(ctx: Any, received: Sequence[Tensor | None]) -> tuple[Any, ...]:  # noqa: ANN401
+    *tensors, lengths, saved = ctx.saved_tensors
+    groups = _cut(tensors, ctx.counts)
+    steps, batch, _, _ = ctx.settings
+    like, hidden = groups[1][0], groups[1][0].shape[0]
+    shapes = [(steps, batch, hidden)] + [(batch, hidden)] * len(groups[2])
+    gradients = [like.new_zeros(s) if g is None else g for g, s in zip(received, shapes, strict=False)]
+    needs = [needed for group in ctx.needs_input_grad[1:4] for needed in group]
+    inputs = (ctx.cell, *groups, lengths, *ctx.settings)
+    if torch.is_grad_enabled():
+        found = _differentiable(inputs, gradients, needs)
+    else:
+        several = iter(torch.ops.recurra.recurrence_backward(*inputs, saved, gradients, needs))
+        found = [next(several) if needed else None for needed in needs]
+    return (None, *_cut(found, ctx.counts[:3]), [None] * ctx.counts[3], *[None] * 6)
+
+
+def _cut(values: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:
+    rest = iter(values)
+    return [[next(rest) for _ in range(count)] for count in counts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the backward pass of the autograd.Function finds, for the gradients that can be differentiated again."""
+
+    call: _Call
+    saved_tensors: Sequence[Tensor]
+    needs_input_grad: Sequence[bool]
+
+
+def _differentiable(inputs: tuple[Any, ...], gradients: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor | None]:
+    tensors = _Tensors.of(*inputs)
+    kept = _Kept(tensors.call, tensors.packed, [False, *needs])
+    return tensors.unpack(_differentiable_backward(kept, [tensors.call.layout.pack(gradients[0]), *gradients[1:]]))
+
+
+recurrence.register_autograd(_backward, setup_context=_keep)

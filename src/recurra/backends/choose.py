@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from recurra.backends import reference
+from recurra.backends.cpu import operator  # noqa: F401  (saved graphs ask for it by name)
 from recurra.backends.cpu import run as cpu
+from recurra.backends.cpu.stream import Stepper as CpuStepper
+from recurra.backends.reference.stream import Stepper as ReferenceStepper
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, SettingError
 
-__all__ = ["BACKENDS", "Backend", "Choice", "choose"]
+__all__ = ["BACKENDS", "Backend", "Choice", "Stepper", "choose"]
 
 
 class Run(Protocol):
@@ -39,6 +42,16 @@ class Run(Protocol):
         ...
 
 
+class Stepper(Protocol):
+    """A cell that is advanced one step a call; its state (B, H) by name may be read and written in place."""
+
+    state: dict[str, Tensor]
+
+    def step(self, x: Tensor) -> Tensor:
+        """The output (B, H) for an input (B, I), which is contiguous and of the parameters' dtype and device."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A way to run cells.
@@ -48,12 +61,14 @@ class Backend:
         summary: What it is, in a few words.
         run: The forward pass.
         refusal: Why it cannot run a cell on a device in a dtype, or None if it can.
+        stepper: What advances a cell one step a call: from the cell, its parameters, I and B.
     """
 
     name: str
     summary: str
     run: Run
     refusal: Callable[[Cell, torch.device, torch.dtype], str | None]
+    stepper: Callable[[Cell, Mapping[str, Tensor], int, int], Stepper]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +85,13 @@ def _reference_refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> 
 
 # From the fastest to the one that always can.
 BACKENDS: dict[str, Backend] = {
-    "cpu": Backend("cpu", "machine code for this processor, float32 and float64", cpu.run, cpu.refusal),
+    "cpu": Backend("cpu", "machine code for this processor, float32 and float64", cpu.run, cpu.refusal, CpuStepper),
     "reference": Backend(
-        "reference", "plain PyTorch, a step at a time, on any device", reference.run, _reference_refusal
+        "reference",
+        "plain PyTorch, a step at a time, on any device",
+        reference.run,
+        _reference_refusal,
+        ReferenceStepper,
     ),
 }
 

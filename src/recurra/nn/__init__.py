@@ -5,5 +5,6 @@ from recurra.nn.dropout import LockedDropout
 from recurra.nn.echo_state import EchoStateNetwork
 from recurra.nn.initialise import chrono_, initialise_
 from recurra.nn.recurrent import Recurrent
+from recurra.nn.stream import Stream
 
-__all__ = ["GRU", "LSTM", "RNN", "EchoStateNetwork", "LockedDropout", "Recurrent", "chrono_", "initialise_"]
+__all__ = ["GRU", "LSTM", "RNN", "EchoStateNetwork", "LockedDropout", "Recurrent", "Stream", "chrono_", "initialise_"]

@@ -50,6 +50,7 @@ class _Compatible(RNNBase):
     def __init__(self, *args: Any, backend: str = "auto", **arguments: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **arguments)
         self.backend = backend
+        _ = self.cell.carried  # torch.compile can read what a cell has worked out, but not have it worked out
         # An unknown name is refused at once; whether a known one can run is seen where the layer is when it runs.
         with contextlib.suppress(BackendError):
             choose(backend, self.cell)
@@ -109,7 +110,7 @@ class _Compatible(RNNBase):
         x = x.transpose(0, 1) if self.batch_first else x
         if x.shape[0] == 0:
             raise ShapeError("the input has no steps; expected at least one: leave empty sequences out")
-        outputs, last = self._run_layers(x, states, Layout.of(x.shape[0], x.shape[1], None), None)
+        outputs, last = self._run_layers(x, states)
         if single:
             return outputs.squeeze(1), tuple(s.squeeze(1) for s in last)
         return outputs.transpose(0, 1) if self.batch_first else outputs, last
@@ -125,13 +126,17 @@ class _Compatible(RNNBase):
             states = tuple(s.index_select(1, order) for s in states)
         lengths = (sizes[:, None] > torch.arange(batch, device=sizes.device)).sum(0).to(data.device)
         layout = Layout.of(len(sizes), batch, lengths)
-        outputs, last = self._run_layers(layout.unpack(data), states, layout, lengths)
+        outputs, last = self._run_layers(layout.unpack(data), states, lengths, layout)
         if original_order is not None:
             last = tuple(s.index_select(1, original_order) for s in last)
         return PackedSequence(layout.pack(outputs), sizes, order, original_order), last
 
     def _run_layers(
-        self, x: Tensor, states: tuple[Tensor, ...], layout: Layout, lengths: Tensor | None
+        self,
+        x: Tensor,
+        states: tuple[Tensor, ...],
+        lengths: Tensor | None = None,
+        layout: Layout | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """All layers over x (T, B, I): the outputs (T, B, D · H) and the last states (L · D, B, H)."""
         run = choose(self.backend, self.cell, x.device, x.dtype).backend.run
@@ -140,7 +145,7 @@ class _Compatible(RNNBase):
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
                 # Drawn in the packed layout, as torch does, so that on a CPU one seed drops the same units in both.
-                x = layout.unpack(F.dropout(layout.pack(x), self.dropout))
+                x = layout.unpack(F.dropout(layout.pack(x), self.dropout)) if layout else F.dropout(x, self.dropout)
             outputs = []
             for reverse in (False, True)[: self._num_directions]:
                 row = layer * self._num_directions + reverse

@@ -17,6 +17,7 @@ from recurra.errors import BackendError, SettingError, ShapeError
 from recurra.nn.dropout import LockedDropout, check_rate, draw_noise, drop_weights, recurrent_matrices
 from recurra.nn.initialise import Rule
 from recurra.nn.parameters import CellParameters
+from recurra.nn.stream import Stream
 
 __all__ = ["CellParameters", "Recurrent", "as_cell"]
 
@@ -39,6 +40,28 @@ def _check_size(name: str, size: object) -> int:
     if isinstance(size, bool) or not isinstance(size, Integral) or int(size) < 1:
         raise SettingError(f"{name} is {size!r}; it is a whole number from 1")
     return int(size)
+
+
+def _check_ends(lengths: Tensor, steps: int) -> Tensor:
+    """Lengths, each from 1 to T."""
+    wrong = ((lengths < 1) | (lengths > steps)).nonzero()
+    if len(wrong):
+        row = int(wrong[0])
+        raise ShapeError(
+            f"the length of row {row} is {int(lengths[row])}; expected 1 to T = {steps}: leave empty sequences out"
+        )
+    return lengths
+
+
+@torch.library.custom_op("recurra::checked_lengths", mutates_args=(), schema="(Tensor lengths, SymInt steps) -> Tensor")
+def _checked_lengths(lengths: Tensor, steps: int) -> Tensor:
+    """The same check in a graph, which knows no numbers before it runs."""
+    return _check_ends(lengths, steps).clone()
+
+
+@_checked_lengths.register_fake
+def _(lengths: Tensor, steps: int) -> Tensor:
+    return torch.empty_like(lengths)
 
 
 class Recurrent(nn.Module):
@@ -118,6 +141,8 @@ class Recurrent(nn.Module):
             )
         self.dropout = nn.Dropout(check_rate("dropout", dropout))
         self.input_dropout = LockedDropout(check_rate("input_dropout", input_dropout))
+        for form in (self.cell, self.cell.at_rest):
+            _ = form.carried  # torch.compile can read what a cell has worked out, but not have it worked out
         # An unknown name is refused here; whether the backend can run is asked at use, since the layer may yet move.
         with contextlib.suppress(BackendError):
             choose(backend, self.cell)
@@ -267,14 +292,9 @@ class Recurrent(nn.Module):
                 f"lengths has the shape {tuple(ends.shape)} and dtype {ends.dtype}; "
                 f"expected {batch} whole numbers, one a row"
             )
-        ends = ends.long()
-        wrong = ((ends < 1) | (ends > steps)).nonzero()
-        if len(wrong):
-            row = int(wrong[0])
-            raise ShapeError(
-                f"the length of row {row} is {int(ends[row])}; expected 1 to T = {steps}: leave empty sequences out"
-            )
-        return ends
+        if torch.compiler.is_compiling():
+            return torch.ops.recurra.checked_lengths(ends.long(), steps)  # type: ignore[no-any-return]
+        return _check_ends(ends.long(), steps)
 
     def _check_state(self, state: Mapping[str, Tensor], sequence: Tensor, single: bool) -> dict[str, Tensor]:
         """The states that are given, (L · D, B, H) each."""
@@ -292,6 +312,22 @@ class Recurrent(nn.Module):
                 raise ShapeError(f"the state {key!r} {got}; expected {axes} = {shape}")
             self._check_place(f"the state {key!r}", value, sequence)
         return {key: value.unsqueeze(1) if single else value for key, value in state.items()}
+
+    def stream(self, batch_size: int = 1) -> Stream:
+        """The network as something that is advanced one step a call and keeps its state.
+
+        Args:
+            batch_size: B, how many rows advance side by side.
+
+        Raises:
+            SettingError: The network is bidirectional, or the batch size is not positive.
+
+        Example:
+            >>> stream = Recurrent("lstm", 3, 5).stream()
+            >>> stream.step(torch.ones(1, 3)).shape
+            torch.Size([1, 5])
+        """
+        return Stream(self, batch_size)
 
     def extra_repr(self) -> str:
         """The cell, the sizes and what else was asked for, for repr."""

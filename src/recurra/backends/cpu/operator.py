@@ -91,8 +91,7 @@ def _traced(cell: Cell) -> tuple[str, tuple[int, ...]]:
     return describe(cell), tuple(dict.fromkeys(operand for *_, operand in plan(cell).products))
 
 
-# A trace calls it and keeps what it gives. This is all that torch.compiler.assume_constant_result does, but that takes
-# a second and more to import what compiles, which few processes need.
+# A trace calls it and keeps what it gives; see `recurra.backends.cpu.run.refusal`.
 _traced._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
@@ -166,7 +165,7 @@ class _Tensors:
 
 
 def _prepared(cell: str, parameters: Sequence[Tensor], input_size: int) -> Prepared:
-    return prepare(read(cell), parameters[0].dtype == torch.float64, input_size, parameters[0].shape[0])
+    return prepare(read(cell), parameters[0].dtype == torch.float64, int(input_size), int(parameters[0].shape[0]))
 
 
 @torch.library.custom_op(
@@ -186,11 +185,8 @@ def recurrence(*given: Any) -> list[Tensor]:  # noqa: ANN401
 
 
 def _with_rows(saved: Tensor, rows: int) -> Tensor:
-    if len(saved) == rows:
-        return saved
-    longer = saved.new_empty(rows, *saved.shape[1:])
-    longer[: len(saved)] = saved
-    return longer
+    """The array with as many rows as a graph says that it has, zeros past its own."""
+    return saved if len(saved) == rows else torch.cat([saved, saved.new_zeros(rows - len(saved), *saved.shape[1:])])
 
 
 @recurrence.register_fake
@@ -215,7 +211,8 @@ def recurrence_backward(*given: Any) -> list[Tensor]:  # noqa: ANN401
     *operands, saved, (output, *last), needs = given
     tensors = _Tensors.of(*operands)
     layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.packed)
-    pass_.saved = saved[: layout.total]
+    # The loop writes gradients over what was kept, and a graph may be gone through again.
+    pass_.saved = saved[: layout.total].clone()
     found = tensors.unpack(pass_.backward([layout.pack(output), *last], needs))
     return _apart([g for g, needed in zip(found, needs, strict=True) if needed and g is not None])
 

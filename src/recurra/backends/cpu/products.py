@@ -7,8 +7,8 @@
     rows_product(job, first, end, workspace)     rows of out = Σ over terms of A times panels
 
 A *panel* holds the weights of two vectors of units in the order they are read: for each k the weights of those units,
-zeros where there are fewer. A tile reads a panel once and keeps one sum a row and vector in registers; a panel is worked on in pieces that
-stay in the nearest cache while all rows pass.
+zeros where there are fewer. A tile reads a panel once and keeps one sum a row and vector in registers; a panel is
+worked on in pieces that stay in the nearest cache while all rows pass.
 
 Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008.
 """

@@ -22,7 +22,7 @@ from recurra.backends.reference.interpret import Program, constants
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, ShapeError
 
-__all__ = ["refusal", "run"]
+__all__ = ["operands", "refusal", "run"]
 
 
 def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -33,11 +33,16 @@ def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
         return f"it computes in float32 and float64, not {dtype}"
     if not cell.parameters:
         return "the cell has no parameters, and so nothing tells its width"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if torch._C._functorch.maybe_current_level() is not None:
         return "torch.func goes through PyTorch's own operations only"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation goes through PyTorch's own operations only"
     return None
+
+
+# A trace asks and keeps the answer; what is asked of the moment, torch.compile guards itself. This is all that
+# torch.compiler.assume_constant_result does, but that takes a second and more to import what few processes need.
+refusal._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def run(
@@ -69,9 +74,9 @@ def run(
         drawn[name] = layout.repeat(value) if cell.noise[name].each == "sequence" else layout.pack(value)
     hidden = next(iter(parameters.values())).shape[0]
     prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
-    operands = _operands(prepared, layout.pack(x), drawn)
+    read = operands(prepared, layout.pack(x), drawn)
     call = _Call(prepared, layout, reverse, drawn, x.detach(), noise or {})
-    tensors = [*operands, *(parameters[n] for n in prepared.parameters), *(state[k] for k in prepared.carried)]
+    tensors = [*read, *(parameters[n] for n in prepared.parameters), *(state[k] for k in prepared.carried)]
     _check(x, [*tensors, *drawn.values()])
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         packed, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
@@ -107,7 +112,7 @@ def _layout(steps: int, batch: int) -> Layout:
     return Layout.of(steps, batch, None)
 
 
-def _operands(prepared: Prepared, x: Tensor, noise: Mapping[str, Tensor]) -> list[Tensor]:
+def operands(prepared: Prepared, x: Tensor, noise: Mapping[str, Tensor]) -> list[Tensor]:
     """What the products before the loop read: x, or what is computed from x alone, a packed row each."""
     graph = prepared.cell.graph.graph
     wanted = [group.operand for group in prepared.outside]

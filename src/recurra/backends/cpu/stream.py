@@ -1,0 +1,104 @@
+"""One step of a cell at a time, with weights packed once and the state kept between calls."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from recurra.backends.cpu import run, threads
+from recurra.backends.cpu.arrange import arrange
+from recurra.backends.cpu.prepare import matrix_functions, prepare
+from recurra.equations.cell import Cell
+
+__all__ = ["Stepper"]
+
+OUTPUTS = 32
+"""For how many steps outputs are made at once."""
+
+SMALL = 512
+"""Steps of no more units than this, over all rows, are too short for another thread to gain from them."""
+
+
+class Stepper:
+    """A cell that is advanced one step a call.
+
+    The loop for one step is called with the same words each time; only the addresses of the input and the output
+    differ. The state lies where the loop both finds and leaves it.
+
+    Args:
+        cell: The cell, without noise.
+        parameters: Its parameters by name, which are packed now and not looked at again.
+        input_size: I.
+        batch_size: B.
+    """
+
+    def __init__(self, cell: Cell, parameters: Mapping[str, Tensor], input_size: int, batch_size: int) -> None:
+        first = next(iter(parameters.values()))
+        hidden, dtype = first.shape[0], first.dtype
+        self._prepared = prepared = prepare(cell, dtype == torch.float64, input_size, hidden)
+        self._arrangement = arrangement = arrange(prepared, "forward", (batch_size,), None, False, 1, ())
+        self._memory = memory = arrangement.memory()
+        self.state = {key: torch.zeros(batch_size, hidden, dtype=dtype, device="cpu") for key in cell.carried}
+        held = {f"parameter.{name}": tensor.detach().contiguous() for name, tensor in parameters.items()}
+        addresses = {name: tensor.data_ptr() for name, tensor in held.items()}
+        for key, rows in self.state.items():
+            addresses[f"before.{key}"] = addresses[f"after.{key}"] = rows.data_ptr()
+        for fix in arrangement.given:
+            if fix.array in addresses:
+                memory.words[fix.word] = addresses[fix.array] + fix.bytes
+        self._pack()
+        words = [(fix.array, fix.word) for fix in arrangement.given]
+        self._output = next(word for array, word in words if array == "output")
+        self._operands = [
+            tuple(word for array, word in words if array == f"operand.{number}")
+            for number in range(len(prepared.outside))
+        ]
+        graph = cell.graph.graph
+        self._plain = all(graph[group.operand].kind == "input" for group in prepared.outside)
+        self._inputs = tuple(word for place in self._operands for word in place)
+        self._shape, self._dtype = (OUTPUTS, batch_size, prepared.width), dtype
+        self._outputs: list[Tensor] = []
+        self._exact = prepared.width == hidden
+        self._words, self._address = memory.words, memory.address
+        # A short step is over before another thread of Python could have begun: only long ones let one run.
+        small = batch_size * hidden <= SMALL
+        kind = ctypes.PYFUNCTYPE if small else ctypes.CFUNCTYPE
+        self._call = kind(None, ctypes.c_void_p)(arrangement.kernel.address)
+
+    def _pack(self) -> None:
+        """Pack the weights, and have no call of the loop do so."""
+        slots, words = self._arrangement.kernel.slots, self._memory.words
+        address = matrix_functions(self._prepared.double).addresses["pack"]
+        pack = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+        for number in range(words[slots["packs.count"]]):
+            pack(words[slots["packs"]] + number * 6 * 8, 0, 1)
+        words[slots["packs.count"]] = 0
+        assert words[slots["thread"]] == threads.single()
+
+    def step(self, x: Tensor) -> Tensor:
+        """The output (B, H) for an input (B, I), contiguous and of the parameters' dtype; nothing is checked."""
+        words = self._words
+        if self._plain:
+            address = x.data_ptr()
+            for word in self._inputs:
+                words[word] = address
+        else:
+            operands = [tensor.contiguous() for tensor in run.operands(self._prepared, x, {})]
+            for places, operand in zip(self._operands, operands, strict=True):
+                for word in places:
+                    words[word] = operand.data_ptr()
+        if not self._outputs:
+            self._more()
+        out = self._outputs.pop()
+        words[self._output] = out.data_ptr()
+        self._call(self._address)
+        return out if self._exact else out.contiguous()
+
+    def _more(self) -> None:
+        """Make outputs for many steps at once, which takes little longer than for one."""
+        with torch.no_grad():
+            block = torch.empty(self._shape, dtype=self._dtype, device="cpu")[..., : self._prepared.hidden]
+            self._outputs = list(block.unbind())

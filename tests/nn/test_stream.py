@@ -1,0 +1,167 @@
+"""A network that is advanced one step a call."""
+
+import pytest
+import torch
+
+from recurra import Cell, Recurrent
+from recurra.cells import CATALOGUE
+from recurra.errors import SettingError, ShapeError
+
+BACKENDS = ("cpu", "reference")
+EVERY_BACKEND = pytest.mark.parametrize("backend", BACKENDS)
+
+
+def layer_of(cell="lstm", backend="cpu", sizes=(5, 7), **options):
+    torch.manual_seed(0)
+    return Recurrent(cell, *sizes, backend=backend, dtype=torch.float64, **options)
+
+
+def streamed(stream, x):
+    return torch.stack([stream.step(x[:, t]) for t in range(x.shape[1])], 1)
+
+
+@EVERY_BACKEND
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_steps_are_what_a_whole_pass_is(name, backend):
+    layer = layer_of(name, backend)
+    x = torch.randn(3, 6, 5, dtype=torch.float64)
+    stream = layer.stream(batch_size=3)
+    outputs, last = layer(x)
+    torch.testing.assert_close(streamed(stream, x), outputs, rtol=0, atol=1e-12)
+    for key, value in stream.state.items():
+        torch.testing.assert_close(value, last[key], rtol=0, atol=1e-12)
+
+
+@EVERY_BACKEND
+@pytest.mark.parametrize(("batch", "hidden"), [(1, 1), (2, 3), (5, 33), (1, 64), (9, 100)])
+def test_deep_networks_of_every_size(batch, hidden, backend):
+    layer = layer_of("gru", backend, sizes=(3, hidden), num_layers=3)
+    x = torch.randn(batch, 4, 3, dtype=torch.float64)
+    stream = layer.stream(batch)
+    outputs, last = layer(x)
+    torch.testing.assert_close(streamed(stream, x), outputs, rtol=0, atol=1e-12)
+    torch.testing.assert_close(stream.state["h"], last["h"], rtol=0, atol=1e-12)
+
+
+ODD = {
+    "further back": "h[t] = tanh(W @ [h[t-3], x[t]] + U @ h[t-1])",
+    "a product with what x becomes": "h[t] = tanh(W @ h[t-1] + U @ sigmoid(x[t]))",
+}
+
+
+@EVERY_BACKEND
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_cells_that_read_something_else(text, backend):
+    layer = layer_of(Cell(text), backend, sizes=(7, 7))
+    x = torch.randn(2, 8, 7, dtype=torch.float64)
+    torch.testing.assert_close(streamed(layer.stream(2), x), layer(x)[0], rtol=0, atol=1e-12)
+
+
+def test_what_is_dropped_in_training_is_not_in_a_stream():
+    layer = layer_of("lstm", num_layers=2, dropout=0.5, zoneout=0.3, weight_drop=0.5, input_dropout=0.5)
+    x = torch.randn(2, 5, 5, dtype=torch.float64)
+    found = streamed(layer.stream(2), x)
+    torch.testing.assert_close(found, layer.eval()(x)[0], rtol=0, atol=1e-12)
+
+
+@EVERY_BACKEND
+def test_rows_go_back_to_where_they_began(backend):
+    layer = layer_of("lstm", backend, learn_initial_state=True)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.normal_()
+    x = torch.randn(3, 4, 5, dtype=torch.float64)
+    stream = layer.stream(3)
+    first = streamed(stream, x)
+    torch.testing.assert_close(first, layer(x)[0], rtol=0, atol=1e-12)
+    before = stream.state
+    stream.reset([1])
+    assert all(torch.equal(stream.state[key][:, [0, 2]], before[key][:, [0, 2]]) for key in before)
+    again = stream.step(x[:, 0])
+    torch.testing.assert_close(again[1], first[1, 0])
+    assert not torch.allclose(again[0], first[0, 0])
+    stream.reset()
+    assert torch.equal(streamed(stream, x), first)
+
+
+def test_a_state_is_given_and_taken():
+    layer = layer_of("lstm", num_layers=2)
+    x = torch.randn(2, 6, 5, dtype=torch.float64)
+    _, state = layer(x[:, :3])
+    stream = layer.stream(2)
+    stream.state = state
+    torch.testing.assert_close(streamed(stream, x[:, 3:]), layer(x)[0][:, 3:], rtol=0, atol=1e-12)
+    taken = stream.state
+    stream.step(x[:, 0])
+    assert not torch.equal(taken["h"], stream.state["h"])
+
+
+@EVERY_BACKEND
+def test_weights_are_taken_when_asked(backend):
+    layer = layer_of("gru", backend)
+    x = torch.randn(1, 3, 5, dtype=torch.float64)
+    stream = layer.stream()
+    old = streamed(stream, x)
+    with torch.no_grad():
+        layer.layers[0].W_update.mul_(2)
+    stream.reset()
+    assert torch.equal(streamed(stream, x), old)
+    state = stream.state
+    stream.refresh()
+    assert torch.equal(stream.state["h"], state["h"])
+    stream.reset()
+    torch.testing.assert_close(streamed(stream, x), layer(x)[0], rtol=0, atol=1e-12)
+
+
+def test_outputs_are_tensors_of_their_own():
+    stream = layer_of().stream()
+    outputs = [stream.step(torch.randn(1, 5, dtype=torch.float64)) for _ in range(80)]
+    copies = [output.clone() for output in outputs]
+    for _ in range(80):
+        stream.step(torch.randn(1, 5, dtype=torch.float64)).fill_(9)
+    assert all(torch.equal(a, b) for a, b in zip(outputs, copies, strict=True))
+    assert not outputs[0].requires_grad
+
+
+def test_one_row_may_come_without_its_axis():
+    layer = layer_of()
+    x = torch.randn(4, 5, dtype=torch.float64)
+    stream = layer.stream()
+    found = torch.stack([stream(row) for row in x])
+    torch.testing.assert_close(found, layer(x)[0], rtol=0, atol=1e-12)
+    wide = torch.randn(5, 4, dtype=torch.float64).T[:1]  # not contiguous
+    stream.reset()
+    torch.testing.assert_close(stream(wide), layer(wide)[0], rtol=0, atol=1e-12)
+    stream.reset()
+    torch.testing.assert_close(stream(torch.nn.Parameter(wide)), layer(wide)[0], rtol=0, atol=1e-12)
+
+
+WRONG = {
+    "another width": torch.zeros(1, 4, dtype=torch.float64),
+    "another batch": torch.zeros(2, 5, dtype=torch.float64),
+    "another dtype": torch.zeros(1, 5),
+    "a whole sequence": torch.zeros(1, 3, 5, dtype=torch.float64),
+    "a list": [0.0] * 5,
+}
+
+
+@pytest.mark.parametrize("x", WRONG.values(), ids=WRONG)
+def test_what_does_not_fit_is_refused(x):
+    with pytest.raises(ShapeError, match=r"expected \(B, I\) = \(1, 5\), torch.float64 on cpu"):
+        layer_of().stream().step(x)
+
+
+def test_what_cannot_be_streamed_is_refused():
+    with pytest.raises(SettingError, match="bidirectional layer cannot be streamed"):
+        layer_of(bidirectional=True).stream()
+    for size in (0, -1, True, 2.0):
+        with pytest.raises(SettingError, match="a whole number from 1"):
+            layer_of().stream(size)
+    stream = layer_of().stream(2)
+    for row in (-1, 2):
+        with pytest.raises(ShapeError, match=f"there is no row {row}; rows are 0 to 1"):
+            stream.reset([row])
+    with pytest.raises(ShapeError, match="not a state of this cell; its states are: memory, h"):
+        stream.state = {"c": torch.zeros(1, 2, 7)}
+    with pytest.raises(ShapeError, match=r"expected \(L, B, H\) = \(1, 2, 7\)"):
+        stream.state = {"h": torch.zeros(2, 7)}

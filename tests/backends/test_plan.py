@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from recurra.backends.plan import CHEAP, Operation, plan
+from recurra.backends.plan import CHEAP, SLOW, Operation, plan
 from recurra.backends.reference.interpret import Program, constants
 from recurra.cells import CATALOGUE, modifiers
 from recurra.equations import Cell
@@ -42,10 +42,11 @@ class Step:
         loop: The loop.
         leaves: The value of a leaf.
         blocks: The block of each matrix and part.
+        kept: What is told of each value that is kept, at the end of its stage.
     """
 
-    def __init__(self, loop, leaves, blocks):
-        self.loop, self.leaves, self.blocks = loop, leaves, blocks
+    def __init__(self, loop, leaves, blocks, kept=lambda place: None):
+        self.loop, self.leaves, self.blocks, self.kept = loop, leaves, blocks, kept
         self.memory = {}
         self.stored = []
 
@@ -94,6 +95,7 @@ class Step:
                 self.memory[store.operation] = left
             elif store.kind == "saved":
                 self.memory[store.operation] = left
+                self.kept(store.index)
         self.stored += [pair for pair in leaving if pair[0].kind != "scratch"]
 
     def _product(self, term):
@@ -195,7 +197,13 @@ class Runner:
         made, problem = self.plan, self.problem
         vectors, left = {}, [{} for _ in range(self.steps)]
         for t in reversed(range(self.steps)):
-            for store, value in Step(made.backward, self._leaves(t), self.blocks).run():
+
+            def moves_in(place, t=t):
+                """A gradient takes the place of a saved value, which is gone then."""
+                if made.homes[place] >= 0:
+                    del self.saved[t][made.homes[place]]
+
+            for store, value in Step(made.backward, self._leaves(t), self.blocks, moves_in).run():
                 if store.kind == "flow":
                     self._add(self.flows, (store.name, t - store.index), value)
                 elif store.kind == "vector":
@@ -413,6 +421,43 @@ def test_the_gradient_needs_no_product_before_the_loop_again():
     random = [random_cell(seed, noise=True) for seed in range(50)]
     for cell in (*plain, *OTHERS.values(), *map(modifiers.layer_norm, plain), *random):
         assert plan(cell).backward.products == (), cell
+
+
+def test_a_gradient_stands_where_what_was_kept_for_it_stood():
+    """Where nothing reads that again: no later stage, no matrix, nor what waits in the same stage for something else.
+
+    A stage has waits in it if it computes slow functions, and products wait for all units of what they read.
+    """
+    random = [random_cell(seed, noise=True) for seed in range(100)]
+    for cell in (*CATALOGUE.values(), *OTHERS.values(), *map(modifiers.layer_norm, CATALOGUE.values()), *random):
+        made = plan(cell)
+        assert len(made.homes) == len(made.gradients)
+        homes = {home: place for place, home in enumerate(made.homes) if home >= 0}
+        assert len(homes) == sum(home >= 0 for home in made.homes)
+        assert not {place for o in made.outer for side, place in (o.rows, o.columns) if side == "saved"} & homes.keys()
+        gone = set()
+        for stage in made.backward.stages:
+            operations = [made.backward.operations[n] for n in (*stage.sums, *stage.means, *stage.work)]
+            simple = {a for o in operations for a in o.args} | {s.operation for s in stage.stores}
+            operands = {t.operand for o in operations if o.sum for t in o.sum.terms}
+            comes = {made.homes[s.index] for s in stage.stores if s.kind == "saved"} - {-1}
+            assert not gone & saved_places(made, simple | operands), cell
+            waits = any(o.function in SLOW for o in operations)
+            assert not comes & saved_places(made, simple | operands if waits else operands), cell
+            gone |= comes
+        assert gone == homes.keys()
+
+
+def saved_places(made, numbers):
+    leaves = [made.backward.operations[n].leaf for n in numbers]
+    return {leaf.index for leaf in leaves if leaf is not None and leaf.kind == "saved"}
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "gru-reset-after", "peephole-lstm", "min-gru"])
+def test_the_gradients_of_gates_need_no_memory_of_their_own(name):
+    made = plan(CATALOGUE[name])
+    assert made.gradients
+    assert -1 not in made.homes
 
 
 @EVERY_CELL

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import threading
 import traceback
 import warnings
 
@@ -15,7 +16,6 @@ from recurra.backends.cpu.target import host
 
 SHAPES = {"scalar": (8, 8), "short": (16, 8), "middling": (32, 16), "long": (64, 16)}
 """Bytes in a vector, and how many of them. What the host does not have, LLVM puts together from what it has."""
-
 
 CACHES = (
     prepare.prepare,
@@ -29,7 +29,21 @@ CACHES = (
 """What is worked out once for a processor."""
 
 
+def settled():
+    """Wait for what is being compiled ahead of its use, lest it be kept as something that it is not."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.name.startswith("recurra"):
+            thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _settled():
+    yield
+    settled()
+
+
 def forget():
+    settled()
     for cache in CACHES:
         cache.cache_clear()
 
@@ -42,8 +56,10 @@ def shape_of(vector_bytes, registers):
         forget()
         for module in (prepare, arrange):
             patch.setattr(module, "host", lambda: target)
-        yield target
-    forget()
+        try:
+            yield target
+        finally:
+            forget()
 
 
 @contextlib.contextmanager
@@ -56,8 +72,10 @@ def shared_by(count, *, units):
     with pytest.MonkeyPatch.context() as patch:
         arrange.arrange.cache_clear()
         patch.setattr(arrange._Arranger, "_share", share)
-        yield
-    arrange.arrange.cache_clear()
+        try:
+            yield
+        finally:
+            arrange.arrange.cache_clear()
 
 
 @pytest.fixture(params=SHAPES)
@@ -88,6 +106,7 @@ def threads():
 
 
 def _start(work):
+    settled()  # a copy has none of the other threads, and would wait for what they hold
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the copy has one thread, whatever this process has
         child = os.fork()

@@ -130,7 +130,9 @@ def test_every_module_that_code_is_made_by_is_among_what_emits():
         name = pending.pop()
         if name not in needed:
             needed.add(name)
-            pending += re.findall(r"^from recurra\.backends\.cpu\.(\w+) import", (folder / f"{name}.py").read_text(), re.M)
+            pending += re.findall(
+                r"^from recurra\.backends\.cpu\.(\w+) import", (folder / f"{name}.py").read_text(), re.M
+            )
     assert needed - {"target"} == set(library.EMITTERS)
 
 

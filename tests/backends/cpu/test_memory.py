@@ -5,6 +5,7 @@ import ctypes
 import functools
 import mmap
 import os
+import threading
 
 import pytest
 import torch
@@ -13,10 +14,12 @@ from recurra import cells
 from recurra.backends import reference
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu import threads as pool
+from recurra.backends.cpu.arrange import Arrangement, _Arranger, arrange
 from recurra.backends.cpu.prepare import prepare
+from recurra.backends.plan import plan
 from recurra.cells import modifiers
 from support.classical import CLASSICAL
-from support.problems import random_problem, worst_error
+from support.problems import loss, random_problem, worst_error
 
 CELLS = {
     "lstm": cells.LSTM,
@@ -26,8 +29,8 @@ CELLS = {
     "further back": CLASSICAL["further back"],
     "normalised and dropped": modifiers.zoneout(modifiers.layer_norm(cells.RNN), 0.3),
 }
-SIZES = [(3, 5, 3, 17), (2, 1, 1, 1), (1, 7, 2, 33), (2, 4, 5, 16), (2, 3, 1, 31)]
-"""T, B, I and H."""
+SIZES = [(3, 5, 4, 17), (2, 1, 5, 1), (1, 7, 2, 33), (2, 4, 5, 16), (2, 3, 2, 31)]
+"""T, B, I and H; nothing else is as wide as a row of hidden units with what fills its last vector."""
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 EVERY_CELL = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
@@ -56,6 +59,13 @@ def identical(found, expected):
 PAGE = mmap.PAGESIZE
 
 
+def forbid(address):
+    """Let nobody touch a page."""
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    assert protect(address, PAGE, 0) == 0, os.strerror(ctypes.get_errno())
+
+
 class Guarded:
     """Memory of some bytes that ends where a page begins that nobody may touch, or begins where one ends."""
 
@@ -63,53 +73,133 @@ class Guarded:
         pages = max(1, -(-count // PAGE))
         self.map = mmap.mmap(-1, (pages + 2) * PAGE)
         start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
-        protect = ctypes.CDLL(None, use_errno=True).mprotect
-        protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        for guard in (start, start + (pages + 1) * PAGE):
-            assert protect(guard, PAGE, 0) == 0, os.strerror(ctypes.get_errno())
+        forbid(start)
+        forbid(start + (pages + 1) * PAGE)
         self.address = start + PAGE + (pages * PAGE - count if at_end else 0)
+
+    def prepare(self):
+        pass
 
 
 @contextlib.contextmanager
 def moved(place):
-    """Run compiled code on copies of its arrays, where `place(tensor)` puts them; their content is copied back."""
+    """Run compiled code on copies of its arrays, where `place(tensor)` puts them; their content goes there and back.
+
+    A copy stays as long as this goes on, since addresses are kept from call to call.
+    """
     moves = []
     own_address, own_parallel = torch.Tensor.data_ptr, pool.parallel
 
     def address(tensor):
         assert tensor.is_contiguous(), "compiled code knows no strides"
         copy = place(tensor)
-        ctypes.memmove(copy.address, own_address(tensor), tensor.nbytes)
+        if copy is None:
+            return own_address(tensor)
         moves.append((tensor, copy))
         return copy.address
 
     def parallel(*arguments):
+        assert moves, "no array was handed over by its address"
+        for tensor, copy in moves:
+            ctypes.memmove(copy.address, own_address(tensor), tensor.nbytes)
+        for _, copy in moves:
+            copy.prepare()
         own_parallel(*arguments)
         for tensor, copy in moves:
             ctypes.memmove(own_address(tensor), copy.address, tensor.nbytes)
-        assert moves, "no array was handed over by its address"
-        moves.clear()
 
+    arrange.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "data_ptr", address)
         patch.setattr(pool, "parallel", parallel)
-        yield
+        try:
+            yield
+        finally:
+            arrange.cache_clear()
+
+
+@contextlib.contextmanager
+def walled(*, at_end):
+    """A call's own memory with a page that nobody may touch before and behind every array in it.
+
+    Gives what tells whether a tensor is such memory.
+    """
+    walls, spaces, empty, new = {}, [], torch.empty, Arrangement._new
+
+    def room(arranger, name, numbers):
+        each = PAGE // arranger.size
+        begin = arranger.space + each
+        end = begin + max(1, -(-numbers // each)) * each
+        walls.setdefault(id(arranger.places), (arranger.places, []))[1].append(arranger.space * arranger.size)
+        arranger.places[name] = end - numbers if at_end else begin
+        arranger.space = end
+
+    def made(arrangement):
+        places, own = walls[id(arrangement.places)]
+        assert places is arrangement.places
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                torch, "empty", lambda count, dtype, device: space(count, dtype, [*own, count * dtype.itemsize])
+            )
+            return new(arrangement)
+
+    def space(count, dtype, walls):
+        if not dtype.is_floating_point:
+            return empty(count, dtype=dtype)
+        memory = mmap.mmap(-1, count * dtype.itemsize + PAGE)
+        tensor = torch.frombuffer(memory, dtype=dtype, count=count)
+        spaces.append(tensor)
+        for wall in (*walls, tensor.nbytes):
+            forbid(tensor.untyped_storage().data_ptr() + wall)
+        return tensor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Arranger, "_room", room)
+        patch.setattr(Arrangement, "_new", made)
+        yield lambda tensor: any(tensor is space for space in spaces)
+    assert spaces
+
+
+def in_a_thread(work):
+    """Run several threads in the copy of a process: one that has run some before has lost them there."""
+    errors = []
+
+    def tried():
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=tried)
+    thread.start()
+    thread.join()
+    for error in errors:
+        raise error
 
 
 @pytest.mark.parametrize("at_end", [True, False], ids=["end", "beginning"])
 @EVERY_DTYPE
 @EVERY_CELL
-def test_nothing_is_touched_beyond_the_arrays(start, cell, dtype, at_end):
+def test_nothing_is_touched_beyond_the_arrays(start, shared, cell, dtype, at_end):
     """Each array stands against a guard page, at whatever address that gives, and results are the same as ever."""
-    expected = [everything(problem) for problem in problems(cell, dtype)]
+    units = not any(stage.means for stage in plan(cell).forward.stages)
+    shares = [(1, False), (4, units)]
+    expected = []
+    for count, by in shares:
+        with shared(count, units=by):
+            expected += [everything(problem) for problem in problems(cell, dtype)]
 
     def work():
-        with moved(lambda tensor: Guarded(tensor.nbytes, at_end=at_end)):
-            found = [everything(problem) for problem in problems(cell, dtype)]
+        found = []
+        for count, by in shares:
+            with shared(count, units=by), walled(at_end=at_end) as already:
+                place = lambda t: None if already(t) else Guarded(t.nbytes, at_end=at_end)  # noqa: E731
+                with moved(place):
+                    found += [everything(problem) for problem in problems(cell, dtype)]
         for pair in zip(found, expected, strict=True):
             identical(*pair)
 
-    assert start(work)() == 0
+    assert start(lambda: in_a_thread(work))() == 0
 
 
 def test_a_guard_page_ends_the_process_that_touches_it(start):
@@ -129,11 +219,14 @@ class Poisoned:
     count = 0
 
     def __init__(self, tensor, hidden, width):
-        self.tensor = tensor.clone()
+        self.tensor, self.hidden = tensor.clone(), hidden
         self.address = self.tensor.untyped_storage().data_ptr()
-        if tensor.dim() >= 2 and tensor.is_floating_point() and tensor.shape[-1] == width > hidden:
-            self.tensor[..., hidden:] = torch.nan
-            Poisoned.count += 1
+        self.padded = tensor.dim() >= 2 and tensor.is_floating_point() and tensor.shape[-1] == width > hidden
+        Poisoned.count += self.padded
+
+    def prepare(self):
+        if self.padded:
+            self.tensor[..., self.hidden :] = torch.nan
 
 
 @EVERY_DTYPE
@@ -155,7 +248,7 @@ def test_what_lies_past_the_last_unit_of_a_row_never_reaches_a_result(cell, dtyp
 @EVERY_CELL
 def test_what_nobody_has_written_never_reaches_a_result(cell, dtype, monkeypatch):
     expected = [everything(problem) for problem in problems(cell, dtype)]
-    made, empty = [], torch.empty
+    made, empty, memory = [], torch.empty, Arrangement.memory
 
     def poisoned(*arguments, **options):
         tensor = empty(*arguments, **options)
@@ -163,10 +256,59 @@ def test_what_nobody_has_written_never_reaches_a_result(cell, dtype, monkeypatch
             made.append(tensor.fill_(torch.nan))
         return tensor
 
+    def used_again(arrangement):
+        found = memory(arrangement)
+        found.space.fill_(torch.nan)
+        return found
+
     monkeypatch.setattr(torch, "empty", poisoned)
+    monkeypatch.setattr(torch, "empty_like", lambda tensor: poisoned(tensor.shape, dtype=tensor.dtype))
+    monkeypatch.setattr(Arrangement, "memory", used_again)
     for problem, result in zip(problems(cell, dtype), expected, strict=True):
         identical(everything(problem), result)
     assert made
+
+
+# Memory that is used again -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [(1, False), (2, False), (2, True)], ids=["one thread", "rows", "units"])
+@EVERY_CELL
+def test_a_result_is_no_memory_that_is_used_again(cell, share, shared):
+    """Later calls leave it as it is, and what is done to it changes none of theirs."""
+    count, units = share
+    sizes = {"steps": 3, "batch": 5, "input_size": 3, "hidden_size": 16}
+    one, two = (random_problem(cell, seed, **sizes, ragged=False) for seed in (1, 2))
+    units = units and not any(stage.means for stage in plan(cell).forward.stages)
+    with shared(count, units=units):
+        first = everything(one)
+        before = {name: tensor.clone() for name, tensor in first.items()}
+        second = everything(two)
+        identical(first, before)
+        again = {name: tensor.clone() for name, tensor in second.items()}
+        for tensor in first.values():
+            tensor.fill_(torch.nan)
+        identical(second, again)
+        identical(everything(one), before)
+        # Two passes forward, then back, the first last.
+        graphs = [as_leaves(problem) for problem in (one, two)]
+        found = [torch.autograd.grad(total, leaves, allow_unused=True) for total, leaves in reversed(graphs)][::-1]
+        for gradients, expected in zip(found, (before, again), strict=True):
+            for gradient, own in zip(gradients, list(expected.values())[-len(gradients) :], strict=True):
+                assert torch.equal(torch.zeros_like(own) if gradient is None else gradient, own)
+
+
+def as_leaves(problem):
+    """The loss of a problem, and what it is differentiated by, in the order of its gradients by name."""
+    leaf = problem.replace(
+        parameters={name: p.detach().requires_grad_() for name, p in problem.parameters.items()},
+        x=problem.x.detach().requires_grad_(),
+        state={key: s.detach().requires_grad_() for key, s in problem.state.items()},
+    )
+    return loss(*leaf.run(cpu.run), leaf), [leaf.x, *leaf.state.values(), *leaf.parameters.values()]
+
+
+# What is given -------------------------------------------------------------------------------------------------------
 
 
 @EVERY_CELL

@@ -6,7 +6,6 @@ from recurra.backends.cpu.table import COMMON, panels, slots
 from recurra.backends.plan import plan
 from recurra.cells import CATALOGUE, modifiers
 
-
 LOOPS = ("forward", "training", "backward")
 
 

@@ -1,7 +1,6 @@
-"""Threads share the rows out; how many there are, and what else runs, changes no result."""
+"""Threads share out the rows, or the units; how many there are, and what else runs, changes no result."""
 
 import ctypes
-import itertools
 import os
 import subprocess
 import sys
@@ -9,65 +8,94 @@ import textwrap
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recurra import Recurrent, cells
+from recurra.backends import reference
 from recurra.backends.cpu import library
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu import threads as pool
 from recurra.backends.cpu.target import host
 from recurra.cells import modifiers
+from support.classical import CLASSICAL
+from support.odd_cells import ODD
 from support.problems import random_problem, worst_error
 
-CELLS = {"lstm": cells.LSTM, "gru": cells.GRU, "normalised": modifiers.layer_norm(cells.RNN)}
-EVERY_CELL = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+BY_ROWS = {"lstm": cells.LSTM, "gru": cells.GRU, "normalised": modifiers.layer_norm(cells.RNN)}
+BY_UNITS = {
+    "lstm": cells.LSTM,
+    "gru": modifiers.zoneout(cells.GRU, 0.3),
+    "gru-reset-after": cells.GRUResetAfter,
+    "simplified-gru": cells.SimplifiedGRU,
+    "peephole-lstm": cells.PeepholeLSTM,
+    "full-peephole-lstm": cells.FullPeepholeLSTM,
+    "s-lstm": cells.SLSTM,
+    "min-gru": cells.MinGRU,
+    "further back": CLASSICAL["further back"],
+    "of low rank before the loop": ODD["of low rank before the loop"],
+}
+"""The threads share out the units of any cell but of those with means over them."""
 
 
-def problems(cell):
+def problems(cell, hidden_size=17):
     for seed, batch in enumerate((1, 2, 3, 8, 13)):
-        options = {"ragged": seed % 2 == 1, "reverse": batch == 3}
-        yield random_problem(cell, seed, steps=4, batch=batch, input_size=3, hidden_size=17, **options)
+        options = {"ragged": seed % 2 == 1, "reverse": batch in (3, 8)}
+        problem = random_problem(cell, seed, steps=4, batch=batch, input_size=3, hidden_size=hidden_size, **options)
+        if cell is cells.SLSTM:  # whose normaliser is never negative
+            problem = problem.replace(state={key: s.abs() for key, s in problem.state.items()})
+        yield problem
 
 
-def everything(problem):
-    outputs, last = problem.run(cpu.run)
-    return {"outputs": outputs, **{f"last {key}": s for key, s in last.items()}, **problem.autograd(cpu.run)}
+def everything(problem, run=cpu.run):
+    outputs, last = problem.run(run)
+    return {"outputs": outputs, **{f"last {key}": s for key, s in last.items()}, **problem.autograd(run)}
 
 
-@EVERY_CELL
+def check(cell, **options):
+    for problem in problems(cell, **options):
+        assert worst_error(everything(problem), everything(problem, reference.run)) < 1e-12
+
+
 @pytest.mark.parametrize("count", [2, 3])
-def test_any_number_of_threads_gives_the_same(cell, count, threads):
-    """To the last bit but for sums over the rows, which are taken in another order."""
-    for problem in problems(cell):
-        threads(1)
-        expected = everything(problem)
-        threads(count)
-        found = everything(problem)
-        for name in ("outputs", *(name for name in expected if name.startswith("last"))):
-            assert torch.equal(found[name], expected[name]), name
-        assert worst_error(found, expected) < 1e-14
+@pytest.mark.parametrize("name", BY_ROWS)
+def test_threads_that_share_out_the_rows(name, count, shared):
+    """Fewer rows than there are threads, as many, and more."""
+    with shared(count, units=False):
+        check(BY_ROWS[name])
 
 
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("name", BY_UNITS)
+def test_threads_that_share_out_the_units(name, count, shared):
+    """As many parts as there are two vectors of units, and more than one a thread; and one part, of one unit."""
+    with shared(count, units=True):
+        check(BY_UNITS[name], hidden_size=65 if count == 2 else 17)
+        check(BY_UNITS[name], hidden_size=1)
+
+
+@pytest.mark.parametrize("units", [False, True], ids=["rows", "units"])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_same_call_gives_the_same_bits(count, threads):
-    threads(count)
-    for problem in problems(cells.LSTM):
-        expected = everything(problem)
-        for _ in range(3):
-            found = everything(problem)
-            assert all(torch.equal(found[name], expected[name]) for name in expected)
+def test_the_same_call_gives_the_same_bits(count, units, shared):
+    with shared(count, units=units):
+        for problem in problems(cells.GRU, hidden_size=33):
+            expected = everything(problem)
+            for _ in range(20):
+                found = everything(problem)
+                assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_several_python_threads_may_run_one_layer_at_once(count, threads):
-    threads(count)
+SHARES = {"one": (1, False), "rows": (2, False), "units": (2, True)}
+
+
+@pytest.mark.parametrize("share", SHARES.values(), ids=SHARES)
+def test_several_python_threads_may_run_one_layer_at_once(share, shared):
+    """And use memory again that others have used: each gets what it gets when it is alone."""
+    count, units = share
     layer = Recurrent("gru", 3, 17, num_layers=2, bidirectional=True, backend="cpu")
     inputs = [torch.randn(7, 9, 3) for _ in range(4)]
-    lengths = [torch.randint(1, 10, (7,)) for _ in range(4)]
+    # Two of one layout, which share memory; two of others.
+    lengths = [None, None, *(torch.randint(1, 10, (7,)) for _ in range(2))]
 
     def work(k):
         x = inputs[k].clone().requires_grad_()
@@ -75,23 +103,23 @@ def test_several_python_threads_may_run_one_layer_at_once(count, threads):
         (gradient,) = torch.autograd.grad(outputs.square().sum() + state["h"].sum(), x)
         return outputs.detach(), gradient
 
-    expected = [work(k) for k in range(4)]
     found, errors, gate = {}, [], threading.Barrier(4)
 
     def repeat(k):
         try:
-            torch.set_num_threads(count)
             gate.wait()
             found[k] = [work(k) for _ in range(6)]
         except BaseException as error:
             errors.append(error)
             raise
 
-    workers = [threading.Thread(target=repeat, args=(k,)) for k in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with shared(count, units=units):
+        expected = [work(k) for k in range(4)]
+        workers = [threading.Thread(target=repeat, args=(k,)) for k in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
     assert not errors
     for k in range(4):
         for outputs, gradient in found[k]:
@@ -132,11 +160,11 @@ def test_python_runs_on_while_compiled_code_does(count):
     assert words[1] == 1, "it gave up waiting"
 
 
-# How many, and which rows each has -----------------------------------------------------------------------------------
+# How many -------------------------------------------------------------------------------------------------------------
 
 
 def used(monkeypatch, batch):
-    """How many threads a call of so many rows runs on."""
+    """How many threads a call of so many rows, which has enough to do for several, runs on."""
     counts, own = [], pool.parallel
 
     def parallel(address, table, threads):
@@ -145,7 +173,8 @@ def used(monkeypatch, batch):
 
     with monkeypatch.context() as patch:
         patch.setattr(pool, "parallel", parallel)
-        random_problem(cells.GRU, 0, steps=2, batch=batch, input_size=3, hidden_size=5).autograd(cpu.run)
+        sizes = {"steps": 200, "batch": batch, "input_size": 3, "hidden_size": 48}
+        random_problem(cells.GRU, 0, **sizes, ragged=False).autograd(cpu.run)
     assert len(counts) == 2
     return set(counts)
 
@@ -155,8 +184,8 @@ def test_torch_says_how_many(monkeypatch, threads):
         threads(count)
         assert used(monkeypatch, batch=8) == {count}
     threads(4)
+    assert used(monkeypatch, batch=3) == {3}
     assert used(monkeypatch, batch=1) == {1}
-    assert used(monkeypatch, batch=3) <= {1, 2, 3}
 
 
 def test_without_a_runtime_to_call_there_is_one(monkeypatch, threads):
@@ -167,17 +196,21 @@ def test_without_a_runtime_to_call_there_is_one(monkeypatch, threads):
 
 
 def test_a_team_is_always_as_large_as_was_asked_for():
-    """Rows are shared out before; a runtime that gave fewer threads, as these settings allow, would leave rows out."""
+    """Rows are shared out before, and threads wait for one another: were there fewer, as these settings allow, rows
+    would be left out, or all would wait for ever.
+    """
     program = textwrap.dedent("""
         import torch
         from recurra import cells
-        from recurra.backends import reference
-        from recurra.backends.cpu import run as cpu, threads
+        from recurra.backends.cpu import arrange, run as cpu, threads
         from support.problems import random_problem, worst_error
 
         torch.set_num_threads(4)
-        problem = random_problem(cells.GRU, 0, steps=3, batch=9, input_size=3, hidden_size=5)
-        assert worst_error(problem.autograd(cpu.run), problem.autograd()) < 1e-12
+        problem = random_problem(cells.GRU, 0, steps=3, batch=9, input_size=3, hidden_size=17)
+        for units in (False, True):
+            arrange._Arranger._share = lambda arranger: (arranger.most, units)
+            arrange.arrange.cache_clear()
+            assert worst_error(problem.autograd(cpu.run), problem.autograd()) < 1e-12
         print(threads.available(), torch.get_num_threads())
     """)
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])

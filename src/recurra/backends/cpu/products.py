@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread, transposed
-from recurra.backends.cpu.mathematics import I64, Mathematics
+from recurra.backends.cpu.building import constant, loop_over, smaller, spread, transposed
+from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.target import Target
 
 __all__ = ["FUNCTIONS", "ROWS", "block_length", "emit_products", "gradient_workspace", "tile_rows"]
@@ -198,9 +198,13 @@ class _Products:
         for v in range(2):
             b.store(self.maths.number(0.0), b.gep(zeros, [constant(v)]))
         nothing = b.bitcast(zeros, self.pointer)
-        count = larger(b, constant(1), b.sdiv(b.add(rows, constant(self.rows - 1)), constant(self.rows)))
-        # Tiles of nearly equal size, so that none is much smaller than it could be.
-        least, longer = b.sdiv(rows, count), b.srem(rows, count)
+        # Tiles of nearly equal size, so that none is much smaller than could be; in 32 bits, whose division is short.
+        number = b.trunc(rows, I32)
+        most = ir.Constant(I32, self.rows)
+        count_ = b.udiv(b.add(number, ir.Constant(I32, self.rows - 1)), most)
+        count_ = b.select(b.icmp_unsigned("==", count_, ir.Constant(I32, 0)), ir.Constant(I32, 1), count_)
+        count = b.zext(count_, I64)
+        least, longer = b.zext(b.udiv(number, count_), I64), b.zext(b.urem(number, count_), I64)
         with loop_over(b, constant(0), length, constant(self.block)) as k:
             here = smaller(b, constant(self.block), b.sub(length, k))
             first = b.and_(b.icmp_signed("!=", fresh, constant(0)), b.icmp_signed("==", k, constant(0)))

@@ -55,14 +55,16 @@ class Layout:
         return cls(steps, batch, sizes, order, running.flatten().nonzero()[:, 0])
 
     @cached_property
-    def running(self) -> tuple[int, ...]:
-        """`sizes`, as something that never changes."""
-        return tuple(self.sizes)
+    def ragged(self) -> bool:
+        """Whether there are steps that do not count."""
+        return self.order is not None
 
     @cached_property
-    def sorted(self) -> tuple[int, ...] | None:
-        """`order`, likewise."""
-        return None if self.order is None else tuple(self.order.tolist())
+    def numbers(self) -> Tensor | None:
+        """For each packed row its place in the flattened (T · B) batch as it is given; None if all are in order."""
+        if self.order is None or self.places is None:
+            return None
+        return self.places // self.batch * self.batch + self.order[self.places % self.batch]
 
     @cached_property
     def total(self) -> int:

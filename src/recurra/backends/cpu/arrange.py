@@ -21,6 +21,7 @@ from recurra.backends.cpu.prepare import Block, Kernel, Prepared, Which, matrix_
 from recurra.backends.cpu.products import ROWS, gradient_workspace
 from recurra.backends.cpu.table import LINE
 from recurra.backends.cpu.target import host
+from recurra.backends.layout import Layout
 
 __all__ = ["Arrangement", "Memory", "arrange", "covered", "split"]
 
@@ -30,7 +31,7 @@ CHUNK_ROWS = 32
 TASK_ROWS = 48
 """For how many rows at a time the gradient of an input is computed."""
 
-KEPT = 1 << 19
+KEPT = 1 << 18
 """Memory of no more numbers than this is kept for the next call."""
 
 
@@ -86,7 +87,7 @@ class Arrangement:
     given: tuple[Fix, ...]
     kept: tuple[Tensor, ...]
     double: bool
-    free: deque[Memory] = field(default_factory=lambda: deque(maxlen=2))
+    free: deque[Memory] = field(default_factory=lambda: deque(maxlen=1))
 
     def memory(self) -> Memory:
         """Memory for a call: some that no other uses, or new."""
@@ -123,28 +124,29 @@ class Arrangement:
             self.free.append(memory)
 
 
-@lru_cache(maxsize=512)
 def arrange(
-    prepared: Prepared,
-    which: Which,
-    sizes: tuple[int, ...],
-    order: tuple[int, ...] | None,
-    backwards: bool,
-    threads_at_most: int,
-    wanted: tuple[bool, ...],
+    prepared: Prepared, which: Which, layout: Layout, backwards: bool, most: int, wanted: tuple[bool, ...]
 ) -> Arrangement:
     """Work out how a loop is called.
 
     Args:
         prepared: The cell at its sizes.
         which: The loop.
-        sizes: How many rows run at each step.
-        order: Which of the caller's each row is; None if they are in his order.
+        layout: The rows and steps that count.
         backwards: Whether to go from the last step to the first.
-        threads_at_most: How many threads there are.
+        most: How many threads there are.
         wanted: For a backward loop which gradients are wanted: of each operand before the loop, then each parameter.
     """
-    return _Arranger(prepared, which, sizes, order, backwards, threads_at_most, wanted).run()
+    if layout.ragged:  # hardly ever the same again
+        return _Arranger(prepared, which, layout, backwards, most, wanted).run()
+    return _of_equal_lengths(prepared, which, layout.steps, layout.batch, backwards, most, wanted)
+
+
+@lru_cache(maxsize=64)
+def _of_equal_lengths(
+    prepared: Prepared, which: Which, steps: int, batch: int, backwards: bool, most: int, wanted: tuple[bool, ...]
+) -> Arrangement:
+    return _Arranger(prepared, which, Layout.of(steps, batch, None), backwards, most, wanted).run()
 
 
 class _Arranger:
@@ -152,15 +154,14 @@ class _Arranger:
         self,
         prepared: Prepared,
         which: Which,
-        sizes: tuple[int, ...],
-        order: tuple[int, ...] | None,
+        layout: Layout,
         backwards: bool,
         most: int,
         wanted: tuple[bool, ...],
     ) -> None:
-        self.prepared, self.kernel, self.sizes, self.order = prepared, prepared.kernel(which), sizes, order
+        self.prepared, self.kernel, self.layout = prepared, prepared.kernel(which), layout
         self.backwards, self.wanted, self.which = backwards, wanted, which
-        self.batch, self.total = max(sizes), sum(sizes)
+        self.sizes, self.batch, self.total = layout.sizes, layout.batch, layout.total
         self.hidden, self.width, self.cell = prepared.hidden, prepared.width, prepared.cell
         self.size = 8 if prepared.double else 4
         self.functions = matrix_functions(prepared.double).addresses
@@ -172,6 +173,7 @@ class _Arranger:
         self.space = 0
         self.packs: list[list[Word]] = []
         self.most = most
+        self.numbers = 0 if layout.numbers is None else self._integers(layout.numbers)
 
     def run(self) -> Arrangement:
         """The arrangement."""
@@ -234,9 +236,10 @@ class _Arranger:
         """Have a word of the table tell where another word is."""
         self.own.append(Fix(self.kernel.slots[name], "words", 8 * word))
 
-    def _integers(self, values: Sequence[int]) -> int:
-        # Named, since the caller may have made another device the default.
-        tensor = torch.tensor(values, dtype=torch.int64, device="cpu")
+    def _integers(self, values: Sequence[int] | Tensor) -> int:
+        """The address of whole numbers, which are kept."""
+        # The device is named, since the caller may have made another the default.
+        tensor = torch.as_tensor(values, dtype=torch.int64, device="cpu").contiguous()
         self.kept.append(tensor)
         return tensor.data_ptr()
 
@@ -257,7 +260,7 @@ class _Arranger:
             "product": self.functions["product"],
             "pack": self.functions["pack"],
             "index": self.index,
-            "order": self.index if self.order is None else self._integers(self.order),
+            "order": self.index if self.layout.order is None else self._integers(self.layout.order),
             "splits": self._integers([*splits, self.batch]),
             "sizes": self._integers(self.sizes),
             "offsets": self._integers(offsets),
@@ -386,9 +389,10 @@ class _Arranger:
             for left, right in own:
                 for side in (left, right):
                     if side[0] == "operand":
-                        job += [(0, f"operand.{side[1]}", 0), self._length(groups[side[1]].blocks[0])]
+                        length = self._length(groups[side[1]].blocks[0])
+                        job += [(0, f"operand.{side[1]}", 0), length, self.numbers]
                     else:
-                        job += self._side(side)
+                        job += [*self._side(side), 0]
                 job.append(self.total)
             parts = -(-self.hidden // ROWS)
             found.append(
@@ -399,7 +403,7 @@ class _Arranger:
             if not asked or not reached:
                 continue
             width = self._length(group.blocks[0])
-            job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached)]
+            job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached), self.numbers]
             for term, (place, block) in enumerate(reached):
                 name = f"turned.{number}.{term}"
                 self._pack(name, block, turned=True)
@@ -452,7 +456,11 @@ def split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:
     """Rows shared out over threads so that each has about the same number of steps."""
     if parts == 1 or min(sizes) == batch:
         return [batch * k // parts for k in range(parts + 1)]
-    lengths = [sum(size > row for size in sizes) for row in range(batch)]
+    lengths = [0] * batch
+    for step, size in enumerate(sizes):
+        lengths[size - 1] = step + 1
+    for row in range(batch - 1, 0, -1):  # those before it are no shorter
+        lengths[row - 1] = max(lengths[row - 1], lengths[row])
     total, done, places = sum(lengths), 0, [0]
     for row, length in enumerate(lengths):
         done += length

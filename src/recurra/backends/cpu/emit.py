@@ -320,12 +320,13 @@ class _Entry:
         b = self.b
         splits = self.words("splits")
         own = b.gep(splits, [self.thread])
-        batch = self.word("rows")
+        self.order, batch = self.words("order"), self.word("rows")
+        self.batch = batch
         self.first = b.select(self.by_units, constant(0), b.load(own))
         self.end = b.select(self.by_units, batch, b.load(b.gep(own, [constant(1)])))
         self.line = b.select(self.by_units, constant(0), self.thread)
         self.steps, self.backwards = self.word("steps"), b.icmp_signed("!=", self.word("backwards"), constant(0))
-        self.sizes, self.offsets, chunk = self.words("sizes"), self.words("offsets"), self.word("chunk")
+        self.sizes, chunk = self.words("sizes"), self.word("chunk")
         self.lines = b.gep(self.words("lines"), [b.mul(self.thread, self.word("lines.size"))])
         self.starts = b.gep(self.words("starts"), [b.mul(self.thread, chunk)])
         place = b.mul(chunk, self.first)
@@ -351,17 +352,18 @@ class _Entry:
         return t, smaller(b, b.load(b.gep(self.sizes, [t])), self.end)
 
     def _gather(self, begin: ir.Value, count: ir.Value) -> None:
-        """The packed places of all rows of a chunk."""
+        """The places in the caller's batch of all rows of a chunk."""
         b = self.b
+        order, batch = self.order, self.batch
         b.store(constant(0), self.count)
         with loop_over(b, constant(0), count) as within:
             t, last = self._running(b.add(begin, within))
             so_far = b.load(self.count)
             b.store(so_far, b.gep(self.starts, [within]))
-            offset = b.load(b.gep(self.offsets, [t]))
+            begin_of_step = b.mul(t, batch)
             with loop_over(b, self.first, last) as row:
                 to = b.gep(self.lines, [b.sub(b.add(so_far, row), self.first)])
-                b.store(b.add(offset, row), to)
+                b.store(b.add(begin_of_step, b.load(b.gep(order, [row]))), to)
             b.store(b.add(so_far, larger(b, constant(0), b.sub(last, self.first))), self.count)
 
     def _step(self, step: ir.Value, t: ir.Value, last: ir.Value, place: ir.Value) -> None:

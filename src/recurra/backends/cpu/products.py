@@ -33,6 +33,9 @@ NEAREST_CACHE = 16384
 
 VOID = ir.VoidType()
 
+Side = tuple[ir.Value, ir.Value, ir.Value]
+"""Rows of numbers: where they begin, how far it is from one to the next, and the address of which they are, or 0."""
+
 
 def tile_rows(registers: int) -> int:
     """How many rows a tile has: two sums each, beside the weights and one number spread over a vector.
@@ -285,32 +288,14 @@ class _Products:
                             b.store(ir.Constant(self.scalar, 0.0), at)
 
     def _squares(
-        self,
-        b: ir.IRBuilder,
-        to: ir.Value,
-        by_to: ir.Value,
-        from_: ir.Value,
-        by_from: ir.Value,
-        end: ir.Value,
-        *,
-        along: bool = False,
+        self, b: ir.IRBuilder, to: ir.Value, line: ir.Value, from_: ir.Value, by_row: ir.Value, end: ir.Value
     ) -> None:
-        """Transpose a vector of rows of `from_`, k from 0 to a whole number of vectors, a square at a time.
-
-        to[k · by_to + row] = from_[row · by_from + k]; with `along` the squares follow one another the other way:
-        to[row · by_to + k] = from_[k · by_from + row].
-        """
+        """to[k · line + row] = from_[row · by_row + k] for a vector of rows, and k up to a whole number of vectors."""
         with loop_over(b, constant(0), end, constant(self.lanes)) as k:
-            lanes = [constant(lane) for lane in range(self.lanes)]
-            if along:
-                reads = [b.mul(b.add(k, lane), by_from) for lane in lanes]
-                writes = [b.add(b.mul(lane, by_to), k) for lane in lanes]
-            else:
-                reads = [b.add(b.mul(lane, by_from), k) for lane in lanes]
-                writes = [b.mul(b.add(k, lane), by_to) for lane in lanes]
-            turned = transposed(b, [self.load(b, b.gep(from_, [place])) for place in reads])
-            for value, place in zip(turned, writes, strict=True):
-                self.store(b, value, b.gep(to, [place]))
+            places = [b.gep(from_, [b.add(b.mul(by_row, constant(lane)), k)]) for lane in range(self.lanes)]
+            turned = transposed(b, [self.load(b, place) for place in places])
+            for lane, value in enumerate(turned):
+                self.store(b, value, b.gep(to, [b.mul(b.add(k, constant(lane)), line)]))
 
     # -- products with results of any width ---------------------------------------------------------------------
 
@@ -318,7 +303,8 @@ class _Products:
         """Emit gradient(job, first, end, workspace): some rows of C, the sum over all sources of A[n]ᵀ B[n].
 
         The job: (C, from row to row, columns, 0 1 2 ..., number of sources), and for each source (A, from row to row,
-        B, from row to row, how many rows).
+        which of its rows, B, from row to row, which of its rows, how many rows). Rows are named by their numbers, or
+        follow one another if these are at address 0.
         """
         function, b = self.begin("gradient", self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
@@ -328,111 +314,141 @@ class _Products:
         strip = b.gep(workspace, [constant(ROWS * self.block)])
         spare = b.gep(strip, [constant(2 * self.lanes * self.block)])
         with loop_over(b, constant(0), sources) as number:
-            source = b.gep(job, [b.add(constant(5), b.mul(number, constant(5)))])
-            left, by_left = self.array(b, source, 0), self.word(b, source, 1)
-            right, by_right = self.array(b, source, 2), self.word(b, source, 3)
-            count = self.word(b, source, 4)
+            source = b.gep(job, [b.add(constant(5), b.mul(number, constant(7)))])
+            left, right = self._side(b, source, 0), self._side(b, source, 3)
+            count = self.word(b, source, 6)
             with loop_over(b, constant(0), count, block) as n:
                 here = smaller(b, block, b.sub(count, n))
-                self._turn(b, workspace, b.gep(left, [b.add(b.mul(n, by_left), first)]), by_left, rows, here)
+                self._turn(b, workspace, left, n, first, rows, here)
                 fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
-                lines = b.gep(right, [b.mul(n, by_right)])
                 with loop_over(b, constant(0), columns, line) as j:
                     wide = smaller(b, line, b.sub(columns, j))
                     full = b.icmp_signed("==", wide, line)
-                    self._strip(b, strip, b.gep(lines, [j]), by_right, here, wide)
+                    self._strip(b, strip, right, n, j, here, wide)
                     own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
                     out, by_out = b.select(full, own, spare), b.select(full, apart, line)
                     begins = b.select(full, fresh, constant(1))
                     b.call(self.product, [out, by_out, begins, rows, index, workspace, block, here, strip])
                     with b.if_then(b.not_(full)):
-                        self._finish(b, own, apart, spare, by_out, rows, wide, fresh)
+                        target = (b.gep(matrix, [j]), apart, constant(0))
+                        self._finish(b, target, first, spare, by_out, rows, wide, fresh)
         b.ret_void()
 
     def _rows_product(self) -> None:
         """Emit rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
 
-        The job: (out, from row to row, columns, 0 1 2 ..., number of terms), and for each term (A, from row to row, K,
-        panels).
+        The job: (out, from row to row, columns, 0 1 2 ..., number of terms, which rows of out they are, or 0 if they
+        follow one another), and for each term (A, from row to row, K, panels).
         """
         function, b = self.begin("rows_product", self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
         matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
         index, terms = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
+        numbers = self.word(b, job, 5)
         rows, line, one = b.sub(end, first), constant(2 * self.lanes), constant(1)
+        straight = b.icmp_signed("==", numbers, constant(0))
         with loop_over(b, constant(0), columns, line) as j:
             wide = smaller(b, line, b.sub(columns, j))
-            full = b.icmp_signed("==", wide, line)
+            full = b.and_(straight, b.icmp_signed("==", wide, line))
             own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
             out, by_out = b.select(full, own, workspace), b.select(full, apart, line)
             with loop_over(b, constant(0), terms) as number:
-                term = b.gep(job, [b.add(constant(5), b.mul(number, constant(4)))])
+                term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
                 stride, length = self.word(b, term, 1), self.word(b, term, 2)
                 base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
                 panel = b.gep(self.array(b, term, 3), [b.mul(j, length)])
                 begins = b.zext(b.icmp_signed("==", number, constant(0)), I64)
                 b.call(self.product, [out, by_out, begins, rows, index, base, stride, length, panel])
             with b.if_then(b.not_(full)):
-                self._finish(b, own, apart, workspace, by_out, rows, wide, one)
+                self._finish(b, (b.gep(matrix, [j]), apart, numbers), first, workspace, by_out, rows, wide, one)
         b.ret_void()
 
+    def _side(self, b: ir.IRBuilder, source: ir.Value, at: int) -> Side:
+        return self.array(b, source, at), self.word(b, source, at + 1), self.word(b, source, at + 2)
+
+    def _row(self, b: ir.IRBuilder, side: Side, n: ir.Value) -> ir.Value:
+        """Where the n-th row of one side of a source begins."""
+        base, by, numbers = side
+        before = b.block
+        named, done = b.append_basic_block("named"), b.append_basic_block("row")
+        b.cbranch(b.icmp_signed("==", numbers, constant(0)), done, named)
+        b.position_at_end(named)
+        number = b.load(b.gep(b.inttoptr(numbers, self.words), [n]))
+        b.branch(done)
+        b.position_at_end(done)
+        place = b.phi(I64)
+        place.add_incoming(n, before)
+        place.add_incoming(number, named)
+        return b.gep(base, [b.mul(place, by)])
+
     def _turn(
-        self, b: ir.IRBuilder, to: ir.Value, from_: ir.Value, by: ir.Value, units: ir.Value, length: ir.Value
+        self, b: ir.IRBuilder, to: ir.Value, side: Side, n: ir.Value, first: ir.Value, units: ir.Value, length: ir.Value
     ) -> None:
-        """to[unit · block + n] = from_[n · by + unit]: the columns of some rows as rows."""
+        """to[unit · block + k] = row n + k of a side at first + unit: the columns of some rows as rows."""
         lanes, block = constant(self.lanes), constant(self.block)
         by_squares = b.sub(units, b.srem(units, lanes))
         whole = b.sub(length, b.srem(length, lanes))
-        with loop_over(b, constant(0), by_squares, lanes) as unit:
-            own = b.gep(to, [b.mul(unit, block)])
-            self._squares(b, own, block, b.gep(from_, [unit]), by, whole, along=True)
-        for first, end, begin in ((constant(0), by_squares, whole), (by_squares, units, constant(0))):
-            with loop_over(b, first, end) as unit, loop_over(b, begin, length) as n:
-                number = b.load(b.gep(from_, [b.add(b.mul(n, by), unit)]))
-                b.store(number, b.gep(to, [b.add(b.mul(unit, block), n)]))
+        with loop_over(b, constant(0), whole, lanes) as k:
+            rows = [b.gep(self._row(b, side, b.add(n, b.add(k, constant(r)))), [first]) for r in range(self.lanes)]
+            with loop_over(b, constant(0), by_squares, lanes) as unit:
+                turned = transposed(b, [self.load(b, b.gep(row, [unit])) for row in rows])
+                for lane, value in enumerate(turned):
+                    place = b.add(b.mul(b.add(unit, constant(lane)), block), k)
+                    self.store(b, value, b.gep(to, [place]))
+            self._turn_singly(b, to, rows, k, by_squares, units)
+        with loop_over(b, whole, length) as k:
+            row = b.gep(self._row(b, side, b.add(n, k)), [first])
+            self._turn_singly(b, to, [row], k, constant(0), units)
+
+    def _turn_singly(
+        self, b: ir.IRBuilder, to: ir.Value, rows: list[ir.Value], k: ir.Value, first: ir.Value, end: ir.Value
+    ) -> None:
+        """The same for what is no whole square."""
+        with loop_over(b, first, end) as unit:
+            place = b.gep(to, [b.add(b.mul(unit, constant(self.block)), k)])
+            for number, row in enumerate(rows):
+                b.store(b.load(b.gep(row, [unit])), b.gep(place, [constant(number)]))
 
     def _strip(
-        self,
-        b: ir.IRBuilder,
-        to: ir.Value,
-        from_: ir.Value,
-        by: ir.Value,
-        length: ir.Value,
-        wide: ir.Value,
+        self, b: ir.IRBuilder, to: ir.Value, side: Side, n: ir.Value, first: ir.Value, length: ir.Value, wide: ir.Value
     ) -> None:
-        """A panel of some columns of rows as they stand, with zeros past the last column."""
+        """A panel of some columns of rows from the n-th on, with zeros past the last column."""
         lanes, line = constant(self.lanes), constant(2 * self.lanes)
-        with loop_over(b, constant(0), line, lanes) as place:
-            left = b.sub(wide, place)
-            with b.if_else(b.icmp_signed(">=", left, lanes)) as (whole, part):
-                with whole, loop_over(b, constant(0), length) as n:
-                    value = self.load(b, b.gep(from_, [b.add(b.mul(n, by), place)]))
-                    self.store(b, value, b.gep(to, [b.add(b.mul(n, line), place)]))
-                with part, loop_over(b, constant(0), length) as n:
-                    at = b.gep(to, [b.add(b.mul(n, line), place)])
-                    self.store(b, self.maths.number(0.0), at)
-                    with loop_over(b, constant(0), left) as lane:
-                        number = b.load(b.gep(from_, [b.add(b.mul(n, by), b.add(place, lane))]))
-                        b.store(number, b.gep(at, [lane]))
+        full = b.icmp_signed("==", wide, line)
+        with loop_over(b, constant(0), length) as k:
+            row = b.gep(self._row(b, side, b.add(n, k)), [first])
+            at = b.gep(to, [b.mul(k, line)])
+            with b.if_else(full) as (whole, part):
+                with whole:
+                    for v in range(2):
+                        place = constant(v * self.lanes)
+                        self.store(b, self.load(b, b.gep(row, [place])), b.gep(at, [place]))
+                with part:
+                    with loop_over(b, constant(0), line, lanes) as place:
+                        self.store(b, self.maths.number(0.0), b.gep(at, [place]))
+                    with loop_over(b, constant(0), wide) as lane:
+                        b.store(b.load(b.gep(row, [lane])), b.gep(at, [lane]))
 
     def _finish(
         self,
         b: ir.IRBuilder,
-        out: ir.Value,
-        by_out: ir.Value,
+        out: Side,
+        first: ir.Value,
         spare: ir.Value,
         by_spare: ir.Value,
         rows: ir.Value,
         wide: ir.Value,
         fresh: ir.Value,
     ) -> None:
-        """What a strip of less than whole vectors came to, number by number to where it belongs."""
+        """What a strip that cannot be written as it is came to, number by number to the rows it belongs to."""
         begins = b.icmp_signed("!=", fresh, constant(0))
-        with loop_over(b, constant(0), rows) as row, loop_over(b, constant(0), wide) as column:
-            place = b.gep(out, [b.add(b.mul(row, by_out), column)])
-            value = b.load(b.gep(spare, [b.add(b.mul(row, by_spare), column)]))
-            with b.if_else(begins) as (new, more):
-                with new:
-                    b.store(value, place)
-                with more:
-                    b.store(b.fadd(b.load(place), value), place)
+        with loop_over(b, constant(0), rows) as row:
+            to = self._row(b, out, b.add(first, row))
+            with loop_over(b, constant(0), wide) as column:
+                place = b.gep(to, [column])
+                value = b.load(b.gep(spare, [b.add(b.mul(row, by_spare), column)]))
+                with b.if_else(begins) as (new, more):
+                    with new:
+                        b.store(value, place)
+                    with more:
+                        b.store(b.fadd(b.load(place), value), place)

@@ -74,15 +74,15 @@ def run(
         drawn[name] = layout.repeat(value) if cell.noise[name].each == "sequence" else layout.pack(value)
     hidden = next(iter(parameters.values())).shape[0]
     prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
-    read = operands(prepared, layout.pack(x), drawn)
+    read = operands(prepared, x.reshape(-1, x.shape[2]), noise or {})
     call = _Call(prepared, layout, reverse, drawn, x.detach(), noise or {})
     tensors = [*read, *(parameters[n] for n in prepared.parameters), *(state[k] for k in prepared.carried)]
     _check(x, [*tensors, *drawn.values()])
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        packed, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
+        outputs, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
     else:
-        packed, *last = _Pass(call, tensors).forward(training=False)
-    return layout.unpack(packed), dict(zip(prepared.carried, last, strict=True))
+        outputs, *last = _Pass(call, tensors).forward(training=False)
+    return outputs.view(*x.shape[:2], hidden), dict(zip(prepared.carried, last, strict=True))
 
 
 def _has_memory(tensor: Tensor) -> bool:
@@ -113,7 +113,7 @@ def _layout(steps: int, batch: int) -> Layout:
 
 
 def operands(prepared: Prepared, x: Tensor, noise: Mapping[str, Tensor]) -> list[Tensor]:
-    """What the products before the loop read: x, or what is computed from x alone, a packed row each."""
+    """What the products before the loop read: x, or what is computed from x alone, for all rows (T · B, ...)."""
     graph = prepared.cell.graph.graph
     wanted = [group.operand for group in prepared.outside]
     if all(graph[n].kind == "input" for n in wanted):
@@ -123,7 +123,9 @@ def operands(prepared: Prepared, x: Tensor, noise: Mapping[str, Tensor]) -> list
         if node.kind == "input":
             values[number] = x
         elif node.kind == "noise":
-            values[number] = noise[node.name]
+            drawn = noise[node.name]
+            each_step = prepared.cell.noise[node.name].each == "step"
+            values[number] = drawn.flatten(0, 1) if each_step else drawn.repeat(x.shape[0] // drawn.shape[0], 1)
     Program(graph, wanted).run(values, {})
     found = [values[number] for number in wanted]
     return [value.expand(x.shape[0], -1) for value in found if value is not None]
@@ -142,7 +144,7 @@ class _Call:
 
 
 class _Recurrence(torch.autograd.Function):
-    """(operands, parameters, state) → (packed outputs, last state)."""
+    """(operands, parameters, state) → (outputs, last state), all steps of all rows below one another."""
 
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
@@ -181,9 +183,15 @@ def _differentiable_backward(ctx: Any, gradients: Sequence[Tensor]) -> list[Tens
         reverse=call.reverse,
         noise=call.drawn,
         keep=False,
-        given={group.operand: tensor for group, tensor in zip(call.prepared.outside, tensors, strict=False)},
+        given={
+            group.operand: layout.pack(tensor.view(layout.steps, layout.batch, -1))
+            for group, tensor in zip(call.prepared.outside, tensors, strict=False)
+        },
     )
-    outputs = [torch.cat(unrolled.outputs), *(layout.unsort(unrolled.state[k]) for k in cell.carried)]
+    outputs = [
+        layout.unpack(torch.cat(unrolled.outputs)).flatten(0, 1),
+        *(layout.unsort(unrolled.state[k]) for k in cell.carried),
+    ]
     needs = ctx.needs_input_grad[1:]
     wanted = [t for t, needed in zip(tensors, needs, strict=True) if needed]
     reached = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad]
@@ -224,6 +232,11 @@ class _Pass:
     def new(self, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=self.dtype, device="cpu")
 
+    def new_rows(self, width: int) -> Tensor:
+        """Something for all steps of all rows (T · B, width), zero where a step does not count."""
+        rows = self.layout.steps * self.layout.batch
+        return (torch.zeros if self.layout.ragged else torch.empty)(rows, width, dtype=self.dtype, device="cpu")
+
     def padded(self, array: Tensor) -> Tensor:
         """Rows of hidden width as contiguous rows of whole vectors."""
         if self.width == self.hidden:
@@ -233,8 +246,7 @@ class _Pass:
         return wide
 
     def arrangement(self, which: Which, backwards: bool, wanted: tuple[bool, ...] = ()) -> Arrangement:
-        layout = self.layout
-        return arrange(self.prepared, which, layout.running, layout.sorted, backwards, threads.available(), wanted)
+        return arrange(self.prepared, which, self.layout, backwards, threads.available(), wanted)
 
     def run(self, arrangement: Arrangement, memory: Memory) -> None:
         arrangement.run(memory, {name: tensor.data_ptr() for name, tensor in self.given.items()})
@@ -250,7 +262,7 @@ class _Pass:
 
     def forward(self, *, training: bool) -> tuple[Tensor, ...]:
         """Outputs and last state."""
-        output = self.given["output"] = self.new(self.total, self.width)
+        output = self.given["output"] = self.new_rows(self.width)
         if training:
             self.saved = self.given["saved"] = self.new(self.total, len(self.prepared.plan.saved), self.width)
         last = self.carried(self.state)
@@ -272,7 +284,7 @@ class _Pass:
         for number, (group, needed) in enumerate(zip(groups, wanted, strict=False)):
             operand = self.given[f"operand.{number}"]
             reached = any(place >= 0 for place in group.gradients)
-            result = (torch.empty_like(operand) if reached else torch.zeros_like(operand)) if needed else None
+            result = (self.new_rows(operand.shape[1]) if reached else torch.zeros_like(operand)) if needed else None
             results.append(result)
             if result is not None:
                 self.given[f"gradient.operand.{number}"] = result

@@ -139,6 +139,8 @@ class StageEmitter:
         self.step, self.t, self.first, self.end, self.line, self.place, self.unit, self.end_unit = self.arguments
         offsets = b.inttoptr(self.word("offsets"), I64.as_pointer())
         self.packed = b.load(b.gep(offsets, [self.t]))
+        self.order = b.inttoptr(self.word("order"), I64.as_pointer())
+        self.begin_of_step = b.mul(self.t, self.word("rows"))
         self.width, self.hidden = self.word("width"), self.word("hidden")
         self.rings(self.step)
         self.body()
@@ -299,6 +301,12 @@ class StageEmitter:
         begin = b.add(b.mul(b.add(self.packed, row), stride), b.mul(self.width, constant(place)))
         return b.gep(self.address(array), [begin]), stride
 
+    def _placed(self, array: str, row: ir.Value) -> ir.Value:
+        """Where a row's vector begins in an array that is laid out as the caller's batch."""
+        b = self.b
+        place = b.add(self.begin_of_step, b.load(b.gep(self.order, [row])))
+        return b.gep(self.address(array), [b.mul(place, self.width)])
+
     def _kept(self, place: int, row: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Where a value that the loop keeps has its place, likewise."""
         array, at = self.of.kept(place)
@@ -391,7 +399,7 @@ class StageEmitter:
         if name in self.of.states:
             total = self.load(b.gep(self.bases[name, 0], [b.add(b.mul(row, self.width), unit)]))
         if name == self.of.output:
-            above = self.load(b.gep(self._packed("received", 1, 0, row)[0], [unit]))
+            above = self.load(b.gep(self._placed("received", row), [unit]))
             total = above if total is None else b.fadd(total, above)
         return self.maths.number(0.0) if total is None else total
 
@@ -400,7 +408,7 @@ class StageEmitter:
         if store.kind == "state":
             self.put(b.gep(self.bases[store.name, 0], [b.add(b.mul(row, self.width), unit)]), value)
         elif store.kind == "output":
-            self.put(b.gep(self._packed("output", 1, 0, row)[0], [unit]), value)
+            self.put(b.gep(self._placed("output", row), [unit]), value)
         elif store.kind == "saved":
             own, _ = self._kept(store.index, row)
             self.put(b.gep(own, [unit]), value)

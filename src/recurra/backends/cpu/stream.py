@@ -11,6 +11,7 @@ from torch import Tensor
 from recurra.backends.cpu import run, threads
 from recurra.backends.cpu.arrange import arrange
 from recurra.backends.cpu.prepare import matrix_functions, prepare
+from recurra.backends.layout import Layout
 from recurra.equations.cell import Cell
 
 __all__ = ["Stepper"]
@@ -39,7 +40,7 @@ class Stepper:
         first = next(iter(parameters.values()))
         hidden, dtype = first.shape[0], first.dtype
         self._prepared = prepared = prepare(cell, dtype == torch.float64, input_size, hidden)
-        self._arrangement = arrangement = arrange(prepared, "forward", (batch_size,), None, False, 1, ())
+        self._arrangement = arrangement = arrange(prepared, "forward", Layout.of(1, batch_size, None), False, 1, ())
         self._memory = memory = arrangement.memory()
         self.state = {key: torch.zeros(batch_size, hidden, dtype=dtype, device="cpu") for key in cell.carried}
         held = {f"parameter.{name}": tensor.detach().contiguous() for name, tensor in parameters.items()}

@@ -32,7 +32,7 @@ COMMON = (
     "steps",  # how many steps there are
     "backwards",  # 1 to go from the last step to the first
     "chunk",  # for how many steps at a time the products with the input are computed
-    "lines",  # the packed places of a chunk's rows (threads, lines.size)
+    "lines",  # the places of a chunk's rows in the caller's batch (threads, lines.size)
     "lines.size",
     "starts",  # where each step of a chunk begins among them (threads, chunk)
     "rows",  # B
@@ -42,8 +42,8 @@ COMMON = (
     "products",  # of a chunk (chunk · B, products, padded)
     "saved",  # (N, saved, width)
     "gradients",  # (N, gradients, width)
-    "output",  # (N, width)
-    "received",  # gradient at the output (N, width)
+    "output",  # (T · B, width)
+    "received",  # gradient at the output (T · B, width)
     "scratch",  # (B, scratch, width)
     "means",  # (B, means)
     "vectors",  # (vectors, padded)

@@ -129,7 +129,7 @@ class _Tensors:
     """The call and the tensors of an operator, as the compiled loops take them."""
 
     call: _Call
-    packed: list[Tensor]
+    given: list[Tensor]
 
     @classmethod
     def of(
@@ -155,13 +155,13 @@ class _Tensors:
         # Of x nothing is read but what the operands are: nothing is what it holds.
         x = parameters[0].new_full((), torch.nan).expand(steps, batch, input_size)
         call = _Call(prepared, layout, reverse, packed, x, given)
-        return cls(call, [*(layout.pack(operand) for operand in operands), *parameters, *state])
+        return cls(call, [*(operand.flatten(0, 1) for operand in operands), *parameters, *state])
 
-    def unpack(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """Gradients of the packed operands as those of the operands; the others as they are."""
-        first = len(self.call.prepared.outside)
-        unpacked = [None if g is None else self.call.layout.unpack(g) for g in gradients[:first]]
-        return [*unpacked, *gradients[first:]]
+    def shaped(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Gradients of the operands in their shape, (T, B, ...); the others as they are."""
+        first, layout = len(self.call.prepared.outside), self.call.layout
+        operands = [None if g is None else g.view(layout.steps, layout.batch, -1) for g in gradients[:first]]
+        return [*operands, *gradients[first:]]
 
 
 def _prepared(cell: str, parameters: Sequence[Tensor], input_size: int) -> Prepared:
@@ -175,9 +175,9 @@ def recurrence(*given: Any) -> list[Tensor]:  # noqa: ANN401
     """A cell over a batch of sequences: outputs (T, B, H), last states (B, H), and in training what is kept."""
     *operands, training = given
     tensors = _Tensors.of(*operands)
-    layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.packed)
-    packed, *last = pass_.forward(training=training)
-    results = [layout.unpack(packed), *last]
+    layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.given)
+    output, *last = pass_.forward(training=training)
+    results = [output.view(layout.steps, layout.batch, -1), *last]
     if training:
         assert pass_.saved is not None
         results.append(_with_rows(pass_.saved, layout.steps * layout.batch))
@@ -210,10 +210,10 @@ def recurrence_backward(*given: Any) -> list[Tensor]:  # noqa: ANN401
     """The gradients of those operands, parameters and states that need one, in this order."""
     *operands, saved, (output, *last), needs = given
     tensors = _Tensors.of(*operands)
-    layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.packed)
+    layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.given)
     # The loop writes gradients over what was kept, and a graph may be gone through again.
     pass_.saved = saved[: layout.total].clone()
-    found = tensors.unpack(pass_.backward([layout.pack(output), *last], needs))
+    found = tensors.shaped(pass_.backward([output.flatten(0, 1), *last], needs))
     return _apart([g for g, needed in zip(found, needs, strict=True) if needed and g is not None])
 
 
@@ -277,8 +277,8 @@ class _Kept:
 
 def _differentiable(inputs: tuple[Any, ...], gradients: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor | None]:
     tensors = _Tensors.of(*inputs)
-    kept = _Kept(tensors.call, tensors.packed, [False, *needs])
-    return tensors.unpack(_differentiable_backward(kept, [tensors.call.layout.pack(gradients[0]), *gradients[1:]]))
+    kept = _Kept(tensors.call, tensors.given, [False, *needs])
+    return tensors.shaped(_differentiable_backward(kept, [gradients[0].flatten(0, 1), *gradients[1:]]))
 
 
 recurrence.register_autograd(_backward, setup_context=_keep)

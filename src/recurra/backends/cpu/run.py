@@ -74,7 +74,7 @@ def run(
         drawn[name] = layout.repeat(value) if cell.noise[name].each == "sequence" else layout.pack(value)
     hidden = next(iter(parameters.values())).shape[0]
     prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
-    read = operands(prepared, x.reshape(-1, x.shape[2]), noise or {})
+    read = operands(prepared, x.flatten(0, 1), noise or {}, layout)
     call = _Call(prepared, layout, reverse, drawn, x.detach(), noise or {})
     tensors = [*read, *(parameters[n] for n in prepared.parameters), *(state[k] for k in prepared.carried)]
     _check(x, [*tensors, *drawn.values()])
@@ -112,12 +112,17 @@ def _layout(steps: int, batch: int) -> Layout:
     return Layout.of(steps, batch, None)
 
 
-def operands(prepared: Prepared, x: Tensor, noise: Mapping[str, Tensor]) -> list[Tensor]:
+def operands(prepared: Prepared, x: Tensor, noise: Mapping[str, Tensor], layout: Layout) -> list[Tensor]:
     """What the products before the loop read: x, or what is computed from x alone, for all rows (T · B, ...)."""
     graph = prepared.cell.graph.graph
     wanted = [group.operand for group in prepared.outside]
     if all(graph[n].kind == "input" for n in wanted):
         return [x] * len(wanted)
+    if layout.numbers is not None:
+        # Padding may hold anything, and a function of it be infinite: what is read there is a step that counts.
+        counts = torch.zeros(len(x), 1, dtype=torch.bool, device="cpu")
+        counts[layout.numbers] = True
+        x = torch.where(counts, x, x[layout.numbers[:1]])
     values = constants(graph, x, prepared.input_size, prepared.hidden)
     for number, node in enumerate(graph.nodes):
         if node.kind == "input":

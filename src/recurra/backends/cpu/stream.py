@@ -40,7 +40,8 @@ class Stepper:
         first = next(iter(parameters.values()))
         hidden, dtype = first.shape[0], first.dtype
         self._prepared = prepared = prepare(cell, dtype == torch.float64, input_size, hidden)
-        self._arrangement = arrangement = arrange(prepared, "forward", Layout.of(1, batch_size, None), False, 1, ())
+        self._layout = Layout.of(1, batch_size, None)
+        self._arrangement = arrangement = arrange(prepared, "forward", self._layout, False, 1, ())
         self._memory = memory = arrangement.memory()
         self.state = {key: torch.zeros(batch_size, hidden, dtype=dtype, device="cpu") for key in cell.carried}
         held = {f"parameter.{name}": tensor.detach().contiguous() for name, tensor in parameters.items()}
@@ -87,7 +88,7 @@ class Stepper:
             for word in self._inputs:
                 words[word] = address
         else:
-            operands = [tensor.contiguous() for tensor in run.operands(self._prepared, x, {})]
+            operands = [tensor.contiguous() for tensor in run.operands(self._prepared, x, {}, self._layout)]
             for places, operand in zip(self._operands, operands, strict=True):
                 for word in places:
                     words[word] = operand.data_ptr()

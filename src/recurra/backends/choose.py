@@ -17,11 +17,10 @@ from recurra.backends import reference
 from recurra.backends.cpu import operator  # noqa: F401  (saved graphs ask for it by name)
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu.stream import Stepper as CpuStepper
-from recurra.backends.reference.stream import Stepper as ReferenceStepper
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, SettingError
 
-__all__ = ["BACKENDS", "Backend", "Choice", "Stepper", "choose"]
+__all__ = ["BACKENDS", "Backend", "Choice", "Run", "Stepper", "choose"]
 
 
 class Run(Protocol):
@@ -61,14 +60,14 @@ class Backend:
         summary: What it is, in a few words.
         run: The forward pass.
         refusal: Why it cannot run a cell on a device in a dtype, or None if it can.
-        stepper: What advances a cell one step a call: from the cell, its parameters, I and B.
+        stepper: What advances a cell one step a call, from the cell, its parameters, I and B; None if `run` does.
     """
 
     name: str
     summary: str
     run: Run
     refusal: Callable[[Cell, torch.device, torch.dtype], str | None]
-    stepper: Callable[[Cell, Mapping[str, Tensor], int, int], Stepper]
+    stepper: Callable[[Cell, Mapping[str, Tensor], int, int], Stepper] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,6 @@ BACKENDS: dict[str, Backend] = {
         "plain PyTorch, a step at a time, on any device",
         reference.run,
         _reference_refusal,
-        ReferenceStepper,
     ),
 }
 

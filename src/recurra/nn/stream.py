@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from recurra.backends.choose import Stepper, choose
+from recurra.backends.choose import Run, Stepper, choose
+from recurra.equations.cell import Cell
 from recurra.errors import SettingError, ShapeError
 from recurra.nn.parameters import CellParameters
 
@@ -16,6 +18,26 @@ if TYPE_CHECKING:
     from recurra.nn.recurrent import Recurrent
 
 __all__ = ["Stream"]
+
+
+class _Stepper:
+    """A cell that is advanced one step a call by a backend's pass over sequences of one step."""
+
+    def __init__(
+        self, run: Run, cell: Cell, parameters: Mapping[str, Tensor], input_size: int, batch_size: int
+    ) -> None:
+        self._run, self._cell = run, cell
+        self._parameters = {name: tensor.detach().clone() for name, tensor in parameters.items()}
+        first = next(iter(self._parameters.values()))
+        self.state = {key: first.new_zeros(batch_size, first.shape[0]) for key in cell.carried}
+
+    def step(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            outputs, last = self._run(self._cell, self._parameters, x.detach()[None], self.state)
+        # Copied first: what is further back may be another's rows of before.
+        for key, rows in [(key, rows.clone()) for key, rows in last.items()]:
+            self.state[key].copy_(rows)
+        return outputs[0]
 
 
 class Stream:
@@ -64,8 +86,9 @@ class Stream:
         parameter = next(layer.parameters())
         backend = choose(layer.backend, cell, parameter.device, parameter.dtype).backend
         widths = [layer.input_size] + [layer.hidden_size] * (layer.num_layers - 1)
+        make = backend.stepper or partial(_Stepper, backend.run)
         self._steppers = [
-            backend.stepper(cell, own.tensors(cell), width, self.batch_size)
+            make(cell, own.tensors(cell), width, self.batch_size)
             for own, width in zip(self._parameters(), widths, strict=True)
         ]
         self._steps = [stepper.step for stepper in self._steppers]

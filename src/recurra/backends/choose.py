@@ -6,7 +6,7 @@ A backend that is asked for by name runs or says why it cannot; it is never repl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from recurra.backends import reference
 from recurra.backends.cpu import operator  # noqa: F401  (saved graphs ask for it by name)
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu.stream import Stepper as CpuStepper
+from recurra.backends.job import Job
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, SettingError
 
@@ -60,6 +61,7 @@ class Backend:
         summary: What it is, in a few words.
         run: The forward pass.
         refusal: Why it cannot run a cell on a device in a dtype, or None if it can.
+        together: The forward passes of several jobs that wait for nothing of one another; None if `run` does each.
         stepper: What advances a cell one step a call, from the cell, its parameters, I and B; None if `run` does.
     """
 
@@ -67,7 +69,17 @@ class Backend:
     summary: str
     run: Run
     refusal: Callable[[Cell, torch.device, torch.dtype], str | None]
+    together: Callable[[Sequence[Job]], list[tuple[Tensor, dict[str, Tensor]]]] | None = None
     stepper: Callable[[Cell, Mapping[str, Tensor], int, int], Stepper] | None = None
+
+    def all(self, jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
+        """The forward pass of each job."""
+        if self.together is not None and len(jobs) > 1:
+            return self.together(jobs)
+        return [
+            self.run(j.cell, j.parameters, j.x, j.state, lengths=j.lengths, reverse=j.reverse, noise=j.noise)
+            for j in jobs
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,9 @@ def _reference_refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> 
 
 # From the fastest to the one that always can.
 BACKENDS: dict[str, Backend] = {
-    "cpu": Backend("cpu", "machine code for this processor, float32 and float64", cpu.run, cpu.refusal, CpuStepper),
+    "cpu": Backend(
+        "cpu", "machine code for this processor, float32 and float64", cpu.run, cpu.refusal, cpu.together, CpuStepper
+    ),
     "reference": Backend(
         "reference",
         "plain PyTorch, a step at a time, on any device",

@@ -310,7 +310,7 @@ def _homes(loop: Loop, saved: int, gradients: int, outer: Sequence[OuterTerm]) -
     """Where each gradient can stand in the stead of a saved value: one that no later stage, nor a matrix, reads."""
     last = [-1] * saved
     for at, stage in enumerate(loop.stages):
-        for number in (*stage.work, *(s.operation for s in stage.stores)):
+        for number in (*stage.means, *stage.work, *(s.operation for s in stage.stores)):
             for read in (number, *loop.operations[number].args):
                 leaf = loop.operations[read].leaf
                 if leaf is not None and leaf.kind == "saved":

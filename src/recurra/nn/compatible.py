@@ -4,7 +4,8 @@ Each is a subclass of torch.nn's class of the same name. Arguments, parameters a
 `state_dict`, moves between devices and `isinstance` are torch's own; only the forward pass is ours. There each layer's
 weights, read at that moment, are cut into the parameters of a cell, through which gradients flow back to torch's
 names, and a backend runs the cell. So weight normalisation, `parametrize` and `functional_call` work as on torch.nn's.
-TorchScript cannot compile these classes; `torch.compile` runs them uncompiled, as it does torch.nn's.
+TorchScript cannot compile these classes. `torch.compile` goes around them, as it does around all subclasses of
+torch.nn's, unless `torch._dynamo.config.allow_rnn` is set; `recurra.nn.Recurrent` it always takes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra import cells
 from recurra.backends.choose import Choice, choose
+from recurra.backends.job import Job
 from recurra.backends.layout import Layout
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, ShapeError
@@ -139,20 +141,21 @@ class _Compatible(RNNBase):
         layout: Layout | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """All layers over x (T, B, I): the outputs (T, B, D · H) and the last states (L · D, B, H)."""
-        run = choose(self.backend, self.cell, x.device, x.dtype).backend.run
+        backend = choose(self.backend, self.cell, x.device, x.dtype).backend
         keys, widths = self._state_keys, self._state_widths
         last: dict[str, list[Tensor]] = {key: [] for key in keys}
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
                 # Drawn in the packed layout, as torch does, so that on a CPU one seed drops the same units in both.
                 x = layout.unpack(F.dropout(layout.pack(x), self.dropout)) if layout else F.dropout(x, self.dropout)
-            outputs = []
+            jobs, outputs = [], []
             for reverse in (False, True)[: self._num_directions]:
                 row = layer * self._num_directions + reverse
                 given = {key: s[row] for key, s in zip(keys, states, strict=True)}
                 given[keys[0]] = self._widen(given[keys[0]])
                 parameters = self._parameters_of_cell(self._weights_of(layer, reverse))
-                own, carried = run(self.cell, parameters, x, given, lengths=lengths, reverse=reverse)
+                jobs.append(Job(self.cell, parameters, x, given, lengths, reverse))
+            for own, carried in backend.all(jobs):
                 outputs.append(own[..., : widths[0]])
                 for key, width in zip(keys, widths, strict=True):
                     last[key].append(carried[key][:, :width])

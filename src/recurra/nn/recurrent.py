@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from recurra import cells
-from recurra.backends.choose import Choice, Run, choose
+from recurra.backends.choose import Choice, choose
+from recurra.backends.job import Job
 from recurra.cells import modifiers
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, SettingError, ShapeError
@@ -212,15 +213,17 @@ class Recurrent(nn.Module):
         sequence = x.unsqueeze(1) if single else x.transpose(0, 1) if self.batch_first else x
         ends = self._check_lengths(lengths, sequence)
         given = self._check_state({} if state is None else state, sequence, single)
-        run = self.choice().backend.run
+        backend = self.choice().backend
         last: dict[str, list[Tensor]] = {key: [] for key in self.cell.carried}
         for layer in range(self.num_layers):
             if layer:
                 sequence = self.dropout(sequence)
+            jobs = [
+                self._job(layer, direction, self.input_dropout(sequence, time=0), given, ends)
+                for direction in range(self.num_directions)
+            ]
             outputs = []
-            for direction in range(self.num_directions):
-                dropped = self.input_dropout(sequence, time=0)
-                own, carried = self._run(run, layer, direction, dropped, given, ends)
+            for own, carried in backend.all(jobs):
                 outputs.append(own)
                 for key, value in carried.items():
                     last[key].append(value)
@@ -230,16 +233,10 @@ class Recurrent(nn.Module):
             return sequence[:, 0], {key: value[:, 0] for key, value in result.items()}
         return sequence.transpose(0, 1) if self.batch_first else sequence, result
 
-    def _run(
-        self,
-        run: Run,
-        layer: int,
-        direction: int,
-        sequence: Tensor,
-        given: Mapping[str, Tensor],
-        lengths: Tensor | None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """One layer in one direction."""
+    def _job(
+        self, layer: int, direction: int, sequence: Tensor, given: Mapping[str, Tensor], lengths: Tensor | None
+    ) -> Job:
+        """What one layer runs in one direction."""
         steps, batch = sequence.shape[:2]
         own = (self.reverse_layers if direction else self.layers)[layer]
         assert isinstance(own, CellParameters)
@@ -257,7 +254,7 @@ class Recurrent(nn.Module):
             else:
                 state[key] = sequence.new_zeros(batch, self.hidden_size)
         noise = draw_noise(cell, steps, batch, self.hidden_size, sequence)
-        return run(cell, tensors, sequence, state, lengths=lengths, reverse=bool(direction), noise=noise)
+        return Job(cell, tensors, sequence, state, lengths, bool(direction), noise)
 
     def _check_input(self, x: Tensor) -> None:
         axes = "(B, T, I)" if self.batch_first else "(T, B, I)"

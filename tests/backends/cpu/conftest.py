@@ -22,7 +22,7 @@ CACHES = (
     prepare._kernel,
     prepare._code,
     prepare.matrix_functions,
-    arrange.arrange,
+    arrange._of_equal_lengths,
     arrange.matrix_sources,
     arrange.covered,
 )
@@ -70,12 +70,12 @@ def shared_by(count, *, units):
         return (count, True) if units else (min(count, arranger.batch), False)
 
     with pytest.MonkeyPatch.context() as patch:
-        arrange.arrange.cache_clear()
+        arrange._of_equal_lengths.cache_clear()
         patch.setattr(arrange._Arranger, "_share", share)
         try:
             yield
         finally:
-            arrange.arrange.cache_clear()
+            arrange._of_equal_lengths.cache_clear()
 
 
 @pytest.fixture(params=SHAPES)

@@ -14,7 +14,7 @@ from recurra import cells
 from recurra.backends import reference
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu import threads as pool
-from recurra.backends.cpu.arrange import Arrangement, _Arranger, arrange
+from recurra.backends.cpu.arrange import Arrangement, _Arranger, _of_equal_lengths
 from recurra.backends.cpu.prepare import prepare
 from recurra.backends.plan import plan
 from recurra.cells import modifiers
@@ -108,14 +108,14 @@ def moved(place):
         for tensor, copy in moves:
             ctypes.memmove(own_address(tensor), copy.address, tensor.nbytes)
 
-    arrange.cache_clear()
+    _of_equal_lengths.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "data_ptr", address)
         patch.setattr(pool, "parallel", parallel)
         try:
             yield
         finally:
-            arrange.cache_clear()
+            _of_equal_lengths.cache_clear()
 
 
 @contextlib.contextmanager

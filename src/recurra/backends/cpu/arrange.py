@@ -23,13 +23,16 @@ from recurra.backends.cpu.table import LINE
 from recurra.backends.cpu.target import host
 from recurra.backends.layout import Layout
 
-__all__ = ["Arrangement", "Memory", "arrange", "covered", "split"]
+__all__ = ["Arrangement", "Memory", "arrange", "covered", "launch", "split"]
 
 CHUNK_ROWS = 32
 """For how many rows at a time the products with the input are computed: enough to use weights well once fetched."""
 
 TASK_ROWS = 48
 """For how many rows at a time the gradient of an input is computed."""
+
+SMALL = 50_000
+"""A call of fewer nanoseconds than this is not worth waking another thread for."""
 
 KEPT = 1 << 18
 """Memory of no more numbers than this is kept for the next call."""
@@ -73,6 +76,7 @@ class Arrangement:
         own: The words that hold addresses within the call's own memory.
         given: Those that hold addresses of the caller's tensors.
         kept: What these addresses refer to besides.
+        cost: About how many nanoseconds it takes on one thread.
         free: Memory that no call is using.
     """
 
@@ -87,6 +91,7 @@ class Arrangement:
     given: tuple[Fix, ...]
     kept: tuple[Tensor, ...]
     double: bool
+    cost: float
     free: deque[Memory] = field(default_factory=lambda: deque(maxlen=1))
 
     def memory(self) -> Memory:
@@ -111,12 +116,11 @@ class Arrangement:
             words[fix.word] = where + fix.bytes
         return Memory(words, address, space, lines)
 
-    def run(self, memory: Memory, addresses: dict[str, int]) -> None:
-        """Call the loop on the caller's tensors."""
+    def address(self, memory: Memory, addresses: dict[str, int]) -> None:
+        """Tell the call where the caller's tensors are."""
         words = memory.words
         for fix in self.given:
             words[fix.word] = addresses[fix.array] + fix.bytes
-        threads.parallel(self.kernel.address, memory.address, self.used)
 
     def give_back(self, memory: Memory) -> None:
         """Let another call use the memory."""
@@ -140,6 +144,21 @@ def arrange(
     if layout.ragged:  # hardly ever the same again
         return _Arranger(prepared, which, layout, backwards, most, wanted).run()
     return _of_equal_lengths(prepared, which, layout.steps, layout.batch, backwards, most, wanted)
+
+
+def launch(calls: Sequence[tuple[Arrangement, Memory]]) -> None:
+    """Run loops: one on its threads, several side by side if each takes one, or else one after the other."""
+    alone = all(arrangement.used == 1 for arrangement, _ in calls)
+    if len(calls) > 1 and alone and threads.available() >= len(calls) and calls[0][0].cost >= SMALL:
+        address = matrix_functions(calls[0][0].double).addresses["several"]
+        words = [threads.thread_number()]
+        for arrangement, memory in calls:
+            words += [arrangement.kernel.address, memory.address]
+        table = (ctypes.c_int64 * len(words))(*words)
+        threads.parallel(address, ctypes.addressof(table), len(calls))
+        return
+    for arrangement, memory in calls:
+        threads.parallel(arrangement.kernel.address, memory.address, arrangement.used)
 
 
 @lru_cache(maxsize=64)
@@ -172,7 +191,7 @@ class _Arranger:
         self.places: dict[str, int] = {}
         self.space = 0
         self.packs: list[list[Word]] = []
-        self.most = most
+        self.most, self.cost = most, 0.0
         self.numbers = 0 if layout.numbers is None else self._integers(layout.numbers)
 
     def run(self) -> Arrangement:
@@ -202,6 +221,7 @@ class _Arranger:
             tuple(self.given),
             tuple(self.kept),
             self.prepared.double,
+            self.cost,
         )
 
     # -- threads ------------------------------------------------------------------------------------------------
@@ -217,7 +237,8 @@ class _Arranger:
         row = (recurrent + before + 40) * self.hidden / 50
         if self.which == "backward":
             row *= 3
-        if self.most == 1 or row * self.total < 50_000:
+        self.cost = row * self.total
+        if self.most == 1 or self.cost < SMALL:
             return 1, False
         weights = recurrent * self.hidden * self.size / 80
         rows = max(-(-self.batch // self.most) * row, weights)
@@ -261,7 +282,7 @@ class _Arranger:
             "pack": self.functions["pack"],
             "index": self.index,
             "order": self.index if self.layout.order is None else self._integers(self.layout.order),
-            "splits": self._integers([*splits, self.batch]),
+            "splits": self._integers([*splits, *[self.batch] * self.used]),  # one that every thread reads
             "sizes": self._integers(self.sizes),
             "offsets": self._integers(offsets),
             "steps": len(self.sizes),

@@ -49,6 +49,17 @@ _loaded: dict[str, Compiled] = {}
 _jit: list[llvm.LLJIT] = []
 
 
+def _forget_locks() -> None:
+    """In a process that was forked while another thread was compiling: that thread is not here to open its locks."""
+    global _lock
+    _lock = threading.Lock()
+    _locks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
+
+
 class Compiled:
     """Code in memory: the addresses of its functions, that of the first as `address`, and what keeps it there."""
 

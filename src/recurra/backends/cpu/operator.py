@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from recurra.backends.cpu.prepare import Prepared, prepare
-from recurra.backends.cpu.run import _Call, _differentiable_backward, _layout, _Pass
+from recurra.backends.cpu.run import _Call, _check, _differentiable_backward, _layout, _Pass
 from recurra.backends.layout import Layout
 from recurra.backends.plan import plan
 from recurra.backends.reference.interpret import Program, constants
@@ -145,6 +145,7 @@ class _Tensors:
         input_size: int,
         reverse: bool,
     ) -> _Tensors:
+        _check(parameters[0], [*operands, *parameters, *state, *noise])
         prepared = _prepared(cell, parameters, input_size)
         layout = _layout(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
         given = dict(zip(prepared.cell.noise, noise, strict=True))
@@ -266,19 +267,10 @@ def _cut(values: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:
     return [[next(rest) for _ in range(count)] for count in counts]
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What the backward pass of the autograd.Function finds, for the gradients that can be differentiated again."""
-
-    call: _Call
-    saved_tensors: Sequence[Tensor]
-    needs_input_grad: Sequence[bool]
-
-
 def _differentiable(inputs: tuple[Any, ...], gradients: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor | None]:
     tensors = _Tensors.of(*inputs)
-    kept = _Kept(tensors.call, tensors.given, [False, *needs])
-    return tensors.shaped(_differentiable_backward(kept, [gradients[0].flatten(0, 1), *gradients[1:]]))
+    received = [gradients[0].flatten(0, 1), *gradients[1:]]
+    return tensors.shaped(_differentiable_backward(tensors.call, tensors.given, received, needs))
 
 
 recurrence.register_autograd(_backward, setup_context=_keep)

@@ -23,7 +23,7 @@ from recurra.backends.cpu.target import Target
 
 __all__ = ["FUNCTIONS", "ROWS", "block_length", "emit_products", "gradient_workspace", "tile_rows"]
 
-FUNCTIONS = ("product", "pack", "gradient", "rows_product")
+FUNCTIONS = ("product", "pack", "gradient", "rows_product", "several")
 
 ROWS = 256
 """The most rows of a matrix's gradient that one call of `gradient` works on."""
@@ -87,6 +87,7 @@ class _Products:
         self._pack()
         self._gradient()
         self._rows_product()
+        self._several()
         return self.code
 
     def load(self, b: ir.IRBuilder, pointer: ir.Value) -> ir.Value:
@@ -361,6 +362,19 @@ class _Products:
                 b.call(self.product, [out, by_out, begins, rows, index, base, stride, length, panel])
             with b.if_then(b.not_(full)):
                 self._finish(b, (b.gep(matrix, [j]), apart, numbers), first, workspace, by_out, rows, wide, one)
+        b.ret_void()
+
+    def _several(self) -> None:
+        """Emit several(table): calls of loops, thread k the k-th.
+
+        The table: (address of the function that tells the number of this thread), and for each call (loop, table).
+        """
+        function, b = self.begin("several", self.words)
+        (table,) = function.args
+        told = b.inttoptr(self.word(b, table, 0), ir.FunctionType(I32, []).as_pointer())
+        place = b.add(constant(1), b.mul(b.sext(b.call(told, []), I64), constant(2)))
+        loop = b.inttoptr(self.word(b, table, place), ir.FunctionType(VOID, [self.words]).as_pointer())
+        b.call(loop, [b.inttoptr(self.word(b, table, b.add(place, constant(1))), self.words)])
         b.ret_void()
 
     def _side(self, b: ir.IRBuilder, source: ir.Value, at: int) -> Side:

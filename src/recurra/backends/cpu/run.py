@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,15 +14,16 @@ from torch.autograd import forward_ad
 
 from recurra.backends import reference
 from recurra.backends.cpu import threads
-from recurra.backends.cpu.arrange import Arrangement, Memory, arrange, covered
+from recurra.backends.cpu.arrange import Arrangement, Memory, arrange, covered, launch
 from recurra.backends.cpu.prepare import Prepared, Which, prepare
+from recurra.backends.job import Job
 from recurra.backends.layout import Layout
 from recurra.backends.reference.forward import unroll
 from recurra.backends.reference.interpret import Program, constants
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, ShapeError
 
-__all__ = ["operands", "refusal", "run"]
+__all__ = ["operands", "refusal", "run", "together"]
 
 
 def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -67,22 +68,51 @@ def run(
         from recurra.backends.cpu import operator
 
         return operator.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
-    layout = _layout(x.shape[0], x.shape[1]) if lengths is None else Layout.of(x.shape[0], x.shape[1], lengths)
+    job = Job(cell, parameters, x, state, lengths, reverse, noise)
+    return _run([job])[0]
+
+
+def together(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
+    """Run several cells over sequences, side by side where each is too small for all threads: the two directions."""
+    plain = not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
+    if plain and all(job.x.shape[1] for job in jobs):
+        return _run(jobs)
+    return [run(j.cell, j.parameters, j.x, j.state, lengths=j.lengths, reverse=j.reverse, noise=j.noise) for j in jobs]
+
+
+def _run(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
+    calls, tensors = [], []
+    for job in jobs:
+        call, own = _call(job)
+        calls.append(call)
+        tensors.append(own)
+    if torch.is_grad_enabled() and any(t.requires_grad for own in tensors for t in own):
+        flat = list(_Recurrence.apply(calls, *(t for own in tensors for t in own)))  # type: ignore[no-untyped-call]
+    else:
+        flat = _forward([_Pass(call, own) for call, own in zip(calls, tensors, strict=True)], training=False)
+    found = []
+    for job, call in zip(jobs, calls, strict=True):
+        count = 1 + len(call.prepared.carried)
+        (outputs, *last), flat = flat[:count], flat[count:]
+        shape = (*job.x.shape[:2], call.prepared.hidden)
+        found.append((outputs.view(shape), dict(zip(call.prepared.carried, last, strict=True))))
+    return found
+
+
+def _call(job: Job) -> tuple[_Call, list[Tensor]]:
+    """What a job is as a call of a loop, and the tensors that it is differentiated in."""
+    cell, x, given = job.cell, job.x, job.noise or {}
+    steps, batch = x.shape[:2]
+    layout = _layout(steps, batch) if job.lengths is None else Layout.of(steps, batch, job.lengths)
     drawn = {}
     for name in cell.noise:
-        value = (noise or {})[name]
-        drawn[name] = layout.repeat(value) if cell.noise[name].each == "sequence" else layout.pack(value)
-    hidden = next(iter(parameters.values())).shape[0]
+        drawn[name] = (layout.repeat if cell.noise[name].each == "sequence" else layout.pack)(given[name])
+    hidden = next(iter(job.parameters.values())).shape[0]
     prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
-    read = operands(prepared, x.flatten(0, 1), noise or {}, layout)
-    call = _Call(prepared, layout, reverse, drawn, x.detach(), noise or {})
-    tensors = [*read, *(parameters[n] for n in prepared.parameters), *(state[k] for k in prepared.carried)]
+    read = operands(prepared, x.flatten(0, 1), given, layout)
+    tensors = [*read, *(job.parameters[n] for n in prepared.parameters), *(job.state[k] for k in prepared.carried)]
     _check(x, [*tensors, *drawn.values()])
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        outputs, *last = _Recurrence.apply(call, *tensors)  # type: ignore[no-untyped-call]
-    else:
-        outputs, *last = _Pass(call, tensors).forward(training=False)
-    return outputs.view(*x.shape[:2], hidden), dict(zip(prepared.carried, last, strict=True))
+    return _Call(prepared, layout, job.reverse, drawn, x.detach(), given), tensors
 
 
 def _has_memory(tensor: Tensor) -> bool:
@@ -149,33 +179,88 @@ class _Call:
 
 
 class _Recurrence(torch.autograd.Function):
-    """(operands, parameters, state) → (outputs, last state), all steps of all rows below one another."""
+    """(operands, parameters, state) → (outputs, last state) of each call, all steps of all rows below one another."""
 
     @staticmethod
-    def forward(ctx: Any, call: _Call, *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
-        pass_ = _Pass(call, tensors)
-        outputs = pass_.forward(training=True)
-        ctx.call, ctx.saved_array = call, pass_.saved
+    def forward(ctx: Any, calls: Sequence[_Call], *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
+        passes = [_Pass(call, own) for call, own in zip(calls, _shared_out(calls, tensors), strict=True)]
+        outputs = _forward(passes, training=True)
+        ctx.calls, ctx.kept = calls, [[pass_.saved for pass_ in passes]]
         ctx.save_for_backward(*tensors)
-        return outputs
+        return tuple(outputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        tensors = _shared_out(ctx.calls, ctx.saved_tensors)
+        needs = _shared_out(ctx.calls, ctx.needs_input_grad[1:])
+        rest = list(gradients)
+        received = []
+        for call in ctx.calls:
+            count = 1 + len(call.prepared.carried)
+            received.append(rest[:count])
+            rest = rest[count:]
         if torch.is_grad_enabled() or not all(_has_memory(g) for g in gradients):
             with torch.enable_grad():
-                return (None, *_differentiable_backward(ctx, gradients))
-        pass_ = _Pass(ctx.call, ctx.saved_tensors)
-        if ctx.saved_array is None:
+                found = [
+                    _differentiable_backward(*each) for each in zip(ctx.calls, tensors, received, needs, strict=True)
+                ]
+            return (None, *(g for own in found for g in own))
+        passes = [_Pass(call, own) for call, own in zip(ctx.calls, tensors, strict=True)]
+        try:
+            for pass_, saved in zip(passes, ctx.kept.pop(), strict=True):
+                pass_.saved = saved
+        except IndexError:
             # Gradients take the place of what was kept for them, so a second time it is computed anew.
-            pass_.forward(training=True)
-        else:
-            pass_.saved, ctx.saved_array = ctx.saved_array, None
-        return (None, *pass_.backward(gradients, ctx.needs_input_grad[1:]))
+            _forward(passes, training=True)
+        return (None, *(g for own in _backward(passes, received, needs) for g in own))
 
 
-def _differentiable_backward(ctx: Any, gradients: Sequence[Tensor]) -> list[Tensor | None]:  # noqa: ANN401
-    """The gradients as something that can be differentiated again, which only plain PyTorch gives."""
-    call, tensors = ctx.call, ctx.saved_tensors
+T = TypeVar("T")
+
+
+def _shared_out(calls: Sequence[_Call], values: Sequence[T]) -> list[Sequence[T]]:
+    """The operands, parameters and states of each call."""
+    found, first = [], 0
+    for call in calls:
+        prepared = call.prepared
+        end = first + len(prepared.outside) + len(prepared.parameters) + len(prepared.carried)
+        found.append(values[first:end])
+        first = end
+    return found
+
+
+def _most(passes: Sequence[_Pass]) -> int:
+    """How many threads a pass may take: one where there are others and too few rows to share out well."""
+    most = threads.available()
+    few = all(pass_.layout.batch < 12 * most for pass_ in passes)
+    return 1 if few and len(passes) > 1 and most <= len(passes) else most
+
+
+def _forward(passes: Sequence[_Pass], *, training: bool) -> list[Tensor]:
+    most = _most(passes)
+    calls = [pass_.begin_forward(most, training=training) for pass_ in passes]
+    launch(calls)
+    return [tensor for pass_, call in zip(passes, calls, strict=True) for tensor in pass_.end_forward(*call)]
+
+
+def _backward(
+    passes: Sequence[_Pass], received: Sequence[Sequence[Tensor]], needs: Sequence[Sequence[bool]]
+) -> list[list[Tensor | None]]:
+    most = _most(passes)
+    calls = [pass_.begin_backward(most, g, n) for pass_, g, n in zip(passes, received, needs, strict=True)]
+    launch(calls)
+    return [pass_.end_backward(*call) for pass_, call in zip(passes, calls, strict=True)]
+
+
+def _differentiable_backward(
+    call: _Call, tensors: Sequence[Tensor], gradients: Sequence[Tensor], needs: Sequence[bool]
+) -> list[Tensor | None]:
+    """The gradients as something that can be differentiated again, which only plain PyTorch gives.
+
+    That a gradient will be differentiated is known only when it is taken (`create_graph=True`), long after a backend
+    was chosen: the reference's steps are then gone through from the same tensors. Forward mode and torch.func are
+    known before, and `refusal` says why the reference runs instead.
+    """
     cell, layout = call.prepared.cell, call.layout
     first = len(call.prepared.outside)
     count = first + len(cell.parameters)
@@ -197,7 +282,6 @@ def _differentiable_backward(ctx: Any, gradients: Sequence[Tensor]) -> list[Tens
         layout.unpack(torch.cat(unrolled.outputs)).flatten(0, 1),
         *(layout.unsort(unrolled.state[k]) for k in cell.carried),
     ]
-    needs = ctx.needs_input_grad[1:]
     wanted = [t for t, needed in zip(tensors, needs, strict=True) if needed]
     reached = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad]
     found = iter(
@@ -250,11 +334,15 @@ class _Pass:
         wide[..., : self.hidden] = array
         return wide
 
-    def arrangement(self, which: Which, backwards: bool, wanted: tuple[bool, ...] = ()) -> Arrangement:
-        return arrange(self.prepared, which, self.layout, backwards, threads.available(), wanted)
+    def ready(
+        self, which: Which, backwards: bool, most: int, wanted: tuple[bool, ...] = ()
+    ) -> tuple[Arrangement, Memory]:
+        """A call of a loop with its memory."""
+        arrangement = arrange(self.prepared, which, self.layout, backwards, most, wanted)
+        return arrangement, arrangement.memory()
 
-    def run(self, arrangement: Arrangement, memory: Memory) -> None:
-        arrangement.run(memory, {name: tensor.data_ptr() for name, tensor in self.given.items()})
+    def address(self, arrangement: Arrangement, memory: Memory) -> None:
+        arrangement.address(memory, {name: tensor.data_ptr() for name, tensor in self.given.items()})
 
     def carried(self, before: Sequence[Tensor]) -> list[Tensor]:
         """Give the loop the rows that it begins with, and new ones for those that it ends with."""
@@ -267,50 +355,64 @@ class _Pass:
 
     def forward(self, *, training: bool) -> tuple[Tensor, ...]:
         """Outputs and last state."""
-        output = self.given["output"] = self.new_rows(self.width)
-        if training:
-            self.saved = self.given["saved"] = self.new(self.total, len(self.prepared.plan.saved), self.width)
-        last = self.carried(self.state)
-        arrangement = self.arrangement("training" if training else "forward", self.call.reverse)
-        memory = arrangement.memory()
-        self.run(arrangement, memory)
-        arrangement.give_back(memory)
-        # None of what is returned is a view, so that each may be changed in place.
-        return (output if self.width == self.hidden else output[:, : self.hidden].clone(), *last)
+        return tuple(_forward([self], training=training))
 
     def backward(self, gradients: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor | None]:
         """The gradients of operands, parameters and state."""
+        return _backward([self], [gradients], [needs])[0]
+
+    def begin_forward(self, most: int, *, training: bool) -> tuple[Arrangement, Memory]:
+        """What the forward loop takes, laid out."""
+        self.given["output"] = self.new_rows(self.width)
+        if training:
+            self.saved = self.given["saved"] = self.new(self.total, len(self.prepared.plan.saved), self.width)
+        self.last = self.carried(self.state)
+        call = self.ready("training" if training else "forward", self.call.reverse, most)
+        self.address(*call)
+        return call
+
+    def end_forward(self, arrangement: Arrangement, memory: Memory) -> list[Tensor]:
+        """Outputs and last state."""
+        arrangement.give_back(memory)
+        output = self.given["output"]
+        # None of what is returned is a view, so that each may be changed in place.
+        return [output if self.width == self.hidden else output[:, : self.hidden].clone(), *self.last]
+
+    def begin_backward(
+        self, most: int, gradients: Sequence[Tensor], needs: Sequence[bool]
+    ) -> tuple[Arrangement, Memory]:
+        """What the backward loop takes, laid out."""
         assert self.saved is not None
         self.given |= {"saved": self.saved, "received": self.padded(gradients[0])}
-        first = self.carried(gradients[1:])
+        self.last = self.carried(gradients[1:])
         groups, names = self.prepared.outside, self.prepared.parameters
-        wanted = tuple(needs[: len(groups) + len(names)])
-        results: list[Tensor | None] = []
+        self.wanted = wanted = tuple(needs[: len(groups) + len(names)])
         for number, (group, needed) in enumerate(zip(groups, wanted, strict=False)):
-            operand = self.given[f"operand.{number}"]
-            reached = any(place >= 0 for place in group.gradients)
-            result = (self.new_rows(operand.shape[1]) if reached else torch.zeros_like(operand)) if needed else None
-            results.append(result)
-            if result is not None:
+            if needed:
+                operand = self.given[f"operand.{number}"]
+                reached = any(place >= 0 for place in group.gradients)
+                result = self.new_rows(operand.shape[1]) if reached else torch.zeros_like(operand)
                 self.given[f"gradient.operand.{number}"] = result
-        arrangement = self.arrangement("backward", not self.call.reverse, wanted)
-        memory = arrangement.memory()
         for name, needed in zip(names, wanted[len(groups) :], strict=True):
-            matrix = name not in self.prepared.vectors
-            if matrix and needed:
+            if needed and name not in self.prepared.vectors:
                 parameter = self.given[f"parameter.{name}"]
                 whole = covered(self.prepared, name)
                 self.given[f"gradient.{name}"] = torch.empty_like(parameter) if whole else torch.zeros_like(parameter)
-        sums = self._sums(arrangement, memory)
-        self.run(arrangement, memory)
-        by_vector = dict(zip(self.prepared.vectors, sums.sum(0)[:, : self.hidden].unbind(), strict=True))
-        for name, needed in zip(names, wanted[len(groups) :], strict=True):
-            if not needed:
-                results.append(None)
-            else:
-                results.append(by_vector[name] if name in by_vector else self.given[f"gradient.{name}"])
+        call = self.ready("backward", not self.call.reverse, most, wanted)
+        self.sums = self._sums(*call)
+        self.address(*call)
+        return call
+
+    def end_backward(self, arrangement: Arrangement, memory: Memory) -> list[Tensor | None]:
+        """The gradients of operands, parameters and state; None where none is wanted."""
+        groups, names = self.prepared.outside, self.prepared.parameters
+        by_vector = dict(zip(self.prepared.vectors, self.sums.sum(0)[:, : self.hidden].unbind(), strict=True))
         arrangement.give_back(memory)
-        return results + list(first)
+        results = [self.given.get(f"gradient.operand.{number}") for number in range(len(groups))]
+        for name, needed in zip(names, self.wanted[len(groups) :], strict=True):
+            found = by_vector[name] if name in by_vector else self.given.get(f"gradient.{name}")
+            results.append(found if needed else None)
+        return results + list(self.last)
 
     def _sums(self, arrangement: Arrangement, memory: Memory) -> Tensor:
         """What the gradients of vectors are added up in, (threads, vectors, width), at zero."""

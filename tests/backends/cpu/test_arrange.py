@@ -1,0 +1,221 @@
+"""Where everything is that a call needs: shared out, laid out, and used again."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recurra import cells
+from recurra.backends.cpu import arrange as module
+from recurra.backends.cpu.arrange import KEPT, arrange, covered, matrix_sources, split
+from recurra.backends.cpu.prepare import prepare
+from recurra.backends.cpu.products import ROWS
+from recurra.backends.layout import Layout
+from recurra.cells import CATALOGUE, modifiers
+from support.classical import CLASSICAL
+from support.odd_cells import ODD
+
+LOOPS = ("forward", "training", "backward")
+EVERY_CELL = pytest.mark.parametrize("cell", CATALOGUE.values(), ids=CATALOGUE)
+
+
+def arranged(cell, which="forward", lengths=(3, 3, 3), hidden=17, most=1, inputs=3):
+    prepared = prepare(cell, True, inputs, hidden)
+    wanted = (True,) * (len(prepared.outside) + len(cell.parameters)) if which == "backward" else ()
+    layout = Layout.of(max(lengths), len(lengths), torch.tensor(lengths))
+    return arrange(prepared, which, layout, False, most, wanted)
+
+
+# How many threads, and what they share out ---------------------------------------------------------------------------
+
+
+def shared_out(cell, batch, steps, hidden, most, which="forward"):
+    """How many threads run a loop, and whether they share out units."""
+    found = arranged(cell, which, (steps,) * batch, hidden, most, inputs=hidden)
+    words = np.frombuffer(found.words, np.int64)
+    assert words[found.kernel.slots["threads"]] == found.used
+    return found.used, bool(words[found.kernel.slots["by_units"]])
+
+
+def test_little_work_is_done_by_one_thread():
+    for cell in (cells.LSTM, cells.MinGRU):
+        assert shared_out(cell, batch=1, steps=1, hidden=16, most=4) == (1, False)
+        assert shared_out(cell, batch=32, steps=100, hidden=128, most=1) == (1, False)
+
+
+def test_many_rows_are_shared_out_and_few_are_not_where_units_are_better():
+    assert shared_out(cells.LSTM, batch=32, steps=20, hidden=128, most=4) == (4, False)
+    assert shared_out(cells.LSTM, batch=3, steps=200, hidden=32, most=4) == (3, False)
+    assert shared_out(cells.LSTM, batch=1, steps=20, hidden=512, most=4) == (4, True)
+    assert shared_out(cells.LSTM, batch=5, steps=20, hidden=512, most=4, which="backward") == (4, True)
+
+
+def test_units_over_which_there_is_a_mean_are_never_shared_out():
+    """Each thread would have to have all of them."""
+    cell = modifiers.layer_norm(cells.LSTM)
+    assert any(stage.means for stage in prepare(cell, True, 512, 512).plan.forward.stages)
+    for which in LOOPS:
+        assert shared_out(cell, batch=1, steps=20, hidden=512, most=4, which=which) == (1, False)
+
+
+LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=20).map(lambda lengths: sorted(lengths, reverse=True))
+
+
+@given(LENGTHS, st.integers(1, 6))
+def test_rows_are_shared_out_so_that_all_have_about_the_same_number_of_steps(lengths, parts):
+    parts = min(parts, len(lengths))
+    sizes = [sum(length > t for length in lengths) for t in range(lengths[0])]
+    places = split(sizes, len(lengths), parts)
+    assert len(places) == parts + 1
+    assert (places[0], places[-1]) == (0, len(lengths))
+    assert places == sorted(places)
+    loads = [sum(lengths[a:b]) for a, b in itertools.pairwise(places)]
+    assert max(loads) <= sum(lengths) / parts + max(lengths)
+
+
+@given(st.integers(1, 50), st.integers(1, 8))
+def test_rows_of_one_length_are_shared_out_evenly(batch, parts):
+    parts = min(parts, batch)
+    places = split([batch] * 3, batch, parts)
+    counts = np.diff(places)
+    assert counts.sum() == batch
+    assert counts.max() - counts.min() <= 1
+
+
+# What the words say --------------------------------------------------------------------------------------------------
+
+CELLS = {
+    **CATALOGUE,
+    "normalised and dropped": modifiers.zoneout(modifiers.layer_norm(cells.GRU), 0.3),
+    "further back": CLASSICAL["further back"],
+}
+
+
+@pytest.mark.parametrize("units", [False, True])
+@pytest.mark.parametrize("which", LOOPS)
+@pytest.mark.parametrize("name", CELLS)
+def test_every_array_has_a_place_of_its_own(name, which, units, shared, monkeypatch):
+    rooms, own = [], module._Arranger._room
+
+    def room(arranger, array, numbers):
+        own(arranger, array, numbers)
+        rooms.append((arranger.places[array], arranger.places[array] + numbers, array))
+
+    monkeypatch.setattr(module._Arranger, "_room", room)
+    with shared(2, units=units):
+        found = arranged(CELLS[name], which)
+    assert len(rooms) == len(found.places)
+    for (_, end, _), (begin, _, _) in itertools.pairwise(sorted(rooms)):
+        assert end <= begin
+    assert max((end for _, end, _ in rooms), default=0) <= found.space
+    # What is beside a vector of another array would be fetched with it.
+    assert all(begin % 16 == 0 for begin, _, _ in rooms)
+
+
+@pytest.mark.parametrize("which", LOOPS)
+@pytest.mark.parametrize("name", CELLS)
+def test_a_word_is_a_number_or_one_address(name, which):
+    cell = CELLS[name]
+    found = arranged(cell, which)
+    fixes = [fix.word for fix in (*found.own, *found.given)]
+    assert len(set(fixes)) == len(fixes)
+    words = np.frombuffer(found.words, np.int64)
+    assert not words[fixes].any()
+    slots = found.kernel.slots
+    arrays = [
+        name
+        for name in slots
+        if name.startswith(("ring.", "noise.", "before.", "after.", "operand.", "input.", "panel."))
+    ]
+    assert {slots[array] for array in (*arrays, "sync", "packs", "tasks", "lines", "starts")} <= set(fixes)
+    assert found.sync[1] == len(found.words)
+    assert {fix.array for fix in found.own} <= {*found.places, "words", "lines"}
+
+
+def test_what_is_arranged_once_is_arranged_for_all_that_are_alike():
+    assert arranged(cells.GRU) is arranged(cells.GRU)
+    assert arranged(cells.GRU) is not arranged(cells.GRU, lengths=(3, 3))
+    assert arranged(cells.GRU, lengths=(3, 1, 2)) is not arranged(cells.GRU, lengths=(3, 1, 2))  # hardly ever again
+    assert arranged(cells.GRU) is not arranged(cells.GRU, "training")
+
+
+# Memory that is used again -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh():
+    """An arrangement whose memory nobody has used."""
+    module._of_equal_lengths.cache_clear()
+    yield arranged(cells.GRU)
+    module._of_equal_lengths.cache_clear()
+
+
+def test_memory_is_used_again_when_it_is_free_and_not_before(fresh):
+    one, two = fresh.memory(), fresh.memory()
+    assert one is not two
+    assert one.address != two.address
+    assert one.space.data_ptr() != two.space.data_ptr()
+    fresh.give_back(one)
+    assert fresh.memory() is one
+    assert fresh.memory() not in (one, two)
+
+
+def test_the_counters_of_memory_that_is_used_again_begin_at_zero(fresh):
+    memory = fresh.memory()
+    first, end = (place // 8 for place in fresh.sync)
+    before = list(memory.words)
+    assert not any(before[first:end])
+    memory.words[first:end] = [7] * (end - first)
+    fresh.give_back(memory)
+    assert list(fresh.memory().words) == before
+
+
+def test_no_more_memory_is_kept_than_can_be_of_use(fresh):
+    several = [fresh.memory() for _ in range(5)]
+    for memory in several:
+        fresh.give_back(memory)
+    assert len(fresh.free) <= 2
+    large = arranged(cells.GRU, hidden=512)
+    assert large.space > KEPT
+    large.give_back(large.memory())
+    assert not large.free
+
+
+# The gradients of matrices -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", [*CATALOGUE.values(), *CLASSICAL.values(), *ODD.values()])
+def test_the_columns_of_a_matrix_that_have_a_gradient(cell):
+    """Each block is one job, and none overlap; a matrix of which some columns have none is told from others."""
+    prepared = prepare(cell, True, 3, 5)
+    for name, parameter in cell.parameters.items():
+        if parameter.kind == "matrix":
+            reached = torch.zeros(sum(parameter.column_sizes(3, 5)), dtype=torch.int64)
+            for matrix, start, stop in matrix_sources(prepared):
+                if matrix == name:
+                    reached[start:stop] += 1
+            assert reached.max() <= 1
+            assert covered(prepared, name) == bool(reached.all())
+
+
+@pytest.mark.parametrize("hidden", [1, ROWS, ROWS + 1, 3 * ROWS])
+def test_every_row_of_a_gradient_is_one_task_s(hidden):
+    """No task has more rows than it has room for."""
+    found = arranged(cells.RNN, "backward", (40,) * 3, hidden)
+    memory = found.memory()
+    words, slots = list(memory.words), found.kernel.slots
+    first = (words[slots["tasks"]] - memory.address) // 8
+    tasks = [words[first + 4 * k : first + 4 * k + 4] for k in range(words[slots["tasks.count"]])]
+    by_job = {}
+    for function, job, begin, end in tasks:
+        by_job.setdefault((function, job), []).append((begin, end))
+    gradient = module.matrix_functions(True).addresses["gradient"]
+    for (function, _), parts in by_job.items():
+        rows = hidden if function == gradient else 120
+        assert [row for begin, end in parts for row in range(begin, end)] == list(range(rows))
+        assert all(end - begin <= ROWS for begin, end in parts)
+    assert sum(function == gradient for function, _ in by_job) == 2
+    assert len(by_job) == 3

@@ -1,0 +1,334 @@
+"""Products of matrices in compiled code, against torch, on processors of every shape; nothing outside is touched.
+
+Every array lies in a frame of a NaN that says whose it is: what is read there ends up in a result, and what is written
+there is seen.
+"""
+
+import ctypes
+import dataclasses
+import re
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recurra.backends.cpu import library, products
+from recurra.backends.cpu.products import FUNCTIONS, ROWS, block_length, emit_products, gradient_workspace, tile_rows
+from recurra.backends.cpu.target import host
+from support.machine_code import MULTIPLY_ADD, TARGETS, assembly_of, body_of, calls, functions_of, seen_from_outside
+
+POISON = {torch.float64: (torch.int64, 0x7FF8DEADBEEF1234), torch.float32: (torch.int32, 0x7FC0BEEF)}
+SHAPES = {"scalar": (8, 8), "short": (16, 8), "short, many": (16, 32), "middling": (32, 16), "long": (64, 16)}
+"""Bytes in a vector, and how many of them. What the host does not have, LLVM puts together from what it has."""
+
+MARGIN = 37
+"""How many numbers the frame of an array has on each side: more than two vectors of any kind, and no whole number."""
+
+POINTER, WORD = ctypes.c_void_p, ctypes.c_int64
+SIGNATURES = {
+    "product": (POINTER, WORD, WORD, WORD, POINTER, POINTER, WORD, WORD, POINTER),
+    "pack": (POINTER, WORD, WORD),
+    "gradient": (POINTER, WORD, WORD, POINTER),
+    "rows_product": (POINTER, WORD, WORD, POINTER),
+    "several": (POINTER,),
+}
+
+
+class Framed:
+    """Numbers (rows, columns) in memory, `apart` from row to row, in a frame of poison, as are the gaps.
+
+    Args:
+        values: The numbers; None for poison.
+        apart: At least as many as there are columns.
+    """
+
+    def __init__(self, values, shape=None, apart=None, dtype=None):
+        rows, columns = values.shape if shape is None else shape
+        self.dtype, apart = dtype or values.dtype, apart or max(columns, 1)
+        kind, poison = POISON[self.dtype]
+        self.bits = torch.full((2 * MARGIN + rows * apart,), poison, dtype=kind)
+        self.apart, self.poison = apart, poison
+        self.inside = torch.zeros(len(self.bits), dtype=torch.bool)
+        self.inside.as_strided((rows, columns), (apart, 1), MARGIN).fill_(True)
+        self.values = self.bits.view(self.dtype).as_strided((rows, columns), (apart, 1), MARGIN)
+        if values is not None:
+            self.values.copy_(values)
+        self.address = self.bits.data_ptr() + MARGIN * self.bits.element_size()
+
+    def whole(self):
+        """Whether nothing was written beside the numbers."""
+        return bool((self.bits[~self.inside] == self.poison).all())
+
+    def untouched(self):
+        """Whether there is nothing but poison."""
+        return bool((self.bits == self.poison).all())
+
+
+class Functions:
+    """The functions for a processor and dtype, called from here."""
+
+    def __init__(self, target, dtype):
+        double = dtype == torch.float64
+        self.dtype, self.wide = dtype, 2 * target.vector_bytes // (8 if double else 4)
+        text = f"products {double}"
+        code = library.load(text, lambda: emit_products(target, double=double), target, FUNCTIONS)
+        for name in FUNCTIONS:
+            setattr(self, name, ctypes.CFUNCTYPE(None, *SIGNATURES[name])(code.addresses[name]))
+        self.numbers = torch.arange(1000)
+        self.space = gradient_workspace(target, double=double)
+        # Sizes off every tile, and those where a block of a panel ends.
+        block = block_length(target)
+        self.lengths = (1, 3, 5, 17, 33, 100, 257, block, block + 1)
+
+    def draw(self, *shape):
+        return torch.randn(*shape, dtype=self.dtype)
+
+    def packed(self, matrix):
+        """A matrix (units, K) in panels, by its definition."""
+        units, length = matrix.shape
+        wide = torch.zeros(-(-units // self.wide) * self.wide, length, dtype=self.dtype)
+        wide[:units] = matrix
+        panels = [wide[at : at + self.wide].T.flatten() for at in range(0, len(wide), self.wide)]
+        return Framed(torch.cat(panels)[None])
+
+    def close(self, found, pairs, begin=0.0):
+        """Whether a result is the sum of products, within what their roundings may come to."""
+        exact = sum((a.double() @ b.double() for a, b in pairs), begin)
+        size = sum((a.double().abs() @ b.double().abs() for a, b in pairs), abs(begin))
+        terms = sum(a.shape[1] for a, _ in pairs) + 8
+        return bool(((found.double() - exact).abs() <= 2 * terms * torch.finfo(self.dtype).eps * size).all())
+
+
+def job(*words):
+    row = (WORD * len(words))(*words)
+    return row, ctypes.addressof(row)
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def target(request):
+    vector_bytes, registers = SHAPES[request.param]
+    return dataclasses.replace(host(), vector_bytes=vector_bytes, registers=registers)
+
+
+@pytest.fixture(scope="module", params=[torch.float64, torch.float32], ids=["float64", "float32"])
+def functions(request, target):
+    return Functions(target, request.param)
+
+
+SIZE = st.sampled_from([1, 2, 3, 5, 6, 7, 17, 33, 100])
+FEW = settings(max_examples=25)
+
+
+# One panel -----------------------------------------------------------------------------------------------------------
+
+
+def test_rows_of_a_panel(functions):
+    @FEW
+    @given(SIZE, st.integers(0, 8), st.booleans(), st.data())
+    def check(rows, length, fresh, data):
+        torch.manual_seed(0)
+        draw, length, wide = data.draw, functions.lengths[length], functions.wide
+        stored = draw(st.integers(1, 2 * rows))
+        base = Framed(functions.draw(stored, length), apart=length + draw(st.sampled_from([0, 1, 7])))
+        weights = functions.draw(wide, length)
+        panel, chosen, before = functions.packed(weights), torch.randint(0, stored, (rows,)), functions.draw(rows, wide)
+        apart = wide + draw(st.sampled_from([0, 3]))
+        out = Framed(None if fresh else before, (rows, wide), apart, functions.dtype)
+        index = chosen.data_ptr()
+        functions.product(out.address, apart, fresh, rows, index, base.address, base.apart, length, panel.address)
+        begin = 0.0 if fresh else before.double()
+        assert functions.close(out.values, [(base.values[chosen], weights.T)], begin)
+        assert out.whole()
+
+    check()
+
+
+@pytest.mark.parametrize("fresh", [0, 1])
+def test_no_row_is_nothing(functions, fresh):
+    panel, out = functions.packed(functions.draw(functions.wide, 5)), Framed(None, (0, 0), dtype=functions.dtype)
+    index, base = functions.numbers.data_ptr(), Framed(functions.draw(1, 5))
+    functions.product(out.address, 1, fresh, 0, index, base.address, 5, 5, panel.address)
+    assert out.untouched()
+
+
+def test_what_is_not_a_number_reaches_its_own_row_and_unit_only(functions):
+    rows, length, wide = 17, 33, functions.wide
+    base, weights = functions.draw(rows, length), functions.draw(wide, length)
+    base[4, 7], weights[wide - 1, 3] = torch.inf, torch.nan
+    out, held = Framed(None, (rows, wide), dtype=functions.dtype), Framed(base)
+    index, panel = functions.numbers.data_ptr(), functions.packed(weights)
+    functions.product(out.address, wide, 1, rows, index, held.address, length, length, panel.address)
+    strange = torch.zeros(rows, wide, dtype=torch.bool)
+    strange[4], strange[:, wide - 1] = True, True
+    assert torch.equal(out.values.isfinite(), ~strange)
+
+
+# Matrices as panels --------------------------------------------------------------------------------------------------
+
+
+def test_a_matrix_as_panels(functions):
+    """To the bit, zero past the last unit, whichever of unit and k lie side by side, and whatever threads do it."""
+
+    @FEW
+    @given(SIZE, SIZE, st.sampled_from(["by k", "by unit", "neither"]), st.integers(1, 4), st.integers(0, 5))
+    def check(units, length, lie, threads, more):
+        torch.manual_seed(0)
+        matrix = functions.draw(units, length)
+        if lie == "by k":
+            source = Framed(matrix, apart=length + more)
+            steps = (source.apart, 1)
+        elif lie == "by unit":
+            source = Framed(matrix.T, apart=units + more)
+            steps = (1, source.apart)
+        else:
+            source = Framed(torch.stack([matrix, matrix.fill_diagonal_(7.0)], 2).flatten(1))
+            matrix = source.values[:, 1::2]
+            steps = (2 * length, 2)
+        address = source.address + (lie == "neither") * source.bits.element_size()
+        expected = functions.packed(matrix)
+        found = Framed(None, expected.values.shape, dtype=functions.dtype)
+        row, task = job(found.address, address, *steps, units, length)
+        for thread in torch.randperm(threads).tolist():
+            functions.pack(task, thread, threads)
+        assert torch.equal(found.bits, expected.bits)
+        assert list(row) == [found.address, address, *steps, units, length]
+
+    check()
+
+
+# The gradient of a matrix --------------------------------------------------------------------------------------------
+
+
+def test_the_gradient_of_a_matrix(functions):
+    """Over several sources, whose rows follow one another or are named; each number is written, whatever was there."""
+
+    @FEW
+    @given(st.data())
+    def check(data):
+        torch.manual_seed(0)
+        draw = data.draw
+        units, columns = draw(SIZE | st.just(257)), draw(SIZE)
+        first = draw(st.integers(0, units - 1))
+        end = draw(st.integers(first + 1, min(units, first + ROWS)))
+        apart = columns + draw(st.sampled_from([0, 1, 9]))
+        pairs, words, held = [], [], []
+        for _ in range(draw(st.integers(1, 3))):
+            count = functions.lengths[draw(st.integers(0, 8))]
+            sides = []
+            for width in (units, columns):
+                side = Framed(functions.draw(count, width), apart=width + draw(st.integers(0, 2)))
+                named = torch.randint(0, count, (count,)) if draw(st.booleans()) else None
+                words += [side.address, side.apart, 0 if named is None else named.data_ptr()]
+                sides.append(side.values if named is None else side.values[named])
+                held += [side, named]
+            words.append(count)
+            pairs.append((sides[0][:, first:end].T, sides[1]))
+        found = Framed(None, (end - first, columns), apart, functions.dtype)
+        # The job names the whole matrix, of which this task has some rows.
+        whole = found.address - first * apart * found.bits.element_size()
+        row, task = job(whole, apart, columns, functions.numbers.data_ptr(), len(pairs), *words)
+        space = Framed(None, (1, functions.space), dtype=functions.dtype)
+        functions.gradient(task, first, end, space.address)
+        assert functions.close(found.values, pairs)
+        assert found.whole()
+        assert space.whole()
+        assert list(row)[5:] == words
+
+    check()
+
+
+# Rows times panels ---------------------------------------------------------------------------------------------------
+
+
+def test_rows_times_panels(functions):
+    """As the gradient of an input: the sum over several matrices, of rows that begin anywhere and may go elsewhere."""
+
+    @FEW
+    @given(st.data())
+    def check(data):
+        torch.manual_seed(0)
+        draw = data.draw
+        total, columns = draw(SIZE), draw(SIZE)
+        first = draw(st.integers(0, total - 1))
+        end = draw(st.integers(first + 1, min(total, first + 48)))
+        apart = columns + draw(st.sampled_from([0, 1, 9]))
+        terms, words = [], []
+        for _ in range(draw(st.integers(1, 3))):
+            length = functions.lengths[draw(st.integers(0, 8))]
+            rows = Framed(functions.draw(total, length), apart=length + draw(st.integers(0, 2)))
+            weights = functions.draw(columns, length)
+            panels = functions.packed(weights)
+            terms.append((rows, weights, panels))
+            words += [rows.address, rows.apart, length, panels.address]
+        places = torch.randperm(total)
+        named = draw(st.booleans())
+        found = Framed(None, (total, columns), apart, functions.dtype)
+        numbers = places.data_ptr() if named else 0
+        row, task = job(found.address, apart, columns, functions.numbers.data_ptr(), len(terms), numbers, *words)
+        space = Framed(None, (1, functions.space), dtype=functions.dtype)
+        functions.rows_product(task, first, end, space.address)
+        own = places[first:end] if named else torch.arange(first, end)
+        assert functions.close(found.values[own], [(a.values[first:end], w.T) for a, w, _ in terms])
+        found.values[own] = Framed(None, (len(own), columns), dtype=functions.dtype).values
+        assert found.untouched(), "rows of others were written"
+        assert space.whole()
+        assert list(row)[6:] == words
+
+    check()
+
+
+# Written for others --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("registers", range(5, 65))
+def test_a_tile_fits_the_registers_and_no_larger_one_does(registers):
+    """Two sums a row, and beside them two vectors of weights and a number in every lane."""
+    rows = tile_rows(registers)
+    assert rows >= 1
+    assert 2 * rows + 3 <= registers < 2 * (rows + 1) + 3
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_half_of_the_nearest_cache_holds_what_is_worked_on(name):
+    target = TARGETS[name]
+    assert 2 * target.vector_bytes * block_length(target) == products.NEAREST_CACHE
+
+
+DOUBLE = {
+    "neon": (False,),
+    "wasm": (True,),
+    "avx512": (False,),
+    "avx2": (False, True),
+    "sse2": (True,),
+    "riscv": (True,),
+}
+"""Every target in one dtype at least, and both dtypes of those that share most; compiling takes its time."""
+
+
+@pytest.mark.parametrize(("name", "double"), [(name, double) for name in DOUBLE for double in DOUBLE[name]])
+def test_code_for_every_kind_of_processor(name, double):
+    text = emit_products(TARGETS[name], double=double)
+    assembly = assembly_of(text, TARGETS[name])
+    # Nothing that must be found elsewhere is called, and what calls these needs no more than these.
+    assert calls(assembly) <= functions_of(assembly)
+    assert not re.search(r"\b(fmaf?|memcpy|memset|memmove)\b", assembly)
+    assert seen_from_outside(text) == list(FUNCTIONS)
+    # A tile multiplies whole vectors: for each k its own, nothing more, and nothing number by number.
+    rows = tile_rows(TARGETS[name].registers)
+    pattern = MULTIPLY_ADD[name][double]
+    assert len(re.findall(pattern, body_of(assembly, f"tile_{rows}"))) == 2 * rows
+    # The smallest has eight sums under way all the same, and a second loop for what is left of them.
+    assert len(re.findall(pattern, body_of(assembly, "tile_1"))) == 8 + 2
+    if name == "avx2":
+        check_loop(body_of(assembly, "tile_6"))
+
+
+def check_loop(tile):
+    """For each k twelve multiply-adds, of six numbers in every lane and two vectors of weights; nothing is spilled."""
+    ((_, turn),) = re.findall(r"^(\.LBB\w+):\n((?:(?!^\.LBB).*\n)*?)\s+j\w+\s+\1$", tile, re.MULTILINE)
+    assert len(re.findall(r"vfmadd", turn)) == 12
+    assert len(re.findall(r"vbroadcasts[sd]\s+[-\d]*\(%r", turn)) == 6
+    assert len(re.findall(r"vmovup[sd]\s+[-\d]*\(%r", turn)) == 2
+    assert "(%rsp" not in turn
+    assert not re.search(r"movq\s+%rsp, %r", tile), "the stack may be reached by another name"

@@ -19,7 +19,7 @@ from recurra.backends.cpu import threads
 from recurra.backends.cpu.emit import home
 from recurra.backends.cpu.prepare import Block, Kernel, Prepared, Which, matrix_functions
 from recurra.backends.cpu.products import ROWS, gradient_workspace
-from recurra.backends.cpu.table import LINE
+from recurra.backends.cpu.table import LINE, panels
 from recurra.backends.cpu.target import host
 from recurra.backends.layout import Layout
 
@@ -348,24 +348,36 @@ class _Arranger:
     def _columns(self, matrix: str) -> int:
         return sum(self.cell.parameters[matrix].column_sizes(self.prepared.input_size, self.hidden))
 
-    def _pack(self, name: str, block: Block, *, turned: bool = False) -> None:
+    def _pack(self, block: Block, to: Word, *, turned: bool = False, apart: int = 1) -> None:
         """Have a block of a matrix packed, as it stands left of a vector, or turned."""
-        apart, wide = self._columns(block.matrix), block.stop - block.start
+        columns, wide = self._columns(block.matrix), block.stop - block.start
         along = block.transposed != turned
         units, length = (wide, self.hidden) if along else (self.hidden, wide)
-        steps = (1, apart) if along else (apart, 1)
-        self._room(name, self._padded(units) * length)
+        steps = (1, columns) if along else (columns, 1)
         source = (0, f"parameter.{block.matrix}", block.start * self.size)
-        self.packs.append([(1, name, 0), source, *steps, units, length])
+        self.packs.append([to, source, *steps, units, length, apart])
 
     def _panels(self) -> None:
-        """Every block of a matrix that the loop reads, and the vectors, which are matrices of one column."""
-        for name, block in (self.kernel.panels | self.kernel.inputs).items():
-            self._pack(name, block)
+        """Every block of a matrix that the loop reads, and the vectors, which are matrices of one column.
+
+        The panels of a stage that are read one after the other lie so as well.
+        """
+        padded = self._padded(self.hidden)
+        for number, _ in enumerate(self.kernel.loop.stages):
+            names = panels(self.kernel.loop, number)
+            if names:
+                self._room(f"panels.{number}", len(names) * padded * self.hidden)
+            for place, name in enumerate(names):
+                after = place * 2 * self.prepared.lanes * self.hidden * self.size
+                self._pack(self.kernel.panels[name], (1, f"panels.{number}", after), apart=len(names))
+                self.own.append(Fix(self.kernel.slots[name], f"panels.{number}", after))
+        for name, block in self.kernel.inputs.items():
+            self._room(name, padded * self._length(block))
+            self._pack(block, (1, name, 0))
             self.own.append(Fix(self.kernel.slots[name], name, 0))
         for place, name in enumerate(self.prepared.vectors):
-            to = (1, "vectors", place * self._padded(self.hidden) * self.size)
-            self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1])
+            to = (1, "vectors", place * padded * self.size)
+            self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1, 1])
 
     def _words(self, words: Sequence[Word]) -> int:
         """Words after the table, some of them addresses: (whether within the call's own memory, array, bytes)."""
@@ -427,8 +439,9 @@ class _Arranger:
             job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached), self.numbers]
             for term, (place, block) in enumerate(reached):
                 name = f"turned.{number}.{term}"
-                self._pack(name, block, turned=True)
                 across = block.stop - block.start if block.transposed else self.hidden
+                self._room(name, self._padded(width) * across)
+                self._pack(block, (1, name, 0), turned=True)
                 job += [*self._side(("gradient", place)), across, (1, name, 0)]
             rows = range(0, self.total, TASK_ROWS)
             found.append(("rows_product", job, [(k, min(k + TASK_ROWS, self.total)) for k in rows]))

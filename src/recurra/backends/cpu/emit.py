@@ -313,7 +313,7 @@ class _Entry:
         pack = b.inttoptr(self.word("pack"), ir.FunctionType(VOID, [WORDS, I64, I64]).as_pointer())
         with b.if_then(b.icmp_signed(">", count, constant(0))):
             with loop_over(b, constant(0), count) as number:
-                b.call(pack, [b.gep(jobs, [b.mul(number, constant(6))]), self.thread, self.threads])
+                b.call(pack, [b.gep(jobs, [b.mul(number, constant(7))]), self.thread, self.threads])
             self._barrier()
 
     def _steps(self) -> None:

@@ -31,6 +31,9 @@ ROWS = 256
 NEAREST_CACHE = 16384
 """How many bytes of a panel are worked on at a time: half of the smallest nearest cache there is."""
 
+AHEAD = 2048
+"""How many bytes before they are read weights are asked for, where rows are so few that fetching is all there is."""
+
 VOID = ir.VoidType()
 
 Side = tuple[ir.Value, ir.Value, ir.Value]
@@ -166,6 +169,8 @@ class _Products:
             at = b.add(k, constant(turn))
             part = turn * keys
             place = b.gep(panel, [b.mul(at, constant(2 * self.lanes))])
+            if turns > 1:
+                self._fetch(b, b.gep(place, [constant(AHEAD // self.bytes)]))
             weights = [self.load(b, b.gep(place, [constant(v * self.lanes)])) for v in range(2)]
             for r, line in enumerate(lines):
                 value = spread(b, b.load(b.gep(line, [at])), self.lanes)
@@ -185,6 +190,15 @@ class _Products:
             phi.add_incoming(value, head)
             found.append(phi)
         return found
+
+    def _fetch(self, b: ir.IRBuilder, place: ir.Value) -> None:
+        """Have brought near what is read soon; where there is no such memory, nothing happens."""
+        name = "llvm.prefetch.p0"
+        kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
+        prefetch = self.code.globals.get(name) or ir.Function(self.code, kind, name)
+        for line in range(0, 2 * self.lanes * self.bytes, 64):
+            at = b.gep(place, [constant(line // self.bytes)])
+            b.call(prefetch, [at, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
 
     # -- product ------------------------------------------------------------------------------------------------
 
@@ -240,19 +254,20 @@ class _Products:
     def _pack(self) -> None:
         """Emit pack(job, thread, threads): this thread's share of a matrix as panels.
 
-        The job: (panels, source, how far from unit to unit, from k to k, units, K).
+        The job: (panels, source, how far from unit to unit, from k to k, units, K, how many panels on the next of
+        these is).
         """
         function, b = self.begin("pack", self.words, I64, I64)
         job, thread, threads = function.args
         panels, source = self.array(b, job, 0), self.array(b, job, 1)
-        by_unit, by_k, units, length = (self.word(b, job, place) for place in range(2, 6))
+        by_unit, by_k, units, length, apart = (self.word(b, job, place) for place in range(2, 7))
         wide, lanes = constant(2 * self.lanes), constant(self.lanes)
         groups = b.sdiv(b.add(units, constant(2 * self.lanes - 1)), wide)
         first = b.sdiv(b.mul(thread, groups), threads)
         end = b.sdiv(b.mul(b.add(thread, constant(1)), groups), threads)
         with loop_over(b, first, end) as group:
             begin = b.mul(group, wide)
-            panel = b.gep(panels, [b.mul(begin, length)])
+            panel = b.gep(panels, [b.mul(b.mul(begin, length), apart)])
             with loop_over(b, constant(0), wide, lanes) as within:
                 unit = b.add(begin, within)
                 to, from_ = b.gep(panel, [within]), b.gep(source, [b.mul(unit, by_unit)])

@@ -13,6 +13,7 @@ from llvmlite import ir
 
 from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
+from recurra.backends.cpu.table import panels
 from recurra.backends.plan import SLOW, Loop, Operation, Stage, Store
 
 __all__ = ["Context", "StageEmitter"]
@@ -275,7 +276,9 @@ class StageEmitter:
         index = b.inttoptr(self.word("index"), I64.as_pointer())
         for term, product in enumerate(total.terms):
             base, stride = self._operand(product.operand, begin)
-            panel = b.gep(self.address(f"panel.{number}.{place}.{term}"), [b.mul(unit, self.hidden)])
+            # The panels of a stage lie in the order in which they are read.
+            apart = constant(len(panels(self.loop, number)))
+            panel = b.gep(self.address(f"panel.{number}.{place}.{term}"), [b.mul(b.mul(unit, self.hidden), apart)])
             fresh = constant(int(term == 0))
             self.of.call_product(
                 b, self.word("product"), [out, line, fresh, rows, index, base, stride, self.hidden, panel]

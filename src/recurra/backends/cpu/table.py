@@ -18,7 +18,7 @@ COMMON = (
     "yield",  # address of the function that lets other threads run
     "product",  # address of the function of that name
     "pack",  # likewise
-    "packs",  # matrices to be packed before anything else (packs, 6)
+    "packs",  # matrices to be packed before anything else (packs, 7)
     "packs.count",
     "tasks",  # what is computed after the last step (tasks, 4): function, job, first and end
     "tasks.count",

@@ -188,13 +188,28 @@ def test_a_matrix_as_panels(functions):
         address = source.address + (lie == "neither") * source.bits.element_size()
         expected = functions.packed(matrix)
         found = Framed(None, expected.values.shape, dtype=functions.dtype)
-        row, task = job(found.address, address, *steps, units, length)
+        row, task = job(found.address, address, *steps, units, length, 1)
         for thread in torch.randperm(threads).tolist():
             functions.pack(task, thread, threads)
         assert torch.equal(found.bits, expected.bits)
-        assert list(row) == [found.address, address, *steps, units, length]
+        assert list(row) == [found.address, address, *steps, units, length, 1]
 
     check()
+
+
+def test_panels_of_several_matrices_by_turns(functions):
+    """The first two vectors of units of each, then the next two of each."""
+    torch.manual_seed(0)
+    units, length = 2 * functions.wide + 1, 5
+    matrices = [functions.draw(units, length) for _ in range(3)]
+    single = [functions.packed(matrix).values.view(-1, functions.wide * length) for matrix in matrices]
+    found = Framed(None, (1, 3 * single[0].numel()), dtype=functions.dtype)
+    for place, matrix in enumerate(matrices):
+        address = found.address + place * single[0].shape[1] * matrix.element_size()
+        row, task = job(address, matrix.data_ptr(), length, 1, units, length, 3)
+        functions.pack(task, 0, 1)
+        assert len(row) == 7
+    assert torch.equal(found.values.view(-1, 3, single[0].shape[1]), torch.stack(single, 1))
 
 
 # The gradient of a matrix --------------------------------------------------------------------------------------------

@@ -215,7 +215,7 @@ def test_panels_of_several_matrices_by_turns(functions):
 # The gradient of a matrix --------------------------------------------------------------------------------------------
 
 
-def test_the_gradient_of_a_matrix(functions):
+def test_the_gradients_of_matrices(functions):
     """Over several sources, whose rows follow one another or are named; each number is written, whatever was there."""
 
     @FEW
@@ -223,32 +223,40 @@ def test_the_gradient_of_a_matrix(functions):
     def check(data):
         torch.manual_seed(0)
         draw = data.draw
-        units, columns = draw(SIZE | st.just(257)), draw(SIZE)
+        units = draw(SIZE | st.just(257))
         first = draw(st.integers(0, units - 1))
         end = draw(st.integers(first + 1, min(units, first + ROWS)))
-        apart = columns + draw(st.sampled_from([0, 1, 9]))
-        pairs, words, held = [], [], []
-        for _ in range(draw(st.integers(1, 3))):
+        widths = draw(st.lists(SIZE, min_size=1, max_size=3))
+        held, words, found = [], [], []
+        for columns in widths:
+            apart = columns + draw(st.sampled_from([0, 1, 9]))
+            found.append(Framed(None, (end - first, columns), apart, functions.dtype))
+            # The job names the whole matrix, of which this task has some rows.
+            words += [found[-1].address - first * apart * found[-1].bits.element_size(), apart, columns]
+        pairs = [[] for _ in widths]
+        sources = draw(st.integers(1, 3))
+        for _ in range(sources):
             count = functions.lengths[draw(st.integers(0, 8))]
-            sides = []
-            for width in (units, columns):
-                side = Framed(functions.draw(count, width), apart=width + draw(st.integers(0, 2)))
+
+            def side(width, count=count):
+                framed = Framed(functions.draw(count, width), apart=width + draw(st.integers(0, 2)))
                 named = torch.randint(0, count, (count,)) if draw(st.booleans()) else None
-                words += [side.address, side.apart, 0 if named is None else named.data_ptr()]
-                sides.append(side.values if named is None else side.values[named])
-                held += [side, named]
+                held.extend([framed, named])
+                words.extend([framed.address, framed.apart, 0 if named is None else named.data_ptr()])
+                return framed.values if named is None else framed.values[named]
+
+            left = side(units)
             words.append(count)
-            pairs.append((sides[0][:, first:end].T, sides[1]))
-        found = Framed(None, (end - first, columns), apart, functions.dtype)
-        # The job names the whole matrix, of which this task has some rows.
-        whole = found.address - first * apart * found.bits.element_size()
-        row, task = job(whole, apart, columns, functions.numbers.data_ptr(), len(pairs), *words)
+            for own, columns in zip(pairs, widths, strict=True):
+                own.append((left[:, first:end].T, side(columns)))
+        row, task = job(functions.numbers.data_ptr(), len(widths), sources, *words)
         space = Framed(None, (1, functions.space), dtype=functions.dtype)
         functions.gradient(task, first, end, space.address)
-        assert functions.close(found.values, pairs)
-        assert found.whole()
+        for matrix, own in zip(found, pairs, strict=True):
+            assert functions.close(matrix.values, own)
+            assert matrix.whole()
         assert space.whole()
-        assert list(row)[5:] == words
+        assert list(row)[3:] == words
 
     check()
 

@@ -7,6 +7,7 @@ differs from call to call is the addresses of the caller's tensors.
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -399,38 +400,45 @@ class _Arranger:
 
     # -- after the last step --------------------------------------------------------------------------------------
 
-    def _side(self, side: tuple[str, int]) -> tuple[tuple[int, str, int], int]:
-        """Where one of the kept values of every row is, and how far it is from row to row."""
+    def _side(self, side: tuple[str, int]) -> tuple[Word, int, int]:
+        """Where rows begin, how far it is from row to row, and which of them they are: those of an operand, or kept."""
+        kind, place = side
+        if kind == "operand":
+            length = self._length(self.prepared.outside[place].blocks[0])
+            return (0, f"operand.{place}", 0), length, self.numbers
         plan = self.prepared.plan
-        array, place = side if side[0] == "saved" else home(plan.homes, side[1])
+        array, at = (kind, place) if kind == "saved" else home(plan.homes, place)
         count = len(plan.saved) if array == "saved" else plan.homes.count(-1)
-        return (int(array != "saved"), array, place * self.width * self.size), count * self.width
+        return (int(array != "saved"), array, at * self.width * self.size), count * self.width, 0
+
+    def _matrices(self, wanted: set[str]) -> list[list[tuple[tuple[str, int, int], list[Source]]]]:
+        """The blocks of matrices with what their gradients are sums of, those beside one another that share a side."""
+        shared: dict[object, list[tuple[tuple[str, int, int], list[Source]]]] = {}
+        for block, sources in matrix_sources(self.prepared).items():
+            if block[0] in wanted:
+                key = sources[0][0] if len(sources) == 1 else block
+                shared.setdefault(key, []).append((block, sources))
+        return list(shared.values())
 
     def _tasks(self) -> list[tuple[str, list[Word], list[tuple[int, int]]]]:
         """The gradients of matrices and operands: (function, job, first and end row of each task)."""
         groups = self.prepared.outside
         operands, parameters = self.wanted[: len(groups)], self.wanted[len(groups) :]
         wanted = {name for name, asked in zip(self.cell.parameters, parameters, strict=False) if asked}
-        sources = matrix_sources(self.prepared)
         found = []
-        for (matrix, start, stop), own in sources.items():
-            if matrix not in wanted:
-                continue
-            job: list[Word] = [
-                (0, f"gradient.{matrix}", start * self.size), self._columns(matrix), stop - start, self.index, len(own)
-            ]  # fmt: skip
-            for left, right in own:
-                for side in (left, right):
-                    if side[0] == "operand":
-                        length = self._length(groups[side[1]].blocks[0])
-                        job += [(0, f"operand.{side[1]}", 0), length, self.numbers]
-                    else:
-                        job += [*self._side(side), 0]
-                job.append(self.total)
-            parts = -(-self.hidden // ROWS)
-            found.append(
-                ("gradient", job, [(self.hidden * k // parts, self.hidden * (k + 1) // parts) for k in range(parts)])
-            )
+        for together in self._matrices(wanted):
+            own = [sources for _, sources in together]
+            job: list[Word] = [self.index, len(together), len(own[0])]
+            for (matrix, start, stop), _ in together:
+                job += [(0, f"gradient.{matrix}", start * self.size), self._columns(matrix), stop - start]
+            for several in zip(*own, strict=True):
+                job += [*self._side(several[0][0]), self.total]
+                for _, right in several:
+                    job += self._side(right)
+            # As many rows as fit, but enough tasks for all threads.
+            parts = max(-(-self.hidden // ROWS), min(self.hidden // TASK_ROWS, self.used))
+            ends = [self.hidden * k // parts for k in range(parts + 1)]
+            found.append(("gradient", job, list(itertools.pairwise(ends))))
         for number, (group, asked) in enumerate(zip(groups, operands, strict=False)):
             reached = [(p, b) for p, b in zip(group.gradients, group.blocks, strict=True) if p >= 0]
             if not asked or not reached:
@@ -442,7 +450,7 @@ class _Arranger:
                 across = block.stop - block.start if block.transposed else self.hidden
                 self._room(name, self._padded(width) * across)
                 self._pack(block, (1, name, 0), turned=True)
-                job += [*self._side(("gradient", place)), across, (1, name, 0)]
+                job += [*self._side(("gradient", place))[:2], across, (1, name, 0)]
             rows = range(0, self.total, TASK_ROWS)
             found.append(("rows_product", job, [(k, min(k + TASK_ROWS, self.total)) for k in rows]))
         return found

@@ -316,39 +316,63 @@ class _Products:
     # -- products with results of any width ---------------------------------------------------------------------
 
     def _gradient(self) -> None:
-        """Emit gradient(job, first, end, workspace): some rows of C, the sum over all sources of A[n]ᵀ B[n].
+        """Emit gradient(job, first, end, workspace): some rows of matrices C, each the sum over sources of A[n]ᵀ B[n].
 
-        The job: (C, from row to row, columns, 0 1 2 ..., number of sources), and for each source (A, from row to row,
-        which of its rows, B, from row to row, which of its rows, how many rows). Rows are named by their numbers, or
-        follow one another if these are at address 0.
+        The job: (0 1 2 ..., how many matrices, how many sources), for each matrix (C, from row to row, columns), for
+        each source (A, from row to row, which of its rows, how many rows), and after each of these for each matrix (B,
+        from row to row, which of its rows). Rows are named by their numbers, or follow one another if these are at
+        address 0. Matrices of one job share A, whose columns are turned into rows but once.
         """
         function, b = self.begin("gradient", self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
-        matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
-        index, sources = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
-        rows, block, line = b.sub(end, first), constant(self.block), constant(2 * self.lanes)
-        strip = b.gep(workspace, [constant(ROWS * self.block)])
-        spare = b.gep(strip, [constant(2 * self.lanes * self.block)])
+        index, matrices, sources = (
+            b.inttoptr(self.word(b, job, 0), self.words), self.word(b, job, 1), self.word(b, job, 2)
+        )  # fmt: skip
+        rows, block = b.sub(end, first), constant(self.block)
+        apart = b.add(constant(4), b.mul(matrices, constant(3)))
+        begin = b.add(constant(3), b.mul(matrices, constant(3)))
         with loop_over(b, constant(0), sources) as number:
-            source = b.gep(job, [b.add(constant(5), b.mul(number, constant(7)))])
-            left, right = self._side(b, source, 0), self._side(b, source, 3)
-            count = self.word(b, source, 6)
+            source = b.gep(job, [b.add(begin, b.mul(number, apart))])
+            left, count = self._side(b, source, constant(0)), self.word(b, source, 3)
             with loop_over(b, constant(0), count, block) as n:
                 here = smaller(b, block, b.sub(count, n))
                 self._turn(b, workspace, left, n, first, rows, here)
                 fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
-                with loop_over(b, constant(0), columns, line) as j:
-                    wide = smaller(b, line, b.sub(columns, j))
-                    full = b.icmp_signed("==", wide, line)
-                    self._strip(b, strip, right, n, j, here, wide)
-                    own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
-                    out, by_out = b.select(full, own, spare), b.select(full, apart, line)
-                    begins = b.select(full, fresh, constant(1))
-                    b.call(self.product, [out, by_out, begins, rows, index, workspace, block, here, strip])
-                    with b.if_then(b.not_(full)):
-                        target = (b.gep(matrix, [j]), apart, constant(0))
-                        self._finish(b, target, first, spare, by_out, rows, wide, fresh)
+                with loop_over(b, constant(0), matrices) as which:
+                    matrix = b.gep(job, [b.add(constant(3), b.mul(which, constant(3)))])
+                    right = self._side(b, source, b.add(constant(4), b.mul(which, constant(3))))
+                    self._columns(b, matrix, right, n, here, first, rows, fresh, index, workspace)
         b.ret_void()
+
+    def _columns(
+        self,
+        b: ir.IRBuilder,
+        matrix: ir.Value,
+        right: Side,
+        n: ir.Value,
+        length: ir.Value,
+        first: ir.Value,
+        rows: ir.Value,
+        fresh: ir.Value,
+        index: ir.Value,
+        workspace: ir.Value,
+    ) -> None:
+        """What some n add to some rows of one matrix, strip by strip, from the rows of A that the workspace holds."""
+        block, line = constant(self.block), constant(2 * self.lanes)
+        strip = b.gep(workspace, [constant(ROWS * self.block)])
+        spare = b.gep(strip, [constant(2 * self.lanes * self.block)])
+        numbers, apart, columns = self.array(b, matrix, 0), self.word(b, matrix, 1), self.word(b, matrix, 2)
+        with loop_over(b, constant(0), columns, line) as j:
+            wide = smaller(b, line, b.sub(columns, j))
+            full = b.icmp_signed("==", wide, line)
+            self._strip(b, strip, right, n, j, length, wide)
+            own = b.gep(numbers, [b.add(b.mul(first, apart), j)])
+            out, by_out = b.select(full, own, spare), b.select(full, apart, line)
+            begins = b.select(full, fresh, constant(1))
+            b.call(self.product, [out, by_out, begins, rows, index, workspace, block, length, strip])
+            with b.if_then(b.not_(full)):
+                target = (b.gep(numbers, [j]), apart, constant(0))
+                self._finish(b, target, first, spare, by_out, rows, wide, fresh)
 
     def _rows_product(self) -> None:
         """Emit rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
@@ -392,8 +416,9 @@ class _Products:
         b.call(loop, [b.inttoptr(self.word(b, table, b.add(place, constant(1))), self.words)])
         b.ret_void()
 
-    def _side(self, b: ir.IRBuilder, source: ir.Value, at: int) -> Side:
-        return self.array(b, source, at), self.word(b, source, at + 1), self.word(b, source, at + 2)
+    def _side(self, b: ir.IRBuilder, source: ir.Value, at: ir.Value) -> Side:
+        side = b.gep(source, [at])
+        return self.array(b, side, 0), self.word(b, side, 1), self.word(b, side, 2)
 
     def _row(self, b: ir.IRBuilder, side: Side, n: ir.Value) -> ir.Value:
         """Where the n-th row of one side of a source begins."""

@@ -21,7 +21,7 @@ __all__ = ["Context", "StageEmitter"]
 ROWS = 48
 """How many rows' sums are kept in the buffer at a time."""
 
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 16
 """How many rows, of two vectors of units each, elementwise work is done on at a time."""
 
 
@@ -230,7 +230,7 @@ class StageEmitter:
                 with loop_over(b, unit, end, wide) as own:
                     left = smaller(b, wide, b.sub(self.width, own))
                     block = b.sdiv(b.sub(own, unit), wide)
-                    with loop_over(b, constant(0), count) as row, loop_over(b, constant(0), left, constant(lanes)) as v:
+                    with loop_over(b, constant(0), left, constant(lanes)) as v, loop_over(b, constant(0), count) as row:
                         at = b.add(first, row)
                         sums = b.add(b.mul(b.add(b.mul(block, rows), at), line), v) if line else None
                         place = b.add(b.mul(b.add(b.mul(block, count), row), wide), v)

@@ -26,8 +26,11 @@ from recurra.backends.layout import Layout
 
 __all__ = ["Arrangement", "Memory", "arrange", "covered", "launch", "split"]
 
-CHUNK_ROWS = 32
-"""For how many rows at a time the products with the input are computed: enough to use weights well once fetched."""
+CHUNK = 1 << 16
+"""How many numbers the products with the input are, of as many steps at a time as make so many: what a cache holds."""
+
+CHUNK_ROWS = (32, 128)
+"""The fewest and the most rows they are computed for at a time: enough to use weights well once fetched."""
 
 TASK_ROWS = 48
 """For how many rows at a time the gradient of an input is computed."""
@@ -199,7 +202,9 @@ class _Arranger:
         """The arrangement."""
         self.used, self.by_units = self._share()
         rows = self.batch if self.by_units else -(-self.batch // self.used)
-        self.chunk = max(1, min(len(self.sizes), -(-CHUNK_ROWS // rows)))
+        numbers = max(1, len(self.kernel.loop.products)) * self._padded(self.hidden)
+        together = min(max(CHUNK // numbers, CHUNK_ROWS[0]), CHUNK_ROWS[1])
+        self.chunk = max(1, min(len(self.sizes), together // rows))
         self._plain()
         self._arrays()
         self._panels()

@@ -1,6 +1,7 @@
 """What every test stands on: the same random numbers on every run, one thread, and plots that open no window."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +12,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Machine code is compiled once for all workers and the next run, and kept apart from the user's own.
 os.environ.setdefault("RECURRA_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "machine-code"))
 torch.set_num_threads(1)
+# A shell that runs the tests in the background has Ctrl-C ignored; the tests of what it does want it as it usually is.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile(
     "ci",

@@ -29,11 +29,6 @@ class Target:
     vector_bytes: int
     registers: int
 
-    @property
-    def accumulators(self) -> int:
-        """How many registers can hold sums while a product runs; the others hold its operands."""
-        return self.registers - 4
-
 
 @lru_cache(maxsize=1)
 def host() -> Target:

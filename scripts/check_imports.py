@@ -28,7 +28,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "decoding": frozenset(),
     "training": frozenset({"data"}),
     "tasks": frozenset({"models", "nn", "cells", "data", "decoding", "training"}),
-    "inspection": frozenset({"nn", "models", "cells"}),
+    "inspection": frozenset({"nn", "models", "cells", "backends", "equations", "data", "training"}),
+    "recipes": frozenset({"tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
+    "lab": frozenset({"recipes", "tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
     "export": frozenset({"tasks", "inspection", "models", "nn", "cells", "backends"}),
     "serving": frozenset({"tasks", "inspection"}),
 }

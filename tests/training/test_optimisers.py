@@ -47,6 +47,12 @@ def test_momentum_adds_the_last_step():
     assert model.weight.item() == pytest.approx(-(1 + 1.5))
 
 
+def test_rmsprop_divides_by_the_root_of_the_mean_square():
+    w, g = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.5, -0.25]])
+    stepped = one_step(w, g, optimiser="rmsprop", learning_rate=0.01)
+    torch.testing.assert_close(stepped, w - 0.01 * g / ((0.01 * g**2).sqrt() + 1e-8))
+
+
 def test_decay_pulls_matrices_and_leaves_vectors():
     model = nn.GRU(3, 4)
     optimiser = build_optimiser(model, TrainingSettings(weight_decay=0.1))

@@ -169,9 +169,9 @@ class _Training(Generic[BatchT]):
             steps_before = self.steps
             batches = self.batches.epoch(epoch)
             self.budget.begin_epoch(batches if isinstance(batches, Sized) else self.batches)
-            if self.settings.schedule == "cosine" and not self.budget.has_known_end:
+            if self.settings.schedule in {"cosine", "one-cycle"} and not self.budget.has_known_end:
                 raise SettingError(
-                    "schedule 'cosine' must know when training ends: set max_steps or max_minutes, "
+                    f"schedule {self.settings.schedule!r} must know when training ends: set max_steps or max_minutes, "
                     "or let the batches of an epoch have a length"
                 )
             for batch in batches:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from recurra.errors import TrainingError
 from recurra.training.settings import TrainingSettings
@@ -46,5 +46,7 @@ def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
             return Adam(groups, **common)
         case "adamw":
             return AdamW(groups, **common)
-        case "sgd":
+        case "rmsprop":  # torch has no fused kernel of it
+            return RMSprop(groups, lr=settings.learning_rate, momentum=settings.momentum, foreach=True)
+        case "sgd" | "asgd":  # what averages the weights is beside the rule, in `averaging`
             return SGD(groups, momentum=settings.momentum, **common)

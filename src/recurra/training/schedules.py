@@ -11,6 +11,10 @@ from typing import NamedTuple
 from recurra.training.settings import ScheduleName, TrainingSettings
 
 
+RISE = 0.3
+"""Share of the training over which one-cycle rises."""
+
+
 class Place(NamedTuple):
     """Where in training a step is.
 
@@ -43,6 +47,20 @@ def cosine_ratio(fraction: float, floor: float) -> float:
         [1.0, 0.55, 0.1]
     """
     return floor + (1 - floor) * (1 + math.cos(math.pi * min(fraction, 1.0))) / 2
+
+
+def one_cycle_ratio(fraction: float, floor: float) -> float:
+    """Rise along half a cosine from 1/25 to 1, then fall along another to the floor (Smith and Topin 2018).
+
+    The rise takes the first 30 percent, as in fast.ai's and torch's schedules of this name.
+
+    Example:
+        >>> [round(one_cycle_ratio(fraction, 0.0), 3) for fraction in (0, 0.15, 0.3, 0.65, 1)]
+        [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if fraction < RISE:
+        return cosine_ratio(1 - fraction / RISE, 1 / 25)
+    return cosine_ratio((fraction - RISE) / (1 - RISE), floor)
 
 
 def step_ratio(epoch: int, after: int, factor: float, floor: float) -> float:
@@ -99,6 +117,7 @@ class LearningRate:
         decays: dict[ScheduleName, Callable[[Place], float]] = {
             "constant": lambda place: 1.0,
             "cosine": lambda place: cosine_ratio(place.fraction, floor),
+            "one-cycle": lambda place: one_cycle_ratio(place.fraction, floor),
             "step": lambda place: step_ratio(place.epoch, after, factor, floor),
             "plateau": lambda place: self.plateau.ratio,
         }

@@ -4,16 +4,18 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-OptimiserName = Literal["adam", "adamw", "sgd"]
-ScheduleName = Literal["constant", "cosine", "step", "plateau"]
+OptimiserName = Literal["adam", "adamw", "sgd", "rmsprop", "asgd"]
+ScheduleName = Literal["constant", "cosine", "step", "plateau", "one-cycle"]
 DeviceName = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+Parallel = Literal["replicated", "sharded"]
 
 
 class TrainingSettings(BaseModel):
     """The settings of one training run, checked when made and never changed after.
 
-    Training ends at whichever of `epochs`, `max_steps` and `max_minutes` is reached first. A step is one chunk of
-    truncated backpropagation through time: one loss, one gradient, one update of the weights.
+    Training ends at whichever of `epochs`, `max_steps`, `max_minutes` and `patience` is reached first. A step is one
+    update of the weights: by one chunk of truncated backpropagation through time, or by `accumulate` of them.
 
     Raises:
         pydantic.ValidationError: A field is unknown, out of its bounds, or has no effect beside the others.
@@ -32,7 +34,15 @@ class TrainingSettings(BaseModel):
         None, gt=0, description="End at the first step after this many minutes, validations included."
     )
 
-    optimiser: OptimiserName = Field("adamw", description="The rule that turns gradients into steps.")
+    patience: int | None = Field(
+        None, ge=1, description="End after this many validations in a row without a new best: early stopping."
+    )
+
+    optimiser: OptimiserName = Field(
+        "adamw",
+        description="The rule that turns gradients into steps. asgd is sgd whose weights are averaged from when "
+        "validations stop improving (NT-ASGD).",
+    )
     learning_rate: float = Field(
         2e-3, gt=0, description="The learning rate at its highest, before the schedule lowers it."
     )
@@ -40,10 +50,27 @@ class TrainingSettings(BaseModel):
         0.0,
         ge=0,
         description="Pull of the matrices towards zero: decoupled for adamw, an L2 penalty in the gradient for adam "
-        "and sgd. Vectors (biases, gains) are left free.",
+        "and the others. Vectors (biases, gains) are left free.",
     )
     momentum: float = Field(
-        0.0, ge=0, lt=1, description="sgd only: share of the last step that is added to the next one."
+        0.0, ge=0, lt=1, description="sgd and rmsprop: share of the last step that is added to the next one."
+    )
+    average_after: int = Field(
+        5,
+        ge=1,
+        description="asgd only: averaging begins when a validation is worse than the best of those at least this many "
+        "validations before it.",
+    )
+    weight_average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Decay of an exponential moving average of the weights, which is then what is validated and kept; "
+        "0 keeps the weights themselves.",
+    )
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients are added up for one step.")
+    precision: Precision = Field(
+        "float32", description="bfloat16 runs what torch.autocast deems safe in half the bits; weights stay float32."
     )
 
     clip_norm: float | None = Field(
@@ -56,7 +83,8 @@ class TrainingSettings(BaseModel):
     schedule: ScheduleName = Field(
         "constant",
         description="How the learning rate falls during training. cosine ends with the limit that is reached first; if "
-        "that is max_minutes, it follows the clock and no two runs are quite the same.",
+        "that is max_minutes, it follows the clock and no two runs are quite the same. one-cycle first rises for 30 "
+        "percent of the training, then falls as cosine does.",
     )
     warmup_steps: int = Field(
         0, ge=0, description="Steps over which the learning rate first rises in a line; works with any schedule."
@@ -74,7 +102,7 @@ class TrainingSettings(BaseModel):
         0.0,
         ge=0,
         le=1,
-        description="Share of the learning rate that decay ends at (cosine) or never goes below (step, plateau).",
+        description="Share of the learning rate that decay ends at (cosine, one-cycle) or never goes below (step, plateau).",
     )
 
     validate_every: int | None = Field(
@@ -85,17 +113,40 @@ class TrainingSettings(BaseModel):
         gt=0,
         description="Minutes between validations, in place of steps; the best weights then follow the clock.",
     )
+    skip_limit: int = Field(
+        10,
+        ge=0,
+        description="Steps in a row that may be skipped because their loss or gradient is not finite; one more ends "
+        "the training.",
+    )
+    checkpoint_every: int | None = Field(
+        None, ge=1, description="Steps between checkpoints, beside those by the clock."
+    )
+    checkpoint_minutes: float | None = Field(
+        10.0, gt=0, description="Minutes between checkpoints. One is also written at every new best and at the end."
+    )
+    keep_checkpoints: int = Field(3, ge=1, description="Checkpoints to keep, the newest; the best one is kept besides.")
     log_every: int = Field(20, ge=1, description="Steps that each training line of metrics.jsonl covers.")
     seed: int = Field(
         0, ge=0, lt=2**32, description="Seed of all randomness: same seed, same machine, same weights bit for bit."
     )
     device: DeviceName = Field("auto", description="Where to train; auto takes a CUDA device if there is one.")
+    parallel: Parallel = Field(
+        "replicated",
+        description="Among several processes, whether each has a replica of the model (DistributedDataParallel) or a "
+        "shard of it (FSDP2).",
+    )
 
     @model_validator(mode="after")
     def _every_setting_has_an_effect(self) -> Self:
-        if self.momentum and self.optimiser != "sgd":
+        if self.momentum and self.optimiser not in {"sgd", "rmsprop"}:
             raise ValueError(
                 f"momentum {self.momentum:g} has no effect with optimiser {self.optimiser!r}: "
+                "leave it out, or choose optimiser 'sgd' or 'rmsprop'"
+            )
+        if self.weight_average and self.optimiser == "asgd":
+            raise ValueError(
+                f"weight_average {self.weight_average:g} and optimiser 'asgd' both average the weights: "
                 "leave it out, or choose optimiser 'sgd'"
             )
         return self

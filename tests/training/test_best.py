@@ -8,7 +8,7 @@ from recurra.training.best import BestModel
 
 def test_the_copy_is_its_own():
     model = nn.Linear(2, 2)
-    best = BestModel(model)
+    best = BestModel(model.state_dict, model.load_state_dict)
     best.restore()  # Nothing kept: nothing changes.
     kept = model.weight.detach().clone()
     best.keep(3, 1.0, {"loss": 1.0})
@@ -19,7 +19,8 @@ def test_the_copy_is_its_own():
 
 
 def test_lower_is_better_and_what_is_no_number_is_not():
-    best = BestModel(nn.Linear(1, 1))
+    model = nn.Linear(1, 1)
+    best = BestModel(model.state_dict, model.load_state_dict)
     assert not best.is_beaten_by(math.nan)
     assert best.is_beaten_by(5.0)
     best.keep(1, 5.0, {})
@@ -33,7 +34,7 @@ def test_tied_weights_and_buffers_are_restored():
     model.embedding, model.output = nn.Embedding(3, 2), nn.Linear(2, 3, bias=False)
     model.output.weight = model.embedding.weight
     model.register_buffer("count", torch.tensor(1))
-    best = BestModel(model)
+    best = BestModel(model.state_dict, model.load_state_dict)
     best.keep(1, 1.0, {})
     kept = model.embedding.weight.detach().clone()
     with torch.no_grad():

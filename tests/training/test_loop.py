@@ -68,7 +68,7 @@ def ten_batches(epoch):
 
 class Recorder(Observer):
     def __init__(self):
-        self.starts, self.steps, self.validations, self.results = [], [], [], []
+        self.starts, self.steps, self.validations, self.results, self.notices = [], [], [], [], []
 
     def on_start(self, start):
         self.starts.append(start)
@@ -78,6 +78,9 @@ class Recorder(Observer):
 
     def on_validation(self, event):
         self.validations.append(event)
+
+    def on_notice(self, notice):
+        self.notices.append(notice)
 
     def on_end(self, result):
         self.results.append(result)
@@ -135,7 +138,8 @@ def test_the_state_goes_on_without_its_graph_until_a_batch_is_fresh():
     seen = []
 
     def loss(model, batch, carried):
-        seen.append(carried)
+        if torch.is_grad_enabled():  # else it is looked at once more, to see where it goes wrong
+            seen.append(carried)
         state = (model.weight * 1, {"step": len(seen)})
         return StepLoss(model.weight.sum(), 1, state)
 
@@ -153,7 +157,8 @@ def test_batches_that_do_not_speak_of_it_are_fresh():
     seen = []
 
     def loss(model, batch, carried):
-        seen.append(carried)
+        if torch.is_grad_enabled():  # else it is looked at once more, to see where it goes wrong
+            seen.append(carried)
         return StepLoss(model.weight.sum(), 1, carried=model.weight)
 
     train(Scalar(), ten_batches, loss, settings(epochs=1))
@@ -524,9 +529,10 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_mends():
 
     with pytest.raises(
         TrainingError,
-        match=r"step 12 \(epoch 2\): the loss is -?inf; try a lower learning_rate \(now 0\.1\).*clip_norm",
+        match=r"step 12 \(epoch 2\): the loss is -?inf; the gradient norms before: 1, 1, 1, 1, 1; "
+        r"try a lower learning_rate \(now 0\.1\).*clip_norm",
     ):
-        train(model, source, pull, settings(), evaluate=evaluate, observers=[recorder])
+        train(model, source, pull, settings(skip_limit=0), evaluate=evaluate, observers=[recorder])
     assert model.weight.item() == seen[0]
     assert [result.ended for result in recorder.results] == ["error"]
     assert recorder.results[0].steps == 11
@@ -537,7 +543,140 @@ def test_a_gradient_that_is_not_finite_names_the_parameter():
         return StepLoss((model.weight - 1).abs().sqrt().sum(), 1)
 
     with pytest.raises(TrainingError, match=r"step 1 \(epoch 1\): the gradient of 'weight' is not finite.*try a lower"):
-        train(Scalar(), ten_batches, loss, settings())
+        train(Scalar(), ten_batches, loss, settings(skip_limit=0))
+
+
+def test_a_step_that_is_not_finite_is_skipped_counted_and_told_once():
+    model, recorder = Scalar(), Recorder()
+    batches = [1.0, math.nan, math.inf, 1.0, math.nan, 1.0]
+    result = train(model, Epochs(lambda epoch: batches), pull, settings(epochs=1), observers=[recorder])
+    assert model.weight.item() == pytest.approx(1 - 3 * 0.1)
+    assert (result.steps, result.skipped) == (3, 3)
+    assert [event.skipped for event in recorder.steps] == [0, 2, 1]
+    assert recorder.notices == [
+        "step 2 (epoch 1): the loss is nan; the step is skipped",
+        "step 3 (epoch 1): the loss is nan; the step is skipped",
+    ]
+
+
+def test_too_many_skips_in_a_row_end_it_and_name_the_first_step_and_the_layer():
+    class Overflow(nn.Module):
+        def forward(self, x):
+            return (x * 1e4).exp()
+
+    model = nn.Sequential(nn.Linear(1, 1), Overflow(), nn.Linear(1, 1))
+    batches = [torch.full((1, 1), value) for value in (0.0, 0.0, 9.0, 9.0, 9.0, 9.0)]
+    nn.init.ones_(model[0].weight)
+    nn.init.zeros_(model[0].bias)
+
+    def loss(model, batch, carried):
+        return StepLoss(model(batch).sum(), 1)
+
+    with pytest.raises(
+        TrainingError,
+        match=r"^3 steps in a row could not be taken, the first at step 3 \(epoch 1\): the loss is -?inf; "
+        r"it begins in layer '1' \(Overflow\); the gradient norms before: [0-9.e+]+, [0-9.e+]+; try a lower",
+    ):
+        train(model, Epochs(lambda epoch: batches), loss, settings(skip_limit=2, learning_rate=1e-9))
+
+
+def test_a_carried_state_that_is_not_finite_is_begun_anew():
+    seen = []
+
+    def loss(model, batch, carried):
+        if torch.is_grad_enabled():  # else it is looked at once more, to see where it goes wrong
+            seen.append(carried)
+        return StepLoss(model.weight.sum() * batch.inputs, 1, torch.tensor(batch.inputs))
+
+    batches = [Chunk(value, 0, fresh=False) for value in (1.0, math.inf, 2.0, 3.0)]
+    train(Scalar(), Epochs(lambda epoch: batches), loss, settings(epochs=1))
+    assert seen == [None, 1.0, None, 2.0]
+
+
+def test_batches_are_accumulated_into_one_step():
+    recorder, model = Recorder(), Scalar()
+
+    def loss(model, batch, carried):
+        return StepLoss((model.weight * batch).sum(), len(batch), carried=0)
+
+    batches = [torch.tensor([1.0]), torch.tensor([2.0, 3.0, 6.0]), torch.tensor([5.0])]
+    train(model, Epochs(lambda epoch: batches), loss, settings(epochs=1, accumulate=2), observers=[recorder])
+    assert [event.gradient_norm for event in recorder.steps] == [3.0, 5.0]  # the mean over four items, and over one
+    assert [event.count for event in recorder.steps] == [4, 1]
+    assert model.weight.item() == pytest.approx(1 - 0.1 * 3 - 0.1 * 5)
+
+
+def test_a_penalty_is_in_the_gradient_and_not_in_the_loss():
+    recorder, model = Recorder(), Scalar()
+
+    def loss(model, batch, carried):
+        return StepLoss((model.weight * batch).sum() * 4, 4, penalty=model.weight.sum() * 10)
+
+    for accumulate in (1, 2):
+        train(
+            model,
+            Epochs(lambda epoch: [1.0] * 2),
+            loss,
+            settings(epochs=1, accumulate=accumulate),
+            observers=[recorder],
+        )
+    assert [event.gradient_norm for event in recorder.steps] == [11.0] * 3
+    assert recorder.steps[0].loss == 1.0
+
+
+def test_a_batch_may_change_the_rate_of_its_step():
+    class Half(float):
+        rate = 0.5
+
+    recorder = Recorder()
+    train(Scalar(), Epochs(lambda epoch: [1.0, Half(1.0)]), pull, settings(epochs=1), observers=[recorder])
+    assert [event.learning_rate for event in recorder.steps] == [0.1, 0.05]
+
+
+def test_patience_ends_it():
+    losses = iter([3.0, 2.0, 2.5, 2.2, 1.0])
+    result = train(Scalar(), ten_batches, pull, settings(epochs=9, patience=2), evaluate=lambda: {"loss": next(losses)})
+    assert (result.ended, result.epochs, result.best_step) == ("patience", 4, 20)
+    with pytest.raises(SettingError, match="patience waits for validations"):
+        train(Scalar(), ten_batches, pull, settings(patience=2))
+
+
+def test_an_average_of_the_weights_is_what_is_validated_and_kept():
+    model, seen, trained = Scalar(), [], []
+
+    class Watch(Observer):
+        def on_step(self, event):
+            trained.append(model.weight.item())
+
+    def evaluate():
+        seen.append(model.weight.item())
+        return {"loss": 1.0}
+
+    given = settings(epochs=1, weight_average=0.5, validate_every=3)
+    train(model, ten_batches, pull, given, evaluate=evaluate, observers=[Watch()])
+    average, expected = trained[0], []
+    for step, weight in enumerate(trained[1:], 2):
+        decay = min(0.5, step / (step + 9))
+        average = decay * average + (1 - decay) * weight
+        expected += [average] * (step % 3 == 0 or step == 10)
+    assert seen == pytest.approx(expected)
+    assert trained == pytest.approx([1 - 0.1 * step for step in range(1, 11)], abs=1e-6)
+    assert model.weight.item() == pytest.approx(seen[0])
+
+
+def test_bfloat16_is_asked_of_torch():
+    dtypes = []
+
+    def loss(model, batch, carried):
+        answer = model(torch.ones(1, 4))
+        dtypes.append(answer.dtype)
+        return StepLoss(answer.float().sum(), 1)
+
+    model = nn.Linear(4, 4)
+    for precision in ("float32", "bfloat16"):
+        train(model, Epochs(lambda epoch: [1.0]), loss, settings(epochs=1, precision=precision))
+    assert dtypes == [torch.float32, torch.bfloat16]
+    assert model.weight.dtype == torch.float32
 
 
 def test_a_loss_without_a_graph_is_an_error():

@@ -2,9 +2,16 @@
 
 settings       what a run can be told
 loop           train: batches, loss, gradient, step, validation, end
+loss           what a loss function gives
+engine         the model, its loss and its optimiser, alone or as one of several processes
+world          the processes that train together
 truncation     detach: a carried state without its history
 clipping       gradient clipping by norm and by value
-optimisers     Adam, AdamW, SGD
+optimisers     Adam, AdamW, SGD, RMSprop
+averaging      averages of the weights: exponential, and NT-ASGD's
+nonfinite      steps that are skipped because they are not finite, and why
+checkpoints    all that a run needs to go on: atomic, checksummed, never pickled
+tree           nested state as tensors and JSON
 schedules      the learning rate of every step
 budget         how much is done, how much is left
 best           the best weights, kept in memory
@@ -16,11 +23,13 @@ metrics        an observer that writes metrics.jsonl
 progress       an observer that shows the run on a terminal, or in plain lines
 """
 
+from recurra.training.checkpoints import Checkpoints
 from recurra.training.clipping import Clipping, clip_gradients
 from recurra.training.devices import choose_device
 from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
 from recurra.training.figures import LOSS, MetricView
-from recurra.training.loop import Loss, StepLoss, train
+from recurra.training.loop import train
+from recurra.training.loss import Loss, StepLoss
 from recurra.training.metrics import MetricsWriter
 from recurra.training.optimisers import build_optimiser
 from recurra.training.progress import Progress
@@ -28,9 +37,11 @@ from recurra.training.randomness import seed_everything, undisturbed
 from recurra.training.schedules import LearningRate, Place
 from recurra.training.settings import TrainingSettings
 from recurra.training.truncation import detach
+from recurra.training.world import World
 
 __all__ = [
     "LOSS",
+    "Checkpoints",
     "Clipping",
     "Ending",
     "LearningRate",
@@ -46,6 +57,7 @@ __all__ = [
     "TrainingSettings",
     "TrainingStart",
     "ValidationEvent",
+    "World",
     "build_optimiser",
     "choose_device",
     "clip_gradients",

@@ -2,20 +2,23 @@
 
 import copy
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class BestModel:
     """Keeps a copy of the weights of the best validation so far, in main memory.
 
     Args:
-        model: The module whose weights are copied and restored.
+        weights: Gives the weights by name, as a module's `state_dict` does.
+        load: Takes them back, as its `load_state_dict` does.
 
     Example:
-        >>> import torch
+        >>> from torch import nn
         >>> model = nn.Linear(1, 1)
-        >>> best = BestModel(model)
+        >>> best = BestModel(model.state_dict, model.load_state_dict)
         >>> best.keep(step=10, value=2.5, metrics={"loss": 2.5})
         >>> best.is_beaten_by(2.6)
         False
@@ -26,9 +29,9 @@ class BestModel:
         True
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-        self._weights: dict[str, object] | None = None
+    def __init__(self, weights: Callable[[], Mapping[str, Any]], load: Callable[[Mapping[str, Any]], object]) -> None:
+        self._now, self._load = weights, load
+        self._weights: dict[str, Any] | None = None
         self._value = math.inf
         self.step: int | None = None
         self.metrics: dict[str, float] = {}
@@ -46,13 +49,22 @@ class BestModel:
             metrics: All that is known of them.
         """
         # The copy is whole before it takes the place of the one before, so that nothing can leave half of each.
-        weights = {name: _copy(value) for name, value in self._model.state_dict().items()}
+        weights = {name: _copy(value) for name, value in self._now().items()}
         self._weights, self._value, self.step, self.metrics = weights, value, step, dict(metrics)
 
     def restore(self) -> None:
         """Give the model its best weights back; without any kept, leave it as it is."""
         if self._weights is not None:
-            self._model.load_state_dict(self._weights)
+            self._load(self._weights)
+
+    def state(self) -> dict[str, Any]:
+        """What is kept, for a checkpoint."""
+        return {"weights": self._weights, "value": self._value, "step": self.step, "metrics": self.metrics}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Keep what a checkpoint says."""
+        self._weights, self._value = state["weights"], state["value"]
+        self.step, self.metrics = state["step"], dict(state["metrics"])
 
 
 def _copy(value: object) -> object:

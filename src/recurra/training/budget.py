@@ -1,6 +1,6 @@
 """How much of the training is done, and when it is over."""
 
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 
 from recurra.training.events import Ending
 from recurra.training.settings import TrainingSettings
@@ -41,6 +41,25 @@ class Budget:
     def take_batch(self) -> None:
         """Count a batch of the present epoch."""
         self._batches_taken += 1
+
+    def state(self) -> dict[str, int | None]:
+        """Where it stands, for a checkpoint."""
+        return {
+            "epochs_begun": self.epochs_begun,
+            "batches_taken": self._batches_taken,
+            "batches_expected": self._batches_expected,
+        }
+
+    def resume(self, state: Mapping[str, int | None]) -> None:
+        """Stand where a checkpoint says; the epoch it was in is begun again with `begin_epoch(..., taken)`."""
+        self.epochs_begun = state["epochs_begun"] or 0
+        self._batches_taken = state["batches_taken"] or 0
+        self._batches_expected = state["batches_expected"]
+
+    @property
+    def batches_taken(self) -> int:
+        """Batches of the present epoch."""
+        return self._batches_taken
 
     @property
     def has_known_end(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from recurra.training.settings import TrainingSettings
 
-Ending = Literal["epochs", "steps", "minutes", "interruption", "error"]
+Ending = Literal["epochs", "steps", "minutes", "patience", "interruption", "error"]
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,15 @@ class TrainingStart:
         settings: What it was told.
         parameters: How many numbers are learned.
         device: Where, as torch names it.
+        step: Steps taken before: 0, or where the run that is resumed had come to.
+        processes: How many train together.
     """
 
     settings: TrainingSettings
     parameters: int
     device: str
+    step: int = 0
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class StepEvent:
         fraction: Share of the training that is done, in [0, 1]; 0 while its end is not known.
         seconds_left: Estimate of the time to the end; None while its end is not known.
         steps: How many steps the event covers.
+        skipped: How many were skipped before them, because their loss or gradient was not finite.
     """
 
     step: int
@@ -54,6 +59,7 @@ class StepEvent:
     fraction: float
     seconds_left: float | None
     steps: int = 1
+    skipped: int = 0
 
     def __add__(self, later: "StepEvent") -> "StepEvent":
         """The span of both: losses are averaged over items and norms over steps; the place is the later one's.
@@ -73,6 +79,7 @@ class StepEvent:
             clipped=self.clipped + later.clipped,
             seconds=self.seconds + later.seconds,
             steps=steps,
+            skipped=self.skipped + later.skipped,
         )
 
     @property
@@ -110,12 +117,13 @@ class TrainingResult:
     """How training went.
 
     Attributes:
-        ended: What ended it: one of the three limits, Ctrl-C, or an error (which observers see before it is raised).
+        ended: What ended it: one of the limits, Ctrl-C, or an error (which observers see before it is raised).
         steps: Steps taken.
         epochs: Epochs completed.
         seconds: How long it took, validations included.
         best_step: The step whose weights were kept, and are the model's now; None if no weights were kept.
         best_metrics: Its metrics; empty where nothing was evaluated.
+        skipped: Steps that were skipped because their loss or gradient was not finite.
     """
 
     ended: Ending
@@ -124,6 +132,7 @@ class TrainingResult:
     seconds: float
     best_step: int | None
     best_metrics: dict[str, float]
+    skipped: int = 0
 
     @property
     def interrupted(self) -> bool:
@@ -146,6 +155,9 @@ class Observer:
 
     def on_validation(self, event: ValidationEvent) -> None:
         """After every validation; if it is the best, its weights are already kept. The model is in evaluation mode."""
+
+    def on_notice(self, notice: str) -> None:
+        """Something happened that is no error, and that whoever looks after the run should know: one sentence."""
 
     def on_end(self, result: TrainingResult) -> None:
         """Once, however training ended; the model has its best weights again."""

@@ -1,17 +1,21 @@
-"""Ctrl-C that waits for the step at hand."""
+"""Ctrl-C, and a request to end, that wait for the step at hand."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
+
+_USUAL: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+"""The signals that are held back, and what handles them where no program has its own way with them."""
 
 
 class Interruption:
     """Holds Ctrl-C back until training asks for it, so that no update, copy or file is left half done.
 
-    The first Ctrl-C sets `requested`; a second one raises KeyboardInterrupt at once, for whoever cannot wait. Outside
-    the main thread, and where a program handles Ctrl-C itself, nothing is changed.
+    The first Ctrl-C sets `requested`; a second one raises KeyboardInterrupt at once, for whoever cannot wait. SIGTERM,
+    by which a machine's owner asks a program to end, does the same. Outside the main thread, and where a program
+    handles a signal itself, nothing is changed.
 
     Example:
         >>> with Interruption() as interruption:
@@ -23,23 +27,24 @@ class Interruption:
     def __init__(self) -> None:
         self.requested = False
         self._comes_through = False
-        self._installed = False
+        self._installed: list[signal.Signals] = []
 
     def __enter__(self) -> Self:
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            try:
-                signal.signal(signal.SIGINT, self._handle)
-            except ValueError:  # Only the main thread may; in any other, Ctrl-C never arrives.
-                return self
-            self._installed = True
+        for number, usual in _USUAL.items():
+            if signal.getsignal(number) is usual:
+                try:
+                    signal.signal(number, self._handle)
+                except ValueError:  # Only the main thread may; no other hears of a signal.
+                    return self
+                self._installed.append(number)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._installed = False
+        while self._installed:
+            number = self._installed.pop()
+            signal.signal(number, _USUAL[number])
 
     @contextmanager
     def comes_through(self) -> Iterator[None]:

@@ -1,49 +1,38 @@
 """The training loop: truncated backpropagation through time for any module, any batches and any loss."""
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from recurra.data.batching import Batches
-from recurra.errors import DataError, SettingError, TrainingError
+from recurra.errors import DataError, RunError, SettingError, TrainingError
+from recurra.training import tree
+from recurra.training.averaging import build_average
 from recurra.training.best import BestModel
 from recurra.training.budget import Budget
+from recurra.training.checkpoints import Checkpoints, pack, unpack
 from recurra.training.clipping import Clipping, clip_gradients
 from recurra.training.devices import choose_device
+from recurra.training.engine import Engine, Sums
 from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
 from recurra.training.interruption import Interruption
-from recurra.training.optimisers import build_optimiser
-from recurra.training.randomness import seed_everything, undisturbed
+from recurra.training.loss import Loss
+from recurra.training.nonfinite import Skips, all_finite, first_not_finite
+from recurra.training.randomness import random_state, restore_random_state, seed_everything, undisturbed
 from recurra.training.schedules import LearningRate, Place
 from recurra.training.settings import TrainingSettings
-from recurra.training.truncation import detach
+from recurra.training.world import World
+
+__all__ = ["train"]
 
 BatchT = TypeVar("BatchT")
-
-
-@dataclass
-class StepLoss:
-    """What a loss function returns for one batch.
-
-    Attributes:
-        total: The loss summed over the counted items, in nats, a scalar with its graph.
-        count: How many items it sums over; with none the batch makes no step.
-        carried: The state to hand to the next batch, or None; see `truncation.detach` for what it may hold.
-    """
-
-    total: Tensor
-    count: int
-    carried: Any = None
-
-
-Loss = Callable[[nn.Module, BatchT, Any], StepLoss]
-"""Takes the model, a batch, and the state carried from the batch before (None where the batch is fresh)."""
 
 
 def train(
@@ -56,6 +45,9 @@ def train(
     best_by: str = "loss",
     observers: Sequence[Observer] = (),
     save_best: Callable[[], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+    fingerprint: str = "",
     clock: Callable[[], float] = time.perf_counter,
 ) -> TrainingResult:
     """Train a module by truncated backpropagation through time, and leave it with its best weights.
@@ -66,15 +58,25 @@ def train(
     full backpropagation through time, and one of consecutive chunks of a corpus by the truncated kind
     (Williams and Peng 1990; Mikolov et al. 2010).
 
-    Training ends with the last epoch, at `max_steps`, after `max_minutes`, or by Ctrl-C, which waits for the step at
-    hand (a second one does not). However it ends, by an error too, the best weights so far are put back. Without
-    `evaluate` the latest weights count as the best.
+    Training ends with the last epoch, at `max_steps`, after `max_minutes`, when `patience` runs out, or by Ctrl-C,
+    which waits for the step at hand (a second one does not). However it ends, by an error too, the best weights so far
+    are put back. Without `evaluate` the latest weights count as the best.
+
+    A step whose loss or gradient is not finite is skipped and counted; more than `skip_limit` in a row are an error.
+
+    With `checkpoints`, a run that was killed goes on from the newest as if it had never stopped: same machine, same
+    number of threads and processes, same weights bit for bit. Only what follows the clock (`max_minutes`,
+    `validate_minutes`) does not repeat.
+
+    Where several processes train together (see `World`), each takes its rows of every batch, and the gradient is the
+    mean over the items of all of them.
 
     Args:
         model: What is trained. It is moved to the device of the settings, and is in evaluation mode afterwards.
         batches: Gives the batches of an epoch by its number, from 0, through its method `epoch`, as the batches of
             `recurra.data` do. If it, or what it gives, has a length, the time left is known from the first epoch on. A
-            batch with a method `to` is moved to the device.
+            batch with a method `to` is moved to the device, and one with a method `shard` shared out over processes. To
+            resume within an epoch, `epoch(number, start)` gives the batches from place `start` on.
         loss: Gives the loss of a batch; see `StepLoss`.
         settings: See `TrainingSettings`. All global generators of random numbers are seeded from it; seed before the
             model is built, too, to make a run repeat.
@@ -82,13 +84,18 @@ def train(
         best_by: The name of the metric that says which weights are best; lower is better.
         observers: Told of every event, in this order.
         save_best: Called whenever the model has new best weights, to write them, so that a killed run leaves them.
+        checkpoints: Where to keep checkpoints; None keeps none.
+        resume: Whether to go on from the newest of them.
+        fingerprint: A digest of the data; a checkpoint of other data is refused.
         clock: Tells the time in seconds.
 
     Returns:
         How it ended, and which weights were kept.
 
     Raises:
-        TrainingError: The loss or a gradient is not finite, or no parameter can be trained.
+        TrainingError: Losses or gradients are not finite for too long, no parameter can be trained, or another process
+            of the training has ended.
+        RunError: A checkpoint cannot be written, or there is none to resume from, or it is not of this run.
         DataError: An epoch has nothing to train on.
         SettingError: The device is not there, `best_by` is not among the metrics, or the schedule needs a validation
             or a known end that the run does not have.
@@ -107,7 +114,13 @@ def train(
     """
     if settings.schedule == "plateau" and evaluate is None:
         raise SettingError("schedule 'plateau' waits for validations, and there are none: give validation data")
-    return _Training(model, batches, loss, settings, evaluate, best_by, observers, save_best, clock).run()
+    if settings.patience is not None and evaluate is None:
+        raise SettingError("patience waits for validations, and there are none: give validation data")
+    if resume and checkpoints is None:
+        raise SettingError("to resume takes checkpoints: say where they are")
+    return _Training(
+        model, batches, loss, settings, evaluate, best_by, observers, save_best, checkpoints, resume, fingerprint, clock
+    ).run()
 
 
 @dataclass
@@ -122,25 +135,38 @@ class _Training(Generic[BatchT]):
     best_by: str
     observers: Sequence[Observer]
     save_best: Callable[[], None] | None
+    checkpoints: Checkpoints | None
+    resume: bool
+    fingerprint: str
     clock: Callable[[], float]
 
     def __post_init__(self) -> None:
-        self.device = choose_device(self.settings.device)
-        self.model.to(self.device)
-        self.optimiser = build_optimiser(self.model, self.settings)
-        self.learning_rate = LearningRate(self.settings)
-        self.budget = Budget(self.settings)
-        self.best = BestModel(self.model)
+        settings = self.settings
+        self.device = choose_device(settings.device)
+        self.world = World()
+        self.engine = Engine(self.model, self.loss, settings, self.device, self.world)
+        self.learning_rate = LearningRate(settings)
+        self.average = build_average(self.model, settings)
+        self.budget = Budget(settings)
+        self.best = BestModel(self.engine.weights, self.engine.load_weights)
+        self.skips = Skips(settings)
         self.interruption = Interruption()
+        self.at_rest = False  # whether what is done right now could be stopped without leaving a step half done
         self.carried: Any = None
         self.steps = self.epochs_completed = 0
+        self.waited = 0  # validations in a row without a new best
         self.validated_at = 0  # steps taken by the last validation
-        self.started = self.step_ended = self.validation_ended = 0.0
+        self.checkpoint_at, self.checkpoint_elapsed = -1, 0.0  # the step and time of the last checkpoint
+        self.before = self.elapsed = 0.0  # seconds of training before this process began, and in all
+        self.started = self.step_ended = 0.0
+        self.validation_elapsed = 0.0
+        if not self.world.is_first:
+            self.observers, self.save_best = (), None
 
     def run(self) -> TrainingResult:
         """Train to the end, whatever the end is."""
-        seed_everything(self.settings.seed)
-        self.started = self.step_ended = self.validation_ended = self.clock()
+        seed_everything(self.settings.seed + self.world.rank)
+        self.started = self.step_ended = self.clock()
         ending: Ending = "error"
         with self.interruption:
             try:
@@ -150,105 +176,176 @@ class _Training(Generic[BatchT]):
                     self._keep_something()
                 else:
                     self._validate()
+                self._checkpoint()
             except KeyboardInterrupt:
                 ending = "interruption"
                 self._keep_something()
+                if self.at_rest and self.world.size == 1:
+                    self._checkpoint()
             finally:
                 result = self._end(ending)
         return result
 
     def _start(self) -> None:
+        notices = self._resume() if self.resume else []
         self.model.train()
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        start = TrainingStart(self.settings, sum(parameter.numel() for parameter in trained), str(self.device))
+        count = sum(parameter.numel() for parameter in trained)
+        start = TrainingStart(self.settings, count, str(self.device), self.steps, self.world.size)
         for observer in self.observers:
             observer.on_start(start)
+        for notice in notices:
+            self._tell(notice)
+        if not self.resume:
+            self._checkpoint()  # so that a run that is killed before its first one can be resumed, too
 
     def _epochs(self) -> Ending:
-        for epoch in range(self.settings.epochs):
-            steps_before = self.steps
-            batches = self.batches.epoch(epoch)
-            self.budget.begin_epoch(batches if isinstance(batches, Sized) else self.batches)
-            if self.settings.schedule in {"cosine", "one-cycle"} and not self.budget.has_known_end:
-                raise SettingError(
-                    f"schedule {self.settings.schedule!r} must know when training ends: set max_steps or max_minutes, "
-                    "or let the batches of an epoch have a length"
-                )
-            for batch in batches:
-                self._step(batch)
-                ending = self._ending()
-                if ending is not None:
+        """Train epoch after epoch; one that a checkpoint lies in is gone on with."""
+        begun_before = self.resume and self.budget.epochs_begun > self.epochs_completed
+        for epoch in range(self.epochs_completed, self.settings.epochs):
+            taken, steps_before = (self.budget.batches_taken, -1) if begun_before else (0, self.steps)
+            batches = self.batches.epoch(epoch, taken) if taken else self.batches.epoch(epoch)
+            if not begun_before:
+                self.budget.begin_epoch(batches if isinstance(batches, Sized) else self.batches)
+            elif ending := self._after_step():
+                return ending
+            begun_before = False
+            self._check_schedule()
+            for group in _groups(batches, self.settings.accumulate):
+                if self._step(group) and (ending := self._after_step()):
                     return ending
-                if self._is_validation_due():
-                    self._validate()
-            if self.steps == steps_before:
+            if self.steps == steps_before and not self.skips.in_row:
                 raise DataError(f"epoch {epoch + 1} has nothing to train on: the data are shorter than one batch")
             self.epochs_completed += 1
             if self.settings.validate_every is None and self.settings.validate_minutes is None:
                 self._validate()
+                if self._out_of_patience():
+                    return "patience"
         return "epochs"
+
+    def _check_schedule(self) -> None:
+        schedule = self.settings.schedule
+        if schedule in {"cosine", "one-cycle"} and not self.budget.has_known_end:
+            raise SettingError(
+                f"schedule {schedule!r} must know when training ends: set max_steps or max_minutes, "
+                "or let the batches of an epoch have a length"
+            )
+
+    def _after_step(self) -> Ending | None:
+        """What comes between steps: the end, a validation, a checkpoint."""
+        if self.interruption.requested:
+            return "interruption"
+        ending = self.budget.ending(self.steps, self.elapsed)
+        if ending is not None:
+            return ending
+        if self._is_validation_due():
+            self._validate()
+            if self._out_of_patience():
+                return "patience"
+        if self._is_checkpoint_due():
+            self._checkpoint()
+        return None
 
     def _is_validation_due(self) -> bool:
         """Whether it is time for a validation within an epoch."""
         steps, minutes = self.settings.validate_every, self.settings.validate_minutes
         if steps is not None and self.steps % steps == 0:
             return True
-        return minutes is not None and self.clock() - self.validation_ended >= 60 * minutes
+        return minutes is not None and self.elapsed - self.validation_elapsed >= 60 * minutes
 
-    def _ending(self) -> Ending | None:
-        if self.interruption.requested:
-            return "interruption"
-        return self.budget.ending(self.steps, self.clock() - self.started)
+    def _is_checkpoint_due(self) -> bool:
+        steps, minutes = self.settings.checkpoint_every, self.settings.checkpoint_minutes
+        if steps is not None and self.steps % steps == 0:
+            return True
+        return minutes is not None and self.elapsed - self.checkpoint_elapsed >= 60 * minutes
 
-    def _step(self, batch: BatchT) -> None:
-        """Learn from one batch."""
-        if hasattr(batch, "to"):
-            batch = batch.to(self.device)
-        rate = self._learning_rate()
-        result = self.loss(self.model, batch, None if getattr(batch, "fresh", True) else self.carried)
-        self.carried = detach(result.carried)
-        self.budget.take_batch()
-        if result.count == 0:
-            return
-        mean, clipping = self._backward(result)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
+    def _out_of_patience(self) -> bool:
+        return self.settings.patience is not None and self.waited >= self.settings.patience
+
+    def _step(self, group: Sequence[BatchT]) -> bool:
+        """Learn from the batches of one step; returns whether one was taken, or tried."""
+        where = f"step {self.steps + 1} (epoch {self.budget.epochs_begun})"
+        rate = self._learning_rate() * sum(getattr(batch, "rate", 1.0) for batch in group) / len(group)
+        carried, moved = self.carried, [self._mine(batch) for batch in group]
+        sums = self.engine.backward(moved, carried, where)
+        self.carried = sums.carried
+        for _ in group:
+            self.budget.take_batch()
+        total, count = self._agree(sums)
+        if count == 0:
+            return False
+        mean = total / count
+        clipping = self._clip(mean, len(group), count)
+        if isinstance(clipping, str):
+            self._skip(where, clipping, moved, carried)
+            return True
+        for parameters in self.engine.optimiser.param_groups:
+            parameters["lr"] = rate
+        self.engine.optimiser.step()
+        self.average.update()
         self.steps += 1
-        self._tell_step(mean, result.count, clipping, rate)
+        self._tell_step(mean, int(count), clipping, rate, self.skips.taken(clipping.norm))
+        return True
+
+    def _mine(self, batch: BatchT) -> BatchT:
+        """This process's rows of a batch, on its device."""
+        if self.world.size > 1:
+            if not hasattr(batch, "shard"):
+                raise SettingError(
+                    f"a {type(batch).__name__} has no method shard(rank, world): "
+                    "it cannot be shared out over processes; train in one"
+                )
+            batch = batch.shard(self.world.rank, self.world.size)
+        return batch.to(self.device) if hasattr(batch, "to") else batch
+
+    def _agree(self, sums: Sums) -> tuple[float, float]:
+        """Sum loss and count over all processes, and share the clock of the first and what any was asked."""
+        own = self.before + self.clock() - self.started if self.world.is_first else 0.0
+        total, count, self.elapsed, requested = self.world.sum(
+            [sums.total, float(sums.count), own, float(self.interruption.requested)]
+        )
+        self.interruption.requested = requested > 0
+        return total, count
+
+    def _clip(self, mean: float, batches: int, count: float) -> Clipping | str:
+        """Clip the gradient of the mean loss; returns what clipping found, or why the step cannot be taken."""
+        if not math.isfinite(mean):
+            return f"the loss is {mean}"
+        self.engine.average(batches, count)
+        settings = self.settings
+        try:
+            return clip_gradients(self.model.named_parameters(), settings.clip_norm, settings.clip_value)
+        except TrainingError as error:
+            return str(error)
+
+    def _skip(self, where: str, why: str, batches: Sequence[BatchT], carried: Any) -> None:  # noqa: ANN401
+        """Take no step, and say so the first time in a row."""
+
+        def again() -> None:
+            state = carried
+            for batch in batches:
+                state = self.engine.again(batch, None if getattr(batch, "fresh", True) else state)
+
+        def diagnose() -> str | None:
+            with undisturbed():
+                return first_not_finite(self.model, again)
+
+        if not all_finite(self.carried):
+            self.carried = None  # what comes after would be as wrong
+        notice = self.skips.skipped(where, why, diagnose)
+        if notice is not None:
+            self._tell(notice)
+
+    def _tell(self, notice: str) -> None:
+        for observer in self.observers:
+            observer.on_notice(notice)
 
     def _learning_rate(self) -> float:
-        fraction = self.budget.fraction(self.steps, self.clock() - self.started)
+        fraction = self.budget.fraction(self.steps, self.elapsed)
         return self.learning_rate.at(Place(self.steps, self.budget.epochs_begun - 1, fraction))
 
-    def _backward(self, result: StepLoss) -> tuple[float, Clipping]:
-        """Leave the clipped gradient of the mean loss in the parameters; return the mean and what clipping found."""
-        where = f"step {self.steps + 1} (epoch {self.budget.epochs_begun})"
-        if not result.total.requires_grad:
-            raise TrainingError(f"{where}: the loss depends on no parameter of the model; was it detached?")
-        mean = result.total / result.count
-        self.optimiser.zero_grad(set_to_none=True)
-        mean.backward()  # type: ignore[no-untyped-call]
-        value = float(mean.detach())
-        if not math.isfinite(value):
-            raise TrainingError(f"{where}: the loss is {value}; {self._mends()}")
-        try:
-            clipping = clip_gradients(self.model.named_parameters(), self.settings.clip_norm, self.settings.clip_value)
-        except TrainingError as error:
-            raise TrainingError(f"{where}: {error}; {self._mends()}") from error
-        return value, clipping
-
-    def _mends(self) -> str:
-        norm = self.settings.clip_norm
-        return (
-            f"try a lower learning_rate (now {self.settings.learning_rate:g}), "
-            f"a lower clip_norm (now {'off' if norm is None else f'{norm:g}'}) or more warmup_steps "
-            f"(now {self.settings.warmup_steps}), and look for values in the data that are not finite"
-        )
-
-    def _tell_step(self, mean: float, count: int, clipping: Clipping, rate: float) -> None:
+    def _tell_step(self, mean: float, count: int, clipping: Clipping, rate: float, skipped: int) -> None:
         now = self.clock()
-        elapsed = now - self.started
         event = StepEvent(
             step=self.steps,
             epoch=self.budget.epochs_begun,
@@ -258,9 +355,10 @@ class _Training(Generic[BatchT]):
             clipped=int(clipping.clipped),
             learning_rate=rate,
             seconds=now - self.step_ended,
-            elapsed=elapsed,
-            fraction=self.budget.fraction(self.steps, elapsed),
-            seconds_left=self.budget.seconds_left(self.steps, elapsed),
+            elapsed=self.elapsed,
+            fraction=self.budget.fraction(self.steps, self.elapsed),
+            seconds_left=self.budget.seconds_left(self.steps, self.elapsed),
+            skipped=skipped,
         )
         self.step_ended = now
         for observer in self.observers:
@@ -270,34 +368,47 @@ class _Training(Generic[BatchT]):
         """Measure the model, and keep it if it is the best; do nothing if it is as it was measured last."""
         if self.validated_at == self.steps:
             return
-        self.validated_at = self.steps
+        is_best = True
         self.model.eval()
-        with undisturbed():
+        with undisturbed(), self.average.applied():
             if self.evaluate is None:
                 self._keep(math.inf, {})
             else:
-                self._compare(self._metrics(self.evaluate))
+                is_best = self._compare(self._metrics(self.evaluate))
+        self.validated_at = self.steps
         self.model.train()
-        self.step_ended = self.validation_ended = self.clock()
+        self.waited = 0 if is_best else self.waited + 1
+        self._measure_time()
+        self.step_ended, self.validation_elapsed = self.clock(), self.elapsed
+        if is_best and self.evaluate is not None:
+            self._checkpoint(best=True)
+
+    def _measure_time(self) -> None:
+        self.elapsed = self.world.from_first(self.before + self.clock() - self.started)
 
     def _metrics(self, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
-        with torch.no_grad(), self.interruption.comes_through():
+        self.at_rest = True
+        with torch.no_grad(), self.engine.whole(), self.interruption.comes_through():
             metrics = evaluate()
+        self.at_rest = False
         if self.best_by not in metrics:
             known = ", ".join(metrics) or "none"
             raise SettingError(f"best_by {self.best_by!r} is not among the metrics of the validation: {known}")
         return metrics
 
-    def _compare(self, metrics: dict[str, float]) -> None:
-        value = metrics[self.best_by]
+    def _compare(self, metrics: dict[str, float]) -> bool:
+        """Tell the metrics, and keep the weights if they are the best; returns whether they are."""
+        value = self.world.from_first(metrics[self.best_by])
         self.learning_rate.observe(value)
+        self.average.observe(value)
         is_best = self.best.is_beaten_by(value)
         if is_best:
             self._keep(value, metrics)
-        elapsed = self.clock() - self.started
-        event = ValidationEvent(self.steps, self.budget.epochs_begun, metrics, is_best, elapsed)
+        self._measure_time()
+        event = ValidationEvent(self.steps, self.budget.epochs_begun, metrics, is_best, self.elapsed)
         for observer in self.observers:
             observer.on_validation(event)
+        return is_best
 
     def _keep(self, value: float, metrics: dict[str, float]) -> None:
         self.best.keep(self.steps, value, metrics)
@@ -310,14 +421,95 @@ class _Training(Generic[BatchT]):
             self.model.eval()
             self._keep(math.inf, {})
 
+    def _checkpoint(self, best: bool = False) -> None:
+        """Write a checkpoint, unless there is one of this step and validation already."""
+        if self.checkpoints is None or (self.checkpoint_at == self.steps and not best):
+            return
+        self.checkpoint_at, self.checkpoint_elapsed = self.steps, self.elapsed
+        state = self._state()
+        if self.world.is_first:
+            self.checkpoints.write(self.steps, state, best=best)
+        self.world.wait()
+
+    def _state(self) -> dict[str, Any]:
+        """All that it takes to go on from here."""
+        own = pack({"random": random_state(), "carried": self.carried})
+        return {
+            "ranks": [unpack(data, f"rank {rank}") for rank, data in enumerate(self.world.gather(own))],
+            "model": self.engine.weights(),
+            "optimiser": self.engine.optimiser_state(),
+            "average": self.average.state(),
+            "best": self.best.state(),
+            "schedule": self.learning_rate.state(),
+            "budget": self.budget.state(),
+            "skips": self.skips.state(),
+            "place": {name: getattr(self, name) for name in PLACE},
+            "fingerprint": self.fingerprint,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+
+    def _resume(self) -> list[str]:
+        """Go on from the newest checkpoint; returns what is worth telling about it."""
+        assert self.checkpoints is not None
+        loaded = self.checkpoints.newest()
+        if loaded is None:
+            raise RunError(f"{self.checkpoints.folder}: there is no checkpoint to go on from; train again")
+        state, name = loaded.state, loaded.path.name
+        self._check_same_run(loaded.path.name, state)
+        self.engine.load_weights(state["model"])
+        self.engine.load_optimiser(state["optimiser"])
+        self.average.resume(state["average"])
+        self.best.resume(state["best"])
+        self.learning_rate.resume(state["schedule"])
+        self.budget.resume(state["budget"])
+        self.skips.resume(state["skips"])
+        for key, value in state["place"].items():
+            setattr(self, key, value)
+        self.before, self.checkpoint_at, self.checkpoint_elapsed = self.elapsed, self.steps, self.elapsed
+        rank = state["ranks"][self.world.rank]
+        self.carried = tree.to_device(rank["carried"], self.device)
+        restore_random_state(rank["random"])
+        notices = [f"{problem}; going on from {name} instead" for problem in loaded.damaged]
+        for what, now in (("threads", torch.get_num_threads()), ("torch", torch.__version__)):
+            if state[what] != now:
+                notices.append(
+                    f"{name} was written with {what} {state[what]}, and this is {now}: "
+                    "the weights may differ in their last digits from those of a run that was never stopped"
+                )
+        return notices
+
+    def _check_same_run(self, name: str, state: dict[str, Any]) -> None:
+        """Refuse a checkpoint that cannot be gone on from here."""
+        if len(state["ranks"]) != self.world.size:
+            raise RunError(
+                f"{name}: {len(state['ranks'])} processes wrote it, and this is {self.world.size}: "
+                "resume with as many, by torchrun --nproc-per-node"
+            )
+        if state["fingerprint"] != self.fingerprint:
+            raise RunError(f"{name}: the data are not those it was trained on; put those back, or train again")
+
     def _end(self, ending: Ending) -> TrainingResult:
         self.best.restore()
         self.model.eval()
-        self.optimiser.zero_grad(set_to_none=True)
-        seconds = self.clock() - self.started
+        self.engine.optimiser.zero_grad(set_to_none=True)
+        seconds = self.before + self.clock() - self.started
         best = self.best
-        result = TrainingResult(ending, self.steps, self.epochs_completed, seconds, best.step, best.metrics)
+        result = TrainingResult(
+            ending, self.steps, self.epochs_completed, seconds, best.step, best.metrics, self.skips.total
+        )
         with ExitStack() as stack:  # Each observer hears of the end, even if another fails at it.
             for observer in reversed(self.observers):
                 stack.callback(observer.on_end, result)
         return result
+
+
+PLACE = ("steps", "epochs_completed", "validated_at", "waited", "elapsed", "validation_elapsed")
+"""The numbers of a training that a checkpoint holds as they are."""
+
+
+def _groups(batches: Iterable[BatchT], size: int) -> Iterator[Sequence[BatchT]]:
+    """The batches of each step."""
+    running = iter(batches)
+    while group := list(itertools.islice(running, size)):
+        yield group

@@ -16,7 +16,8 @@ class MetricsWriter(Observer):
     A line of kind "train" covers the steps since the one before: the loss is their mean in nats, `clipped` the share
     of them whose gradient was clipped. One comes before every validation, too, for the steps not covered yet. A line of
     kind "validation" has the metrics by their names. A number that is not finite is null. Each line is written whole
-    and at once; one that a lost machine left torn is cut off when the file is opened again.
+    and at once; one that a lost machine left torn is cut off when the file is opened again, and so are
+    the lines of steps that a run takes again when it is resumed.
 
     Args:
         path: The file; it is made when training starts, and added to if it is there.
@@ -46,7 +47,7 @@ class MetricsWriter(Observer):
         """Open the file."""
         self._every = start.settings.log_every
         try:
-            _cut_torn_line(self.path)
+            _cut(self.path, start.step)
             self._file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -115,10 +116,21 @@ class MetricsWriter(Observer):
         )
 
 
-def _cut_torn_line(path: Path) -> None:
-    """Shorten a file to its last whole line."""
+def _cut(path: Path, step: int) -> None:
+    """Shorten a file to its whole lines of the steps before; a run that is resumed takes the later ones again."""
     if not path.is_file():
         return
     with path.open("r+b") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
+        end = 0
+        for line in file:
+            if not line.endswith(b"\n") or _step(line) > step:
+                break
+            end += len(line)
+        file.truncate(end)
+
+
+def _step(line: bytes) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 0.0  # not a line of ours; it is left where it is

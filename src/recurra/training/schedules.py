@@ -5,11 +5,10 @@ count calls instead, cannot end with a limit in minutes, and do not combine a wa
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from recurra.training.settings import ScheduleName, TrainingSettings
-
 
 RISE = 0.3
 """Share of the training over which one-cycle rises."""
@@ -126,6 +125,15 @@ class LearningRate:
     def at(self, place: Place) -> float:
         """Return the learning rate of the step at `place`."""
         return self._peak * warmup_ratio(place.step, self._warmup_steps) * self._decay(place)
+
+    def state(self) -> dict[str, float]:
+        """What a plateau remembers, for a checkpoint."""
+        return {"ratio": self.plateau.ratio, "best": self.plateau.best, "waited": self.plateau.waited}
+
+    def resume(self, state: Mapping[str, float]) -> None:
+        """Remember what a checkpoint says."""
+        self.plateau.ratio, self.plateau.best = state["ratio"], state["best"]
+        self.plateau.waited = int(state["waited"])
 
     def observe(self, value: float) -> None:
         """Take the value of a validation (lower is better); only a plateau looks at it."""

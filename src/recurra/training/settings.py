@@ -102,7 +102,7 @@ class TrainingSettings(BaseModel):
         0.0,
         ge=0,
         le=1,
-        description="Share of the learning rate that decay ends at (cosine, one-cycle) or never goes below (step, plateau).",
+        description="Share of the learning rate that decay ends at (cosine, one-cycle) or stays above (step, plateau).",
     )
 
     validate_every: int | None = Field(

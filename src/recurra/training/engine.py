@@ -1,0 +1,206 @@
+"""The model, its loss and its optimiser, in one process or as one of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from recurra.errors import TrainingError
+from recurra.training.loss import Loss, StepLoss
+from recurra.training.optimisers import build_optimiser
+from recurra.training.settings import TrainingSettings
+from recurra.training.truncation import detach
+from recurra.training.world import World, full, is_lost_peer, lost_peer
+
+__all__ = ["Engine", "Sums"]
+
+BatchT = TypeVar("BatchT")
+
+
+class _LossModule(nn.Module, Generic[BatchT]):
+    """The loss as a module around the model: what replicates or shards modules looks at calls of modules."""
+
+    def __init__(self, model: nn.Module, loss: Loss[BatchT], autocast: Any) -> None:  # noqa: ANN401
+        super().__init__()
+        self.model, self.loss, self.autocast = model, loss, autocast
+
+    def forward(self, batch: BatchT, carried: Any) -> StepLoss:  # noqa: ANN401
+        with self.autocast():
+            result = self.loss(self.model, batch, carried)
+        # The state is cut here, so that no process waits for a gradient that would come through it alone.
+        return replace(result, carried=detach(result.carried))
+
+
+@dataclass
+class Sums:
+    """The loss of a step, over its batches in this process.
+
+    Attributes:
+        total: The sum over the counted items, in nats.
+        count: How many.
+        carried: The state after the last batch.
+    """
+
+    total: float
+    count: int
+    carried: Any
+
+
+class Engine(Generic[BatchT]):
+    """Runs the loss of batches and leaves its gradient in the parameters, the mean over the items of all processes.
+
+    Args:
+        model: What is trained; it is moved to the device.
+        loss: Gives the loss of a batch.
+        settings: precision, parallel, and what `build_optimiser` reads.
+        device: Where to train.
+        world: The processes that train together.
+    """
+
+    def __init__(
+        self, model: nn.Module, loss: Loss[BatchT], settings: TrainingSettings, device: torch.device, world: World
+    ) -> None:
+        self.model, self.device, self.world = model.to(device), device, world
+        self.autocast = (
+            (lambda: torch.autocast(device.type, torch.bfloat16)) if settings.precision == "bfloat16" else nullcontext
+        )
+        module = _LossModule(model, loss, self.autocast)
+        self._loss = module
+        self.sharded = world.size > 1 and settings.parallel == "sharded"
+        if self.sharded:  # imported where it is needed: it takes longer than all the rest of Recurra
+            from torch.distributed.device_mesh import init_device_mesh
+            from torch.distributed.fsdp import fully_shard
+
+            fully_shard(module, mesh=init_device_mesh(device.type, (world.size,)))
+        self.optimiser = build_optimiser(model, settings)
+        self._replicas: DistributedDataParallel | None = None
+        if world.size > 1 and not self.sharded:
+            # A parameter may well have no part in a batch, such as an initial state that is learned.
+            self._replicas = DistributedDataParallel(module, find_unused_parameters=True)
+
+    def backward(self, batches: Sequence[BatchT], carried: Any, where: str) -> Sums:  # noqa: ANN401
+        """Add up the gradients of some batches.
+
+        Args:
+            batches: Those of one step, on the device.
+            carried: The state before the first of them.
+            where: Which step it is, for messages.
+
+        Returns:
+            The loss in this process. The gradients are those of the mean if one process has one batch, else of a sum
+            that `average` makes a mean of.
+
+        Raises:
+            TrainingError: The loss depends on no parameter, or another process has ended.
+        """
+        self.optimiser.zero_grad(set_to_none=True)
+        total, count, alone = 0.0, 0, self.world.size == 1
+        try:
+            for place, batch in enumerate(batches):
+                with self._synchronised(place == len(batches) - 1):
+                    result = self._run(batch, None if getattr(batch, "fresh", True) else carried)
+                    carried = result.carried
+                    if result.count == 0 and alone:
+                        continue
+                    if not result.total.requires_grad:
+                        raise TrainingError(f"{where}: the loss depends on no parameter of the model; was it detached?")
+                    self._objective(result, mean=alone and len(batches) == 1).backward()  # type: ignore[no-untyped-call]
+                total, count = total + float(result.total.detach()), count + result.count
+        except RuntimeError as error:
+            if isinstance(error, TrainingError) or alone or not is_lost_peer(error):
+                raise
+            raise TrainingError(lost_peer(error)) from error
+        return Sums(total, count, carried)
+
+    @staticmethod
+    def _objective(result: StepLoss, mean: bool) -> Tensor:
+        if mean:
+            value = result.total / result.count
+            return value if result.penalty is None else value + result.penalty
+        return result.total if result.penalty is None else result.total + result.penalty * result.count
+
+    @torch.no_grad()
+    def average(self, batches: int, count: float) -> None:
+        """Make the gradients of `backward` those of the mean over all items of all processes."""
+        if self.world.size == 1 and batches == 1:
+            return
+        gradients = [p.grad for group in self.optimiser.param_groups for p in group["params"] if p.grad is not None]
+        if gradients:  # torch has averaged them over the processes already
+            torch._foreach_mul_(gradients, self.world.size / count)
+
+    def _run(self, batch: BatchT, carried: Any) -> StepLoss:  # noqa: ANN401
+        result: StepLoss = (self._replicas or self._loss)(batch, carried)
+        return result
+
+    @contextmanager
+    def _synchronised(self, last: bool) -> Iterator[None]:
+        """Exchange gradients with the other processes for the last batch of a step only."""
+        if self.sharded:
+            self._shards.set_requires_gradient_sync(last)
+        with nullcontext() if last or self._replicas is None else self._replicas.no_sync():
+            yield
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Have the whole model in this process inside, as for an evaluation."""
+        if self.sharded:
+            self._shards.unshard()
+        try:
+            with self.autocast():
+                yield
+        finally:
+            if self.sharded:
+                self._shards.reshard()
+
+    def again(self, batch: BatchT, carried: Any) -> Any:  # noqa: ANN401
+        """Run the loss once more in this process alone, to see where it goes wrong; returns the state after it."""
+        with self.whole():
+            return self._loss.loss(self.model, batch, carried).carried
+
+    @property
+    def _shards(self) -> Any:  # noqa: ANN401  (an FSDPModule)
+        return self._loss
+
+    def weights(self) -> dict[str, Any]:
+        """The whole model's state_dict; every process must ask at once."""
+        state = self.model.state_dict()
+        return {name: full(value) if isinstance(value, Tensor) else value for name, value in state.items()}
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Load what `weights` gave."""
+        if self.sharded:
+            _state_dicts().set_model_state_dict(
+                self.model, dict(weights), options=_state_dicts().StateDictOptions(full_state_dict=True)
+            )
+        else:
+            self.model.load_state_dict(weights)
+
+    def optimiser_state(self) -> dict[str, Any]:
+        """The whole optimiser's state; every process must ask at once."""
+        if self.sharded:
+            state: dict[str, Any] = _state_dicts().get_optimizer_state_dict(
+                self.model, self.optimiser, options=_state_dicts().StateDictOptions(full_state_dict=True)
+            )
+            return state
+        return self.optimiser.state_dict()
+
+    def load_optimiser(self, state: dict[str, Any]) -> None:
+        """Load what `optimiser_state` gave."""
+        if self.sharded:
+            _state_dicts().set_optimizer_state_dict(
+                self.model, self.optimiser, state, options=_state_dicts().StateDictOptions(full_state_dict=True)
+            )
+        else:
+            self.optimiser.load_state_dict(state)
+
+
+def _state_dicts() -> Any:  # noqa: ANN401  (a module, imported where it is needed: it takes long)
+    from torch.distributed.checkpoint import state_dict
+
+    return state_dict

@@ -17,8 +17,6 @@ import torch
 from matplotlib.axes import Axes
 
 import recurra
-from recurra.backends.layout import Layout
-from recurra.backends.reference.forward import unroll
 from recurra.nn import Recurrent
 
 TEXT = "The class statement defines a new type."
@@ -36,15 +34,10 @@ STEPS = 100
 
 def gates(run: recurra.tasks.language_modelling.LanguageModelRun, value: str) -> np.ndarray:
     """A named value of the first layer at every character of TEXT, (T, H)."""
-    model, cell = run.model, run.model.recurrent.cell.at_rest
-    tokens = torch.tensor(run.vocabulary.encode(TEXT))
-    x = model.embedding(tokens)[:, None]
-    state = {key: x.new_zeros(1, model.recurrent.hidden_size) for key in cell.carried}
-    layout = Layout.of(len(tokens), 1, None)
-    parameters = model.recurrent.layers[0].tensors(cell)
+    tokens = torch.tensor([run.vocabulary.encode(TEXT)])
     with torch.no_grad():
-        steps = unroll(cell, parameters, x, state, layout, reverse=False, noise={}, keep=True).values
-    return np.stack([values[cell.graph.values[value]][0].numpy() for values in steps])
+        trace = run.model.recurrent.trace(run.model.embedding(tokens))
+    return trace.layers[0][value][0].numpy()
 
 
 def draw_gates(axes: Axes, values: np.ndarray, units: int = 14) -> None:

@@ -21,7 +21,7 @@ TRAIN = ["train", "language-modelling"]
 EQUATIONS = (
     "keep[t] = sigmoid(W_keep @ [h[t-1], x[t]] + b)\nh[t]    = keep[t] * h[t-1] + (1 - keep[t]) * tanh(W @ x[t])"
 )
-FILES = ["config.toml", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
+FILES = ["checkpoints", "config.toml", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
 
 
 def names(folder):
@@ -117,7 +117,7 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
         raise TrainingError("enough")
 
     monkeypatch.setattr(command, "show_training", remember)
-    value = {"cell": "lstm", "equations": EQUATIONS}.get(key) or another(field)
+    value = {"cell": "lstm", "equations": EQUATIONS, "initial": "uniform(-0.1, 0.1)"}.get(key) or another(field)
     (here / "mine.txt").write_text(EQUATIONS)
     flag = flag_of(key)
     given = [flag, "mine.txt" if key == "equations" else value]

@@ -1,9 +1,14 @@
+import itertools
+import math
+import statistics
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra.data import IGNORED, Batch, SentenceBatches, StreamBatches
+from recurra.data.batching import Sharded
 from recurra.errors import DataError, SettingError, ShapeError
 
 SIZES = st.integers(1, 6)
@@ -163,3 +168,185 @@ def test_a_batch_counts_its_targets_and_moves_whole():
     assert {moved.inputs.device.type, moved.targets.device.type, moved.lengths.device.type} == {"meta"}
     assert moved.fresh is False
     assert next(StreamBatches(range(3), 1, 1).epoch(0)).to("cpu").lengths is None
+
+
+# A place to go on from
+
+
+def parts(batch):
+    return (
+        batch.inputs.tolist(),
+        batch.targets.tolist(),
+        None if batch.lengths is None else batch.lengths.tolist(),
+        batch.fresh,
+        batch.keep,
+        batch.rate,
+    )
+
+
+SOURCES = st.one_of(
+    st.builds(
+        lambda ids, batch_size, chunk, further, random: StreamBatches(
+            ids, batch_size, chunk, reach=chunk + further, random_lengths=random, seed=3
+        ),
+        st.lists(st.integers(0, 99), min_size=60, max_size=90),
+        st.integers(1, 4),
+        st.integers(1, 9),
+        st.integers(0, 12),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda sentences, batch_size, shuffle: SentenceBatches(sentences, batch_size, END, shuffle=shuffle, seed=3),
+        SENTENCES,
+        SIZES,
+        st.booleans(),
+    ),
+)
+
+
+@given(SOURCES, st.integers(0, 3), st.integers(0, 40))
+def test_an_epoch_from_a_place_on_is_the_rest_of_it(batches, number, start):
+    rest = itertools.islice(batches.epoch(number), start, None)
+    resumed = batches.epoch(number, start)
+    assert len(resumed) == max(0, len(batches.epoch(number)) - start)
+    assert [parts(batch) for batch in resumed] == [parts(batch) for batch in rest]
+    assert len(resumed) == 0
+
+
+def test_batches_before_the_place_are_not_made(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "recurra.data.batching.Batch", lambda *given, **named: made.append(given) or Batch(*given, **named)
+    )
+    list(StreamBatches(range(101), 1, 10).epoch(0, 8))
+    assert len(made) == 2
+
+
+def test_a_place_before_the_first_is_refused():
+    with pytest.raises(SettingError, match="start is -1"):
+        StreamBatches(range(9), 1, 2).epoch(0, -1)
+
+
+# The reach
+
+
+@given(st.integers(1, 60), st.integers(1, 3), st.integers(1, 9), st.integers(0, 15), st.booleans(), st.integers(0, 3))
+def test_windows_count_every_target_once_and_go_on_where_the_state_was_kept(track, rows, chunk, further, random, seed):
+    if track < chunk:
+        return
+    ids = list(range(1, track * rows + 2))
+    batches = StreamBatches(ids, rows, chunk, reach=chunk + further, random_lengths=random, seed=seed)
+    place, counted = 0, [[] for _ in range(rows)]  # where the state stands that the next batch begins with
+    for batch in batches.epoch(1):
+        width = batch.inputs.shape[1]
+        begins = batch.inputs[:, 0].tolist()
+        if batch.fresh:
+            place = 0
+        assert begins == [row * track + place + 1 for row in range(rows)]
+        assert batch.inputs.tolist() == [list(range(begin, begin + width)) for begin in begins]
+        targets = batch.targets != IGNORED
+        own = int(targets[0].sum())
+        # The last steps count, all of them, as far as the reach before them goes, or the track.
+        assert own >= 1
+        assert targets[:, width - own :].all()
+        assert not targets[:, : width - own].any()
+        assert width - own == min(further, len(counted[0]))
+        for row, seen in enumerate(counted):
+            seen += batch.targets[row, width - own :].tolist()
+        assert batch.keep is None or 1 <= batch.keep < width
+        place += width if batch.keep is None else batch.keep
+        assert batch.rate == (own / chunk if random else 1.0)
+    assert counted == [list(range(row * track + 2, (row + 1) * track + 2)) for row in range(rows)]
+
+
+def test_a_reach_of_one_chunk_is_a_chunk():
+    plain, reaching = StreamBatches(range(30), 2, 4), StreamBatches(range(30), 2, 4, reach=4)
+    assert [parts(batch) for batch in plain] == [parts(batch) for batch in reaching]
+
+
+def test_without_a_chunk_length_a_track_is_one_chunk():
+    [batch] = StreamBatches(range(9), 2, None)
+    assert batch.inputs.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    with pytest.raises(DataError, match=r"3 tokens, and batch_size=4 tracks need 5; .* batch_size at most 2"):
+        StreamBatches(range(3), 4, None)
+    StreamBatches(range(3), 2, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"chunk_length": 5, "reach": 4}, "reach is 4, below chunk_length 5"),
+        ({"chunk_length": None, "reach": 4}, "reach 4 has no effect where chunk_length is none"),
+        ({"chunk_length": None, "random_lengths": True}, "random_lengths has no effect where chunk_length is none"),
+    ],
+)
+def test_settings_of_chunks_that_contradict_one_another_are_refused(given, message):
+    with pytest.raises(SettingError, match=message):
+        StreamBatches(range(50), 1, **given)
+
+
+# Random lengths
+
+
+def test_random_lengths_are_normal_around_the_chunk_length_or_rarely_its_half():
+    batches = StreamBatches(range(400_000), 1, 70, random_lengths=True, seed=1)
+    ends = batches.ends(0)
+    lengths = [end - begin for begin, end in itertools.pairwise([0, *ends])][:-1]
+    short = [length for length in lengths if length < 52]  # 3.5 standard deviations from either
+    usual = [length for length in lengths if length >= 52]
+    assert statistics.mean(usual) == pytest.approx(69.5, abs=0.3)  # a normal number cut to a whole one is half less
+    assert statistics.stdev(usual) == pytest.approx(5, abs=0.3)
+    assert statistics.mean(short) == pytest.approx(34.5, abs=1.0)
+    assert len(short) / len(lengths) == pytest.approx(0.05, abs=3 * math.sqrt(0.05 * 0.95 / len(lengths)))
+
+
+@pytest.mark.parametrize("chunk_length", [1, 3, 5, 8, 20])
+def test_no_chunk_is_shorter_than_five_steps_unless_chunks_are(chunk_length):
+    ends = StreamBatches(range(5000), 1, chunk_length, random_lengths=True).ends(0)
+    lengths = [end - begin for begin, end in itertools.pairwise([0, *ends])]
+    assert min(lengths[:-1]) == min(5, chunk_length)
+
+
+def test_random_lengths_depend_on_the_seed_and_the_epoch_alone():
+    def ends(seed, epoch):
+        return StreamBatches(range(2000), 2, 20, random_lengths=True, seed=seed).ends(epoch)
+
+    state = torch.get_rng_state()
+    drawn = [ends(seed, epoch) for seed in range(3) for epoch in range(3)]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(one != other for one, other in itertools.combinations(drawn, 2))
+    torch.rand(5)
+    assert ends(2, 2) == drawn[-1]
+
+
+# Several processes
+
+
+@given(SOURCES, st.integers(1, 5), st.integers(0, 2))
+def test_the_parts_of_all_processes_are_the_batch(batches, world, start):
+    shares = [list(Sharded(batches, rank, world).epoch(1, start)) for rank in range(world)]
+    for rank in range(world):
+        assert len(Sharded(batches, rank, world)) == len(batches)
+        assert len(Sharded(batches, rank, world).epoch(1, start)) == len(batches.epoch(1, start))
+    for batch, *shared in zip(batches.epoch(1, start), *shares, strict=True):
+        working = [share for share in shared if share.count]
+        assert len(working) == min(world, len(batch.inputs))
+        for name in ("inputs", "targets", "lengths"):
+            whole = getattr(batch, name)
+            assert whole is None or torch.equal(torch.cat([getattr(share, name) for share in working]), whole)
+        expected = [len(share) for share in torch.tensor_split(batch.inputs, world)]
+        assert [len(share.inputs) if share.count else 0 for share in shared] == expected
+        for share in shared:
+            assert len(share.inputs) >= 1
+            assert (share.fresh, share.keep, share.rate) == (batch.fresh, batch.keep, batch.rate)
+
+
+@pytest.mark.parametrize(("rank", "world"), [(-1, 2), (2, 2), (0, 0)])
+def test_a_process_that_is_not_there_is_refused(rank, world):
+    for make in (lambda: Sharded(StreamBatches(range(9), 1, 2), rank, world), lambda: parts_of(rank, world)):
+        with pytest.raises(SettingError, match="ranks are counted from 0"):
+            make()
+
+
+def parts_of(rank, world):
+    return next(StreamBatches(range(9), 1, 2).epoch(0)).shard(rank, world)

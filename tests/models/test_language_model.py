@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from recurra.cells import CATALOGUE
-from recurra.errors import SettingError
+from recurra.errors import SettingError, ShapeError
 from recurra.models import LanguageModel
 
 
@@ -177,6 +177,97 @@ def test_dropout_is_on_embedding_and_output_and_locked_is_one_mask_a_sequence(lo
         assert torch.equal(masks.all(dim=1), masks.any(dim=1)) == locked
         assert not torch.equal(masks[0, 0], masks[1, 0])
         assert 0.3 < masks.float().mean() < 0.7
+
+
+def test_dropout_between_layers_and_on_the_output_can_have_rates_of_their_own():
+    rates = {"dropout": 0.2, "between_dropout": 0.5, "output_dropout": 0.8}
+    for locked in (False, True):
+        model = LanguageModel(
+            7,
+            "rnn",
+            embedding_size=64,
+            hidden_size=64,
+            num_layers=2,
+            locked_dropout=locked,
+            initial="W = 0; b = 1",
+            **rates,
+        )
+        given, read = between(model, tokens(8, 6))  # every output of a layer is tanh(1)
+        assert (given == 0).float().mean() == pytest.approx(0.2, abs=0.03)
+        assert (read == 0).float().mean() == pytest.approx(0.8, abs=0.03)
+        halves = model.recurrent.dropout(torch.ones(6, 8, 64))
+        assert (halves == 0).float().mean() == pytest.approx(0.5, abs=0.05)
+        assert torch.equal((halves == 0).all(dim=0), (halves == 0).any(dim=0)) == locked
+        assert halves.max() == 2
+        assert torch.equal(model.recurrent.eval().dropout(torch.ones(6, 8, 64)), torch.ones(6, 8, 64))
+    plain = LanguageModel(7, "rnn", embedding_size=4, hidden_size=4, dropout=0.2)
+    assert (plain.recurrent.dropout.p, plain.output_dropout.p) == (0.2, 0.2)
+
+
+# The loss
+
+
+@pytest.mark.parametrize(("hidden", "given"), [(6, {}), (6, {"tie_weights": True}), (9, {"tie_weights": True})])
+def test_the_loss_is_the_cross_entropy_of_the_logits_with_its_gradients(hidden, given):
+    model = LanguageModel(7, "gru", embedding_size=6, hidden_size=hidden, **given).double()
+    read, targets = tokens(3, 5), tokens(3, 5)
+    targets[1, 2:] = -100
+    logits, _ = model(read)
+    expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+    loss = model.loss(model.hidden(read).dropped, targets)
+    torch.testing.assert_close(loss, expected)
+    parameters = list(model.parameters())
+    for own, other in zip(
+        torch.autograd.grad(loss, parameters), torch.autograd.grad(expected, parameters), strict=True
+    ):
+        torch.testing.assert_close(own, other)
+
+
+def test_a_state_that_is_kept_half_way_changes_no_output():
+    model = LanguageModel(7, "lstm", embedding_size=4, hidden_size=6, num_layers=2).double()
+    read = tokens(3, 8)
+    whole, kept = model.hidden(read), model.hidden(read, keep=3)
+    torch.testing.assert_close(kept.outputs, whole.outputs)
+    assert same(kept.state, model.hidden(read[:, :3]).state)
+    assert all(value.requires_grad for value in kept.state.values())
+
+
+@pytest.mark.parametrize(("keep", "lengths"), [(0, None), (5, None), (9, None), (2, [5, 4])])
+def test_a_state_can_be_kept_within_tokens_without_padding_alone(keep, lengths):
+    model = LanguageModel(7, "gru", embedding_size=4, hidden_size=6)
+    with pytest.raises(ShapeError, match=f"keep is {keep}, for tokens of shape .*2, 5.*; expected 1 to T - 1, and no"):
+        model.hidden(tokens(2, 5), lengths=lengths, keep=keep)
+
+
+# Half the bits
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_under_autocast_it_learns_what_it_learns_without(backend):
+    read, targets = tokens(4, 9, vocabulary=30), tokens(4, 9, vocabulary=30)
+
+    def learn(half):
+        torch.manual_seed(0)
+        model = LanguageModel(30, "lstm", embedding_size=16, hidden_size=24, num_layers=2, backend=backend)
+        optimiser, losses, gradients = torch.optim.SGD(model.parameters(), lr=0.1), [], []
+        for _ in range(5):
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                hidden = model.hidden(read)
+                loss = model.loss(hidden.dropped, targets) / targets.numel()
+            assert hidden.outputs.dtype == loss.dtype == torch.float32
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+            gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+        return losses, gradients
+
+    (exact, whole), (near, halved) = learn(False), learn(True)
+    assert near == pytest.approx(exact, rel=1e-3)
+    assert near != exact
+    assert exact[-1] < exact[0]
+    for gradient, other in zip(whole[0], halved[0], strict=True):
+        assert (gradient - other).norm() < 0.02 * gradient.norm()
 
 
 # Refusals

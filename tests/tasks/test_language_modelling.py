@@ -6,8 +6,10 @@ import torch.nn.functional as F
 
 from recurra.data import END, IGNORED, UNKNOWN, StreamBatches
 from recurra.errors import DataError, SettingError
+from recurra.models import LanguageModel
 from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModellingConfig
 from recurra.tasks.settings_file import make_config
+from recurra.training import detach
 
 PETS = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n"
 task = LANGUAGE_MODELLING
@@ -131,6 +133,100 @@ def test_the_loss_is_the_sum_over_steps_of_the_cross_entropy(read):
         assert result.total.item() == pytest.approx(expected, rel=1e-5)
         assert result.count == sum(batch.lengths) == (batch.targets != IGNORED).sum()
         assert torch.equal(result.carried["h"], state["h"])
+
+
+def by_hand(model, inputs, targets, chunk, reach):
+    """Truncated backpropagation through time, unrolled a step at a time: of each chunk the loss and its gradients.
+
+    Before every step the state is cut that is older than the reach of the chunk that the step belongs to: the loss of
+    the steps in (end - chunk, end] is a function of the state at end - reach, which is a number.
+    """
+    parameters = list(model.parameters())
+    track = inputs.shape[1]
+    states = [None]  # after each step, without history
+    with torch.no_grad():
+        for time in range(track):
+            states.append(model(inputs[:, time : time + 1], states[-1])[1])
+    for start in range(0, track, chunk):
+        end, first = min(start + chunk, track), max(0, start + chunk - reach)
+        state, total = states[first], 0.0
+        for time in range(first, end):
+            logits, state = model(inputs[:, time : time + 1], state)
+            if time >= start:
+                total = total + F.cross_entropy(logits[:, 0], targets[:, time], reduction="sum")
+        yield total, torch.autograd.grad(total, parameters)
+
+
+@pytest.mark.parametrize(("chunk", "reach"), [(3, 3), (3, 7), (2, 5), (1, 4), (4, 8), (3, 100)])
+def test_the_gradient_of_a_chunk_goes_as_far_back_as_it_reaches(chunk, reach):
+    torch.manual_seed(0)
+    model = LanguageModel(9, "lstm", embedding_size=4, hidden_size=5, num_layers=2).double()
+    ids = torch.randint(9, (2 * 13 + 1,))
+    inputs, targets = ids[:-1].view(2, 13), ids[1:].view(2, 13)
+    expected = list(by_hand(model, inputs, targets, chunk, reach))
+    carried, parameters = None, list(model.parameters())
+    for batch, (total, gradients) in zip(StreamBatches(ids, 2, chunk, reach=reach), expected, strict=True):
+        result = task.loss(model, batch, None if batch.fresh else carried)
+        torch.testing.assert_close(result.total, total)
+        for own, other in zip(torch.autograd.grad(result.total, parameters), gradients, strict=True):
+            torch.testing.assert_close(own, other)
+        carried = detach(result.carried)
+
+
+def test_a_longer_reach_learns_what_a_chunk_alone_cannot(train_tiny):
+    """Every fifth letter says what the third after it is; with the state cut every step no gradient joins the two."""
+    generator = torch.Generator().manual_seed(0)
+    shown = torch.randint(2, (1200,), generator=generator).tolist()
+    text = "".join(f"{'ab'[bit]}--{'AB'[bit]}" for bit in shown)
+    given = LEARNER | {"chunk_length": 1, "batch_size": 32, "max_steps": 140, "epochs": 10, "learning_rate": 0.03}
+    given |= {"validate_every": 140, "clip_norm": 1.0}
+    near, far = (train_tiny(text=text, reach=reach, **given)[1].best_metrics["loss"] for reach in (1, 5))
+    # A letter of two is known from what came before: log(2) / 4 a unit is the least there is, and twice that a guess.
+    assert far < 0.28
+    assert near > 0.33
+
+
+def test_penalties_are_learned_from_and_not_reported(read):
+    given = {"activation_penalty": 2.0, "temporal_penalty": 3.0, "dropout": 0.3}
+    config, data = read(level="word", sentences=True, **given)
+    model = untrained(config, data)
+    batch = next(iter(data.batches.epoch(0)))
+    rested = task.loss(model, batch, None)
+    assert rested.penalty is None
+    torch.manual_seed(1)
+    result = task.loss(model.train(), batch, None)
+    torch.manual_seed(1)
+    hidden = model.hidden(batch.inputs, None, batch.lengths)
+    counted = batch.targets != IGNORED
+    pairs = counted[:, 1:]
+    squares = hidden.dropped[counted].square().mean()
+    changes = (hidden.outputs[:, 1:] - hidden.outputs[:, :-1])[pairs].square().mean()
+    torch.testing.assert_close(result.penalty, 2 * squares + 3 * changes)
+    torch.testing.assert_close(result.total, model.loss(hidden.dropped, batch.targets))
+
+
+def test_settings_of_chunks_reach_the_stream(read):
+    _, data = read(chunk_length=3, reach=7, random_lengths=False)
+    assert (data.batches.chunk_length, data.batches.reach) == (3, 7)
+    _, data = read(random_lengths=True, seed=5)
+    assert (data.batches.random_lengths, data.batches.seed) == (True, 5)
+    _, data = read(chunk_length="none")
+    assert len(data.batches) == 1
+    assert sum(batch.count for batch in data.valid) > 0
+    for given in ({"reach": 9}, {"random_lengths": True}):
+        with pytest.raises(SettingError, match="has no effect with sentences"):
+            read(sentences=True, **given)
+    with pytest.raises(SettingError, match="reach is 3, below chunk_length 4"):
+        read(reach=3)
+
+
+def test_rules_of_how_parameters_begin_are_checked_with_the_settings(read):
+    config, data = read(initial="uniform(-0.1, 0.1); b = 1")
+    model = task.build(config, data)
+    assert model.recurrent.layers[0].b.eq(1).all()
+    assert model.embedding.weight.abs().max() <= 0.1
+    with pytest.raises(SettingError, match="there is no initialiser 'uniforn'; did you mean uniform"):
+        read(initial="uniforn")
 
 
 @pytest.mark.parametrize("chunk_length", [3, 4, 1000])

@@ -12,7 +12,7 @@ from recurra.tasks.language_modelling import LANGUAGE_MODELLING
 from recurra.tasks.run import new_folder
 from recurra.training import Observer
 
-FILES = ["config.toml", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
+FILES = ["checkpoints", "config.toml", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
 
 
 def names(folder):
@@ -41,9 +41,10 @@ def fail():
 # The folder
 
 
-def test_a_run_is_a_folder_of_four_files(train_tiny):
+def test_a_run_is_a_folder_of_four_files_and_checkpoints(train_tiny):
     run, result = train_tiny()
     assert names(run.folder) == FILES
+    assert names(run.folder / "checkpoints")[0] == "best.safetensors"
     assert result.ended == "epochs"
     assert repr(run).startswith(f"<LanguageModelRun {run.folder}: language-modelling, ")
     records = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
@@ -195,7 +196,9 @@ def test_a_folder_taken_back_takes_nothing_else_with_it(train_tiny, tmp_path):
 def test_an_error_after_a_validation_keeps_the_best_and_says_so(train_tiny, tmp_path):
     with pytest.raises(TrainingError) as raised:
         train_tiny(folder=tmp_path / "run", validate_every=3, observers=at(4, fail))
-    assert raised.value.__notes__ == [f"what was learned before is kept in {tmp_path / 'run'}"]
+    assert raised.value.__notes__ == [
+        f"what was learned in 3 steps is kept: go on with `recurra resume {tmp_path / 'run'}`"
+    ]
     assert len(recurra.load(tmp_path / "run").sample(5, seed=0)[0]) == 5
 
 
@@ -261,7 +264,7 @@ def test_a_run_without_one_of_its_files_is_refused(broken, name):
 def test_a_file_cut_short_is_refused(broken, name, share):
     content = (broken / name).read_bytes()
     (broken / name).write_bytes(content[: int(len(content) * share)])
-    refused(broken, rf"{name}: ")
+    refused(broken, rf"{name}: |it does not belong to this config")
 
 
 @pytest.mark.parametrize("name", ["config.toml", "model.safetensors", "vocabulary.json"])

@@ -137,7 +137,10 @@ def test_a_limit_can_be_switched_off():
         ({"training": {"epochs": 2.5}}, r"\[training\] epochs = 2.5: it should be a valid integer"),
         ({"training": {"epochs": [1]}}, r"\[training\] epochs = \[1\]: it should be a valid integer"),
         ({"training": {"learning_rate": "nan"}}, r"\[training\] learning_rate = 'nan': it should be a finite number"),
-        ({"training": {"optimiser": "adm"}}, r"\[training\] optimiser = 'adm': it should be 'adam', 'adamw' or 'sgd'"),
+        (
+            {"training": {"optimiser": "adm"}},
+            r"\[training\] optimiser = 'adm': it should be 'adam', 'adamw', 'sgd', 'rmsprop' or 'asgd'",
+        ),
         ({"training": {"momentum": 0.5}}, r"\[training\] momentum 0.5 has no effect with optimiser 'adamw'"),
         ({"model": {"cell": "gruu"}}, r"\[model\] cell: there is no cell 'gruu'; did you mean gru\?"),
         ({"model": {"equations": "h[t] = tanh(x[t)"}}, r"\[model\] equations: line 1: .*\n.*\n +\^"),

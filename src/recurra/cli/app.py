@@ -20,9 +20,14 @@ from recurra import __version__
 from recurra.cli.cells import cells
 from recurra.cli.command import Command, CommandGroup
 from recurra.cli.demo import demo
+from recurra.cli.evaluate import evaluate
+from recurra.cli.inspect import inspect
+from recurra.cli.lab import lab
+from recurra.cli.range_test import range_tests
+from recurra.cli.reproduce import reproduce
 from recurra.cli.sample import sample
 from recurra.cli.score import score
-from recurra.cli.train import train_command
+from recurra.cli.train import resume, train_command
 from recurra.errors import RecurraError
 from recurra.tasks import TASKS
 
@@ -35,9 +40,15 @@ train = typer.Typer(cls=CommandGroup, help="Train a model for a task; the run is
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "demo": demo,
     "train": train,
+    "resume": resume,
+    "range-test": range_tests,
+    "evaluate": evaluate,
     "sample": sample,
     "score": score,
+    "inspect": inspect,
     "cells": cells,
+    "lab": lab,
+    "reproduce": reproduce,
 }
 
 

@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +13,14 @@ from rich.text import Text
 
 from recurra.cli.command import INTERRUPTED
 from recurra.cli.flags import from_flags, with_flags
-from recurra.tasks.run import Run, new_folder, train_run
+from recurra.tasks import TASKS
+from recurra.tasks.run import Run, new_folder, resume_run, train_run
 from recurra.tasks.settings_file import make_config, read_sections
 from recurra.tasks.task import Task, TaskConfig
-from recurra.training import Observer, Progress, TrainingResult, ValidationEvent
+from recurra.training import Observer, Progress, TrainingResult, ValidationEvent, World
 from recurra.training.figures import describe_seconds
 
-__all__ = ["RUNS", "report", "show_training", "train_command"]
+__all__ = ["RUNS", "report", "resume", "show_resumption", "show_training", "train_command"]
 
 RUNS = Path("runs")
 """Where runs go that are given no folder."""
@@ -41,9 +42,28 @@ def train_command(task: Task[Any, Any, Any]) -> Callable[..., None]:
     ) -> None:
         content = read_sections(config, task.name) if config is not None else {}
         made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
-        report(*show_training(task, made, out or new_folder(RUNS, task.name), samples=samples))
+        with World.joined() as world:
+            folder = out or new_folder(RUNS, task.name)
+            world.wait()  # before any process makes it
+            report(*show_training(task, made, folder, samples=samples), is_first=world.is_first)
 
     return with_flags(train, task.config)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
+    epochs: Annotated[int | None, typer.Option(help="Train for so many epochs in all.", metavar="N", min=1)] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Train for so many steps in all.", metavar="N", min=1)] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Train for so long in all.", metavar="X")] = None,
+    samples: Annotated[
+        bool, typer.Option("--samples/--no-samples", help="Show what the model writes at every validation.")
+    ] = True,
+) -> None:
+    """Go on with a training that was stopped, killed, or is to go further, from its newest checkpoint."""
+    limits = {"epochs": epochs, "max_steps": max_steps, "max_minutes": max_minutes}
+    with World.joined() as world:
+        given = {name: value for name, value in limits.items() if value is not None}
+        report(*show_resumption(run, given, samples=samples), is_first=world.is_first)
 
 
 class _Samples(Observer):
@@ -70,6 +90,30 @@ def show_training(
         samples: Whether to show what the model writes at every validation.
         untrained: Whether to show what it writes before it has learned anything, too.
     """
+    return train_run(task, config, folder, _watch(task, config, samples, untrained))
+
+
+def show_resumption(
+    folder: Path, overrides: Mapping[str, Any] | None = None, *, samples: bool = True
+) -> tuple[Run, TrainingResult]:
+    """Go on with the training of a run, with its progress on the screen.
+
+    Args:
+        folder: The run's.
+        overrides: Settings that change, by key.
+        samples: Whether to show what the model writes at every validation.
+    """
+
+    def observers(task: Task[Any, Any, Any], config: TaskConfig, model: Any, data: Any) -> Sequence[Observer]:  # noqa: ANN401
+        return _watch(task, config, samples, untrained=False)(model, data)
+
+    return resume_run(folder, TASKS, overrides, observers)
+
+
+def _watch(
+    task: Task[Any, Any, Any], config: TaskConfig, samples: bool, untrained: bool
+) -> Callable[[Any, Any], Sequence[Observer]]:
+    """From the model and the data, who shows the training on the screen."""
     progress = Progress(task.views(config), task.unit(config))
 
     def observers(model: Any, data: Any) -> list[Observer]:  # noqa: ANN401  (the task's own)
@@ -79,24 +123,26 @@ def show_training(
             progress.show_sample("a sample before training", write())
         return [progress] if write is None else [progress, _Samples(write, progress)]
 
-    return train_run(task, config, folder, observers)
+    return observers
 
 
-def report(run: Run, result: TrainingResult) -> None:
-    """Say where the run is and what can be done with it.
+def report(run: Run, result: TrainingResult, *, is_first: bool = True) -> None:
+    """Say where the run is and what can be done with it; of several processes, the first does.
 
     Raises:
         typer.Exit: Training was interrupted; the exit code says so.
     """
-    console = Console(highlight=False)
+    console, folder = Console(highlight=False, quiet=not is_first), shlex.quote(str(run.folder))
     if result.best_step is None:
         console.print("Nothing was learned yet, so nothing is kept.", style="yellow")
     else:
-        folder, name = shlex.quote(str(run.folder)), _program()
+        name = _program()
         console.print(Text.assemble("\nThe run is kept in ", (str(run.folder), "bold"), ". To try next:"))
         for command, words in run.suggestions():
             console.print(Text.assemble("  ", (f"{name} {command} {folder}{words}", "cyan")), soft_wrap=True)
     if result.interrupted:
+        if result.steps:
+            console.print(Text.assemble("  ", (f"{_program()} resume {folder}", "cyan"), "  goes on with the training"))
         raise typer.Exit(INTERRUPTED)
 
 

@@ -4,14 +4,16 @@
 - `units`: how a text is cut into words, characters, bytes or byte pairs
 - `vocabulary`: which units a model knows and the id of each
 - `batching`: streams and sentences as batches
+- `images`: files of images with labels, and their pixels as batches
 - `files`: a file that is there whole or not at all
 - `mackey_glass`: the chaotic series by which forecasters are compared
 """
 
 from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches, StreamBatches
 from recurra.data.files import write_atomically
+from recurra.data.images import ImageBatch, ImageBatches, read_idx, read_images
 from recurra.data.mackey_glass import mackey_glass
-from recurra.data.text import read_text, sentences, split_validation
+from recurra.data.text import read_text, sentences, split_validation, strip_lines
 from recurra.data.units import END, LEVELS, UNKNOWN, Level
 from recurra.data.vocabulary import Vocabulary
 
@@ -22,13 +24,18 @@ __all__ = [
     "UNKNOWN",
     "Batch",
     "Batches",
+    "ImageBatch",
+    "ImageBatches",
     "Level",
     "SentenceBatches",
     "StreamBatches",
     "Vocabulary",
     "mackey_glass",
+    "read_idx",
+    "read_images",
     "read_text",
     "sentences",
     "split_validation",
+    "strip_lines",
     "write_atomically",
 ]

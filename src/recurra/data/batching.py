@@ -1,8 +1,11 @@
 """Batches: how a stream or a set of sentences is handed to a model, a step of training at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +21,12 @@ IGNORED = -100
 POOL = 100
 """How many batches' worth of sentences are sorted by length together."""
 
+HALVED = 0.05
+"""Share of the chunks of random length whose length is drawn around half the chunk length."""
+
+DEVIATION, SHORTEST = 5.0, 5
+"""The standard deviation of random chunk lengths, and the shortest of them, both in steps."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Batch:
@@ -28,34 +37,138 @@ class Batch:
         targets: The ids y<t> that belong to them, (B, T); `IGNORED` (-100) where there is nothing to answer.
         lengths: The steps of each row that are not padding, (B,); None if all are.
         fresh: Whether the rows begin here, so that the carried state is to be zero before this batch; otherwise each
-            row goes on where that row of the batch before stopped.
+            row goes on from the state that the batch before was told to keep.
+        keep: After how many steps of this batch the state is the one that the next batch begins with; None for all.
+            Where it is given, lengths is None.
+        rate: What the learning rate of this batch's step is multiplied by.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None
     fresh: bool
+    keep: int | None = None
+    rate: float = 1.0
 
     @property
     def count(self) -> int:
         """The number of targets that count. On an accelerator this waits for it: ask before `to`."""
         return int((self.targets != IGNORED).sum())
 
-    def to(self, device: torch.device | str) -> "Batch":
+    def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
         lengths = None if self.lengths is None else self.lengths.to(device)
-        return Batch(self.inputs.to(device), self.targets.to(device), lengths, self.fresh)
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device), lengths=lengths)
+
+    def shard(self, rank: int, world: int) -> Batch:
+        """The rows that one of several processes takes.
+
+        The rows are split in order and evenly, as torch.tensor_split does: the first B mod `world` processes take one
+        more than the others. Where there are fewer rows than processes, one without any takes the first row with
+        nothing to answer, so that every process has something to run and no target counts twice.
+
+        Args:
+            rank: The number of the process, from 0.
+            world: How many there are.
+
+        Raises:
+            SettingError: There is no such process.
+
+        Example:
+            >>> batch = Batch(torch.arange(3)[:, None], torch.arange(3)[:, None], None, fresh=True)
+            >>> [batch.shard(rank, 2).inputs.flatten().tolist() for rank in range(2)]
+            [[0, 1], [2]]
+            >>> batch.shard(3, 4).inputs.tolist(), batch.shard(3, 4).count
+            ([[0]], 0)
+        """
+        _check_rank(rank, world)
+        size, more = divmod(len(self.inputs), world)
+        first = rank * size + min(rank, more)
+        rows = slice(first, first + size + (rank < more))
+        idle = rows.start == rows.stop
+        rows = slice(0, 1) if idle else rows
+        targets = torch.full_like(self.targets[rows], IGNORED) if idle else self.targets[rows]
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return replace(self, inputs=self.inputs[rows], targets=targets, lengths=lengths)
 
 
 class Batches(Protocol[BatchT_co]):
     """What training reads: the batches of any epoch, which depend on nothing but the epoch's number.
 
-    If it has a length, that is the number of batches in an epoch.
+    If it has a length, that is the number of batches in an epoch. What it gives for an epoch may have a length as well:
+    the batches of that epoch from the place it was asked for.
     """
 
-    def epoch(self, number: int) -> Iterable[BatchT_co]:
-        """The batches of an epoch, counted from 0; asking again gives the same ones."""
+    def epoch(self, number: int, start: int = 0) -> Iterable[BatchT_co]:
+        """The batches of an epoch, counted from 0, from the place `start` on; asking again gives the same ones."""
         ...
+
+
+class SizedBatches(Batches[BatchT_co], Protocol[BatchT_co]):
+    """Batches whose number in an epoch is known."""
+
+    def __len__(self) -> int: ...
+
+
+class Epoch(Generic[BatchT_co]):
+    """The batches of an epoch from a place on, made one at a time; its length is how many are still to come.
+
+    Args:
+        size: How many there are in the whole epoch.
+        start: How many of them are passed over, without being made.
+        make: Gives the batch at a place.
+
+    Example:
+        >>> epoch = Epoch(4, 1, "abcd".__getitem__)
+        >>> len(epoch), next(epoch), len(epoch), list(epoch)
+        (3, 'b', 2, ['c', 'd'])
+    """
+
+    def __init__(self, size: int, start: int, make: Callable[[int], BatchT_co]) -> None:
+        if start < 0:
+            raise SettingError(f"start is {start}; it is the number of batches to pass over, from 0")
+        self._places, self._make = iter(range(start, size)), make
+
+    def __iter__(self) -> Iterator[BatchT_co]:
+        return self
+
+    def __next__(self) -> BatchT_co:
+        return self._make(next(self._places))
+
+    def __len__(self) -> int:
+        return self._places.__length_hint__()  # type: ignore[attr-defined,no-any-return]  # of a range it is exact
+
+
+class Sharded:
+    """The part of all batches that one of several processes takes: the same rows of each, see `Batch.shard`.
+
+    Args:
+        batches: The batches of all processes together.
+        rank: The number of this process, from 0.
+        world: How many there are.
+
+    Raises:
+        SettingError: There is no such process.
+
+    Example:
+        >>> stream = StreamBatches(range(9), batch_size=2, chunk_length=4)
+        >>> [[batch.inputs.tolist() for batch in Sharded(stream, rank, 2).epoch(0)] for rank in range(2)]
+        [[[[0, 1, 2, 3]]], [[[4, 5, 6, 7]]]]
+    """
+
+    def __init__(self, batches: SizedBatches[Batch], rank: int, world: int) -> None:
+        _check_rank(rank, world)
+        self.batches, self.rank, self.world = batches, rank, world
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def epoch(self, number: int, start: int = 0) -> Epoch[Batch]:
+        """This process's part of each batch of an epoch, counted from 0, from the place `start` on."""
+        whole = self.batches.epoch(number, start)
+        size = len(whole) if isinstance(whole, Sized) else len(self) - start
+        parts = (batch.shard(self.rank, self.world) for batch in whole)
+        return Epoch(start + size, start, lambda place: next(parts))
 
 
 class StreamBatches:
@@ -63,20 +176,39 @@ class StreamBatches:
 
     The stream s<0..N-1> is cut into B tracks of equal length L = floor((N-1) / B); track b reads s<bL..bL+L-1> and is
     to answer s<bL+1..bL+L>, so that each target is the next token of the stream, across the tracks' ends too. Chunks
-    of the tracks follow one another, the last one shorter if need be; the state is carried from each to the next,
-    while the gradient stays within one (Williams and Peng, "An efficient gradient-based algorithm for on-line training
-    of recurrent network trajectories", 1990).
-
+    of the tracks follow one another, the last one shorter if need be; the state is carried from each to the next.
     Of the N-1 tokens that can be predicted, (N-1) mod B at the stream's end are left out, at most B-1. With one track,
     as in `for_evaluation`, none is.
+
+    Of each chunk's loss the gradient goes back `reach` steps from the chunk's end, which is BPTT(reach; chunk_length)
+    of Williams and Peng, "An efficient gradient-based algorithm for on-line training of recurrent network
+    trajectories" (1990). A reach beyond the chunk makes a batch of the chunk and the steps before it:
+
+        steps                   w ... w+reach-chunk_length-1    w+reach-chunk_length ... w+reach-1
+        targets                 ignored: they have counted      the chunk's
+        the state is kept       after `Batch.keep` steps, where the next batch begins
+
+    where w, the batch's first step, is the chunk's own less reach - chunk_length, but not before the track's beginning.
+    Every target counts once an epoch.
+
+    With random lengths, chunks begin elsewhere in every epoch (Merity, Keskar and Socher, "Regularizing and optimizing
+    LSTM language models", 2018): the length of each is drawn from N(chunk_length, 5), one time in twenty from
+    N(chunk_length / 2, 5), at least 5 or the chunk length if that is less, and the learning rate of its step is
+    multiplied by length / chunk_length. The lengths are a function of the seed and the epoch's number alone.
 
     Args:
         ids: The stream, N ids.
         batch_size: The number B of tracks.
-        chunk_length: The steps T of a chunk.
+        chunk_length: The steps T of a chunk; None makes each track one chunk: full backpropagation through time.
+        reach: How many steps the gradient of a chunk's last step goes back, at least the chunk length, which is what
+            None stands for. The work of a step grows with it. A chunk of random length reaches as far back before its
+            first step as the others.
+        random_lengths: Whether chunks are of random length.
+        seed: What the lengths are drawn from.
 
     Raises:
-        SettingError: The batch size or the chunk length is below 1.
+        SettingError: The batch size or the chunk length is below 1, the reach is below the chunk length, or one of the
+            settings of chunks is given where a track is one chunk.
         ShapeError: The ids are not one row of whole numbers.
         DataError: The tracks would be shorter than a chunk.
 
@@ -85,21 +217,42 @@ class StreamBatches:
         ...     print(batch.inputs.tolist(), batch.targets.tolist(), batch.fresh)
         [[0, 1, 2], [4, 5, 6]] [[1, 2, 3], [5, 6, 7]] True
         [[3], [7]] [[4], [8]] False
+        >>> for batch in StreamBatches(range(7), batch_size=1, chunk_length=2, reach=4):
+        ...     print(batch.inputs.tolist(), batch.targets.tolist(), batch.fresh, batch.keep)
+        [[0, 1]] [[1, 2]] True None
+        [[0, 1, 2, 3]] [[-100, -100, 3, 4]] True 2
+        [[2, 3, 4, 5]] [[-100, -100, 5, 6]] False None
     """
 
-    def __init__(self, ids: Sequence[int] | Tensor, batch_size: int, chunk_length: int) -> None:
+    def __init__(
+        self,
+        ids: Sequence[int] | Tensor,
+        batch_size: int,
+        chunk_length: int | None,
+        *,
+        reach: int | None = None,
+        random_lengths: bool = False,
+        seed: int = 0,
+    ) -> None:
         _check_at_least_one(batch_size=batch_size, chunk_length=chunk_length)
+        _check_reach(chunk_length, reach, random_lengths)
         stream = _whole_numbers(ids)
         predictable = max(len(stream) - 1, 0)
         track = predictable // batch_size
-        if track < chunk_length:
+        if track < (chunk_length or 1):
             raise DataError(_too_short(len(stream), batch_size, chunk_length))
-        self.batch_size, self.chunk_length = batch_size, chunk_length
+        self.batch_size, self.chunk_length, self.random_lengths, self.seed = (
+            batch_size,
+            chunk_length or track,
+            random_lengths,
+            seed,
+        )
+        self.reach = reach or self.chunk_length
         self._inputs = stream[: batch_size * track].view(batch_size, track)
         self._targets = stream[1 : batch_size * track + 1].view(batch_size, track)
 
     @classmethod
-    def for_evaluation(cls, ids: Sequence[int] | Tensor, chunk_length: int) -> "StreamBatches":
+    def for_evaluation(cls, ids: Sequence[int] | Tensor, chunk_length: int) -> StreamBatches:
         """The stream as one track, nothing left out; a stream shorter than a chunk is one short chunk.
 
         With the state carried, the chunk length changes how much memory an evaluation needs and nothing else.
@@ -122,18 +275,48 @@ class StreamBatches:
         return self._targets.numel()
 
     def __len__(self) -> int:
-        return -(-self._inputs.shape[1] // self.chunk_length)
+        """The number of chunks in an epoch; where their lengths are random, in the first."""
+        return len(self.ends(0))
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The chunks in the stream's order, which is the same in every epoch."""
-        for start in range(0, self._inputs.shape[1], self.chunk_length):
-            chunk = slice(start, start + self.chunk_length)
-            yield Batch(
-                self._inputs[:, chunk].contiguous(), self._targets[:, chunk].contiguous(), None, fresh=start == 0
+    def epoch(self, number: int, start: int = 0) -> Epoch[Batch]:
+        """The chunks in the stream's order, from the place `start` on."""
+        ends = self.ends(number)
+        begins = [0, *ends[:-1]]
+        # A batch begins as far before its own chunk as the reach exceeds a chunk.
+        windows = [max(0, begin - (self.reach - self.chunk_length)) for begin in begins]
+
+        def make(place: int) -> Batch:
+            window, begin, end = windows[place], begins[place], ends[place]
+            following = windows[place + 1] if place + 1 < len(ends) else 0
+            targets = self._targets[:, window:end].contiguous()
+            if window < begin:
+                targets = targets.clone()  # a row of its own is contiguous as it is, and the stream's
+                targets[:, : begin - window] = IGNORED
+            return Batch(
+                self._inputs[:, window:end].contiguous(),
+                targets,
+                None,
+                fresh=window == 0,
+                # A batch that begins with its track needs no state, and after all steps is what None says.
+                keep=following - window if 0 < following < end else None,
+                rate=(end - begin) / self.chunk_length if self.random_lengths else 1.0,
             )
+
+        return Epoch(len(ends), start, make)
+
+    def ends(self, number: int) -> list[int]:
+        """Where in the tracks each chunk of an epoch ends."""
+        track, length = self._inputs.shape[1], self.chunk_length
+        if not self.random_lengths:
+            return [*range(length, track, length), track]
+        draw, shortest = _generator(self.seed, number), min(SHORTEST, length)
+        most = -(-track // shortest)
+        base = torch.where(torch.rand(most, generator=draw) < HALVED, length / 2, float(length))
+        lengths = (base + DEVIATION * torch.randn(most, generator=draw)).long().clamp_(min=shortest)
+        return [*itertools.takewhile(lambda end: end < track, lengths.cumsum(0).tolist()), track]
 
 
 class SentenceBatches:
@@ -196,22 +379,24 @@ class SentenceBatches:
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 0; asking again gives the same ones."""
-        for members in self.order(number):
-            rows = [self._rows[member] for member in members]
-            yield Batch(
+    def epoch(self, number: int, start: int = 0) -> Epoch[Batch]:
+        """The batches of an epoch, counted from 0, from the place `start` on; asking again gives the same ones."""
+        order = self.order(number)
+
+        def make(place: int) -> Batch:
+            rows = [self._rows[member] for member in order[place]]
+            return Batch(
                 pad_sequence([row[:-1] for row in rows], batch_first=True, padding_value=0),
                 pad_sequence([row[1:] for row in rows], batch_first=True, padding_value=IGNORED),
-                self._lengths[members],
+                self._lengths[order[place]],
                 fresh=True,
             )
 
+        return Epoch(len(order), start, make)
+
     def order(self, number: int) -> list[list[int]]:
         """Says which sentences each batch of an epoch holds, by their places in the list given."""
-        draw = torch.Generator().manual_seed(self.seed)
-        # The epoch's own seed is the one drawn at its number, so that no two seeds share their epochs.
-        draw.manual_seed(int(torch.randint(2**62, (number + 1,), generator=draw)[number]))
+        draw = _generator(self.seed, number)
         size = len(self._rows)
         taken = torch.randperm(size, generator=draw) if self.shuffle else torch.arange(size)
         batches: list[list[int]] = []
@@ -224,11 +409,39 @@ class SentenceBatches:
         return batches
 
 
-def _check_at_least_one(**settings: int) -> None:
+def _generator(seed: int, number: int) -> torch.Generator:
+    """The generator of an epoch, which depends on the seed and the epoch's number alone."""
+    draw = torch.Generator().manual_seed(seed)
+    # The epoch's own seed is the one drawn at its number, so that no two seeds share their epochs.
+    return draw.manual_seed(int(torch.randint(2**62, (number + 1,), generator=draw)[number]))
+
+
+def _check_at_least_one(**settings: int | None) -> None:
     """Refuses a size below 1."""
     for name, value in settings.items():
-        if value < 1:
+        if value is not None and value < 1:
             raise SettingError(f"{name} is {value}; it must be 1 or more")
+
+
+def _check_reach(chunk_length: int | None, reach: int | None, random_lengths: bool) -> None:
+    """Refuses settings of chunks that contradict one another."""
+    if chunk_length is None and (reach is not None or random_lengths):
+        name = "random_lengths" if reach is None else f"reach {reach}"
+        raise SettingError(
+            f"{name} has no effect where chunk_length is none: the gradient then goes through the whole track; "
+            "give a chunk_length, or leave it out"
+        )
+    if chunk_length is not None and reach is not None and reach < chunk_length:
+        raise SettingError(
+            f"reach is {reach}, below chunk_length {chunk_length}: the gradient goes at least through the chunk; "
+            "give a larger reach, or a smaller chunk_length"
+        )
+
+
+def _check_rank(rank: int, world: int) -> None:
+    """Refuses a process that there is not."""
+    if not 0 <= rank < world:
+        raise SettingError(f"rank is {rank}, world {world}; ranks are counted from 0 to world - 1")
 
 
 def _whole_numbers(ids: Sequence[int] | Tensor) -> Tensor:
@@ -241,10 +454,15 @@ def _whole_numbers(ids: Sequence[int] | Tensor) -> Tensor:
     return stream.to(torch.int64)
 
 
-def _too_short(size: int, batch_size: int, chunk_length: int) -> str:
+def _too_short(size: int, batch_size: int, chunk_length: int | None) -> str:
     """The message about a stream whose tracks are shorter than a chunk."""
     if size < 2:
         return f"the text has {size} tokens, and to predict the next takes 2 or more; give a longer text"
+    if chunk_length is None:
+        return (
+            f"the text has {size} tokens, and batch_size={batch_size} tracks need {batch_size + 1}; "
+            f"give a longer text, or batch_size at most {size - 1}"
+        )
     needed = batch_size * chunk_length + 1
     mends = ["give a longer text"]
     if size - 1 >= chunk_length:

@@ -120,3 +120,15 @@ def sentences(text: str) -> list[str]:
         ['Cats average 15 hours of sleep a day.', 'Dogs bark.']
     """
     return [line for line in text.split("\n") if line.strip()]
+
+
+def strip_lines(text: str) -> str:
+    r"""Takes the white space off both ends of every line, and keeps the line ends.
+
+    Some corpora put a space around every line, which a model of characters would be paid for predicting.
+
+    Example:
+        >>> strip_lines(" no it was n't black monday \n but while\n")
+        "no it was n't black monday\nbut while\n"
+    """
+    return "\n".join(line.strip() for line in text.split("\n"))

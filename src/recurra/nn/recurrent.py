@@ -19,6 +19,7 @@ from recurra.nn.dropout import LockedDropout, check_rate, draw_noise, drop_weigh
 from recurra.nn.initialise import Rule
 from recurra.nn.parameters import CellParameters
 from recurra.nn.stream import Stream
+from recurra.nn.trace import Trace, trace
 
 __all__ = ["CellParameters", "Recurrent", "as_cell"]
 
@@ -194,6 +195,8 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the network over a batch of sequences.
 
+        Under torch.autocast it runs in the dtype of its parameters, to which x and the state are cast.
+
         Args:
             x: The inputs (B, T, I), or (T, B, I) if not batch_first; (T, I) for one sequence.
             state: The state before the first step by name, (L · D, B, H) each, or (L · D, H) for one sequence; what is
@@ -208,6 +211,8 @@ class Recurrent(nn.Module):
             ShapeError: A shape, length, dtype or name does not fit.
             BackendError: The backend that was asked for cannot run this cell where it is.
         """
+        if isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type):
+            return self._without_autocast(x, state, lengths)
         self._check_input(x)
         single = x.dim() == 2
         sequence = x.unsqueeze(1) if single else x.transpose(0, 1) if self.batch_first else x
@@ -232,6 +237,23 @@ class Recurrent(nn.Module):
         if single:
             return sequence[:, 0], {key: value[:, 0] for key, value in result.items()}
         return sequence.transpose(0, 1) if self.batch_first else sequence, result
+
+    def _without_autocast(
+        self, x: Tensor, state: Mapping[str, Tensor] | None, lengths: Tensor | Sequence[int] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run in the dtype of the parameters, whatever the products around run in.
+
+        What a recurrence rounds it rounds again at every step, so that it keeps all its digits, as torch's own layers
+        do that autocast has no rule for.
+        """
+        dtype = self._parameter(x).dtype
+
+        def cast(value: Tensor) -> Tensor:
+            return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
+
+        given = {key: cast(value) for key, value in state.items()} if isinstance(state, Mapping) else state
+        with torch.autocast(x.device.type, enabled=False):
+            return self.forward(cast(x), given, lengths)
 
     def _job(
         self, layer: int, direction: int, sequence: Tensor, given: Mapping[str, Tensor], lengths: Tensor | None
@@ -309,6 +331,41 @@ class Recurrent(nn.Module):
                 raise ShapeError(f"the state {key!r} {got}; expected {axes} = {shape}")
             self._check_place(f"the state {key!r}", value, sequence)
         return {key: value.unsqueeze(1) if single else value for key, value in state.items()}
+
+    def trace(
+        self,
+        x: Tensor,
+        state: Mapping[str, Tensor] | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+    ) -> Trace:
+        """Run the network and keep every named value of the equations at every step, for each layer and direction.
+
+        It runs on the reference backend, in the mode that the layer is in: in training with dropout and noise drawn as
+        a call would draw them, so that from one seed both give the same, and in evaluation with noise at rest.
+
+        Args:
+            x: As for a call.
+            state: As for a call.
+            lengths: As for a call.
+
+        Returns:
+            What a call returns, as `outputs` and `state`, and the values by layer, as `layers` and `reverse_layers`:
+            (B, T, H) each, with the axes of x, zero past a row's length. With gradients on, `gradients(loss)` is the
+            gradient of a loss at each of them.
+
+        Raises:
+            ShapeError: As for a call.
+
+        Example:
+            >>> layer = Recurrent("lstm", input_size=3, hidden_size=5, num_layers=2)
+            >>> trace = layer.trace(torch.randn(4, 7, 3))
+            >>> list(trace.layers[1])
+            ['input', 'forget', 'candidate', 'output', 'memory', 'h']
+            >>> forget = trace.gradients(trace.outputs.sum()).layers[1]["forget"]
+            >>> tuple(forget.shape)
+            (4, 7, 5)
+        """
+        return trace(self, x, state, lengths)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """The network as something that is advanced one step a call and keeps its state.

@@ -6,13 +6,15 @@ A new task is one file and one line in `TASKS`.
 from pathlib import Path
 from typing import Any
 
+from recurra.tasks.evaluation import evaluate_run
+from recurra.tasks.image_classification import IMAGE_CLASSIFICATION
 from recurra.tasks.language_modelling import LANGUAGE_MODELLING
 from recurra.tasks.run import Run, load_run, train_run
 from recurra.tasks.task import Task, TaskConfig
 
-__all__ = ["TASKS", "Run", "Task", "TaskConfig", "load", "train_run"]
+__all__ = ["TASKS", "Run", "Task", "TaskConfig", "evaluate_run", "load", "train_run"]
 
-TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (LANGUAGE_MODELLING,)}
+TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (LANGUAGE_MODELLING, IMAGE_CLASSIFICATION)}
 
 
 def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has methods of its own)

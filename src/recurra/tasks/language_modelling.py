@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
@@ -30,17 +29,25 @@ from recurra.data import (
     Vocabulary,
     read_text,
     split_validation,
+    strip_lines,
 )
 from recurra.data import sentences as sentences_of
 from recurra.errors import DataError, SettingError
 from recurra.models import LanguageModel
+from recurra.models.initial import read_rules
+from recurra.models.language_model import Hidden
 from recurra.tasks.language_model_run import LanguageModelRun
 from recurra.tasks.task import Settings, Task, TaskConfig
 from recurra.tasks.text import Text
 from recurra.training import MetricView, StepLoss
 from recurra.training.figures import LOSS
+from recurra.training.regularisation import activation_penalty, temporal_penalty
 
 __all__ = ["LANGUAGE_MODELLING", "BatchSettings", "LanguageModellingConfig", "ModelSettings", "TextSettings"]
+
+
+EVALUATED = 256
+"""Steps of a chunk in a validation where training knows none: they cost memory alone, the state is carried."""
 
 
 class TextSettings(Settings):
@@ -55,6 +62,7 @@ class TextSettings(Settings):
     sentences: bool = Field(
         False, description="Read each line as a sentence of its own, ended by <EOS>, rather than one long stream."
     )
+    strip_lines: bool = Field(False, description="Take the white space off both ends of every line.")
     max_vocabulary: int | None = Field(None, ge=2, description="Most units to know; the rarer ones become <UNK>.")
     min_count: int = Field(1, ge=1, description="Units that occur less often become <UNK>.")
 
@@ -63,7 +71,18 @@ class BatchSettings(Settings):
     """How the text is handed to the model."""
 
     batch_size: int = Field(32, ge=1, description="Sequences side by side in a step of training.")
-    chunk_length: int = Field(64, ge=1, description="Steps of truncated backpropagation through time, for a stream.")
+    chunk_length: int | None = Field(
+        64,
+        ge=1,
+        description="A stream: steps of a chunk, after each of which the weights are changed: truncated "
+        "backpropagation through time.",
+    )
+    reach: int | None = Field(
+        None, ge=1, description="A stream: steps that the gradient goes back from a chunk's end; by default the chunk."
+    )
+    random_lengths: bool = Field(
+        False, description="A stream: draw the length of every chunk around chunk_length, as AWD-LSTM does."
+    )
     valid_batch_size: int = Field(
         16, ge=1, description="Tracks side by side in validation of a stream, each begun afresh; 1 is exact, and slow."
     )
@@ -82,7 +101,13 @@ class ModelSettings(Settings):
     hidden_size: int = Field(256, ge=1, description="Width of the recurrent layers.")
     num_layers: int = Field(1, ge=1, description="How many recurrent layers there are.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Rate of dropout on embedding, between layers, on output.")
-    locked_dropout: bool = Field(False, description="One dropout mask a sequence on embedding and output.")
+    between_dropout: float | None = Field(
+        None, ge=0, lt=1, description="Rate of dropout between layers, if another than dropout."
+    )
+    output_dropout: float | None = Field(
+        None, ge=0, lt=1, description="Rate of dropout on the output, if another than dropout."
+    )
+    locked_dropout: bool = Field(False, description="One mask a sequence for the dropouts above, not one a step.")
     embedding_dropout: float = Field(0.0, ge=0, lt=1, description="Rate at which whole tokens are dropped.")
     input_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on each layer's input.")
     state_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on the recurrent state.")
@@ -91,6 +116,17 @@ class ModelSettings(Settings):
     layer_norm: bool = Field(False, description="Normalise every product of the cell.")
     tie_weights: bool = Field(False, description="Share the embedding's weights with the output layer.")
     learn_initial_state: bool = Field(False, description="Learn the state before the first step.")
+    initial: str | None = Field(
+        None,
+        description="How parameters begin: a rule for all, such as uniform(-0.1, 0.1), and after ; some by name, such "
+        "as b_forget = 1.",
+    )
+    activation_penalty: float = Field(
+        0.0, ge=0, description="Weight of the mean square of the outputs in what is learned (AR of AWD-LSTM)."
+    )
+    temporal_penalty: float = Field(
+        0.0, ge=0, description="Weight of the mean square of the outputs' changes in what is learned (TAR)."
+    )
     backend: str = Field("auto", description="Which backend runs the cell.")
 
     @model_validator(mode="before")
@@ -112,6 +148,13 @@ class ModelSettings(Settings):
     def _the_equations_are_right(cls, text: str | None) -> str | None:
         return text if text is None else Cell(text).text
 
+    @field_validator("initial")
+    @classmethod
+    def _the_rules_are_right(cls, text: str | None) -> str | None:
+        if text is not None:
+            read_rules(text)
+        return text
+
     @model_validator(mode="after")
     def _there_is_a_cell(self) -> ModelSettings:
         if self.cell is None and self.equations is None:
@@ -130,14 +173,15 @@ class LanguageModellingConfig(TaskConfig):
 def read(config: LanguageModellingConfig) -> Text:
     """Read the text, make its vocabulary from the part to train on, and cut both parts into batches."""
     settings = config.text
-    training = read_text(settings.data)
+    training = _text(settings, settings.data)
     if settings.valid is None:
         training, validation = split_validation(training, settings.valid_fraction)
     else:
-        validation = read_text(settings.valid)
+        validation = _text(settings, settings.valid)
     # Of sentences the line ends are no part: a model of them never writes one.
     counted = sentences_of(training) if settings.sentences else training
     ends = settings.sentences or settings.level == "word"
+    _check_stream(config)
     try:
         vocabulary = Vocabulary.build(counted, settings.level, settings.max_vocabulary, settings.min_count, ends)
         batches = _training_batches(training, vocabulary, config)
@@ -152,6 +196,30 @@ def read(config: LanguageModellingConfig) -> Text:
     return Text(vocabulary, settings.sentences, batches, valid)
 
 
+def _text(settings: TextSettings, path: Path) -> str:
+    """The text of a file as the settings want it."""
+    text = read_text(path)
+    return strip_lines(text) if settings.strip_lines else text
+
+
+def read_test(config: LanguageModellingConfig, data: Text, path: Path) -> Text:
+    """A text to measure a trained model on: all of it, a stream as one track whose state is carried to its end."""
+    exact = config.model_copy(update={"batches": config.batches.model_copy(update={"valid_batch_size": 1})})
+    try:
+        batches = _validation_batches(_text(config.text, path), data.vocabulary, exact)
+    except DataError as error:
+        raise DataError(str(error) if str(error).startswith(f"{path}:") else f"{path}: {error}") from None
+    return Text(data.vocabulary, data.sentences, valid=batches)
+
+
+def _check_stream(config: LanguageModellingConfig) -> None:
+    """Refuses settings of a stream's chunks where there is none."""
+    settings = config.batches
+    if config.text.sentences and (settings.reach is not None or settings.random_lengths):
+        name = "random_lengths" if settings.reach is None else f"reach {settings.reach}"
+        raise SettingError(f"{name} has no effect with sentences, each of which is read as a whole: leave it out")
+
+
 def _training_batches(
     text: str, vocabulary: Vocabulary, config: LanguageModellingConfig
 ) -> SentenceBatches | StreamBatches:
@@ -159,7 +227,14 @@ def _training_batches(
     if config.text.sentences:
         ids = [vocabulary.encode(sentence) for sentence in sentences_of(text)]
         return SentenceBatches(ids, settings.batch_size, vocabulary.end, seed=config.training.seed)
-    return StreamBatches(vocabulary.encode(text), settings.batch_size, settings.chunk_length)
+    return StreamBatches(
+        vocabulary.encode(text),
+        settings.batch_size,
+        settings.chunk_length,
+        reach=settings.reach,
+        random_lengths=settings.random_lengths,
+        seed=config.training.seed,
+    )
 
 
 def _validation_batches(
@@ -171,10 +246,11 @@ def _validation_batches(
         return SentenceBatches(encoded, settings.batch_size, vocabulary.end, shuffle=False)
     ids = vocabulary.encode(text)
     # Fewer tracks than asked for where the text is too short to fill them: each should be a chunk long.
-    tracks = min(settings.valid_batch_size, (len(ids) - 1) // settings.chunk_length)
+    chunk_length = settings.chunk_length or EVALUATED
+    tracks = min(settings.valid_batch_size, (len(ids) - 1) // chunk_length)
     if tracks > 1:
-        return StreamBatches(ids, tracks, settings.chunk_length)
-    return StreamBatches.for_evaluation(ids, settings.chunk_length)
+        return StreamBatches(ids, tracks, chunk_length)
+    return StreamBatches.for_evaluation(ids, chunk_length)
 
 
 def restore(config: LanguageModellingConfig, folder: Path) -> Text:
@@ -190,10 +266,20 @@ def build(config: LanguageModellingConfig, data: Text) -> LanguageModel:
 
 
 def loss(model: LanguageModel, batch: Batch, carried: Mapping[str, Tensor] | None) -> StepLoss:
-    """The sum over steps of the cross-entropy -log p(y<t> | x<1..t>), in nats."""
-    logits, state = model(batch.inputs, carried, batch.lengths)
-    total = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="sum", ignore_index=IGNORED)
-    return StepLoss(total, batch.count, state)
+    """The sum over steps of the cross-entropy -log p(y<t> | x<1..t>), in nats, and what is learned beside it."""
+    hidden = model.hidden(batch.inputs, carried, batch.lengths, batch.keep)
+    total = model.loss(hidden.dropped, batch.targets, IGNORED)
+    return StepLoss(total, batch.count, hidden.state, _penalty(model, hidden, batch))
+
+
+def _penalty(model: LanguageModel, hidden: Hidden, batch: Batch) -> Tensor | None:
+    """AR and TAR over the steps that have a target; None where there is nothing to add."""
+    if not model.training or not (model.activation_penalty or model.temporal_penalty):
+        return None
+    counted = batch.targets != IGNORED
+    return model.activation_penalty * activation_penalty(
+        hidden.dropped, counted
+    ) + model.temporal_penalty * temporal_penalty(hidden.outputs, counted)
 
 
 def evaluate(
@@ -264,6 +350,7 @@ LANGUAGE_MODELLING: Task[LanguageModellingConfig, Text, LanguageModel] = Task(
     summary="The probability of text, and novel text: each word, character or byte predicted from those before it.",
     config=LanguageModellingConfig,
     read=read,
+    read_test=read_test,
     restore=restore,
     build=build,
     loss=loss,

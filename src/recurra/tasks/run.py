@@ -4,12 +4,16 @@ config.toml         task, version, and every setting
 vocabulary.json     what the task keeps besides, such as its vocabulary
 model.safetensors   the weights, under the names of the equations
 metrics.jsonl       a line for every so many steps, and for every validation
+checkpoints/        all that it takes to go on with the training; not needed to use the model
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +27,14 @@ from recurra.data.files import write_atomically
 from recurra.errors import RecurraError, RunError
 from recurra.tasks.settings_file import make_config, read_sections, render_config
 from recurra.tasks.task import Data, Task, TaskConfig
-from recurra.training import MetricsWriter, Observer, TrainingResult, seed_everything, train
+from recurra.training import Checkpoints, MetricsWriter, Observer, TrainingResult, World, seed_everything, train
 
-__all__ = ["Run", "check_free", "load_run", "make_folder", "new_folder", "train_run"]
+__all__ = ["Run", "can_resume", "check_free", "load_run", "make_folder", "new_folder", "resume_run", "train_run"]
 
-CONFIG, WEIGHTS, METRICS = "config.toml", "model.safetensors", "metrics.jsonl"
+CONFIG, WEIGHTS, METRICS, CHECKPOINTS = "config.toml", "model.safetensors", "metrics.jsonl", "checkpoints"
+
+Observers = Callable[[nn.Module, Data], Sequence[Observer]]
+"""From the model and the data, who is told of every event of a training."""
 
 
 class Run:
@@ -71,13 +78,14 @@ def train_run(
     task: Task[Any, Any, Any],
     config: TaskConfig,
     folder: str | Path,
-    observers: Callable[[nn.Module, Data], Sequence[Observer]] = lambda model, data: (),
+    observers: Observers = lambda model, data: (),
 ) -> tuple[Run, TrainingResult]:
     """Train a model for a task and keep it in a folder.
 
     The folder appears once the data are read and the model is built, so that a mistake in the settings leaves nothing
     behind. It holds the best weights from the first validation on, and if training is interrupted before, what it has
-    learned by then; if it has learned nothing yet, the folder is taken back.
+    learned by then; if it has learned nothing yet, the folder is taken back. Whatever stops it later, `resume_run` can
+    go on with what is there.
 
     Args:
         task: The task.
@@ -93,33 +101,116 @@ def train_run(
         RecurraError: Whatever the task finds wrong with the settings or the data.
     """
     folder = Path(folder)
-    check_free(folder)
+    with World.joined() as world:
+        if world.is_first:
+            check_free(folder)
+        world.wait()
+        data, model = _prepare(task, config)
+        made = make_folder(folder) if world.is_first else []
+        try:
+            if world.is_first:
+                write_atomically(folder / CONFIG, render_config(task.name, config))
+                data.save(folder)
+            result = _train(task, config, folder, data, model, observers, resume=False)
+        finally:
+            if world.is_first and not (folder / WEIGHTS).exists() and not _steps_taken(folder):
+                _remove(folder, made)  # without weights a run is of no use
+    return task.run(task, config, model, data, folder), result
+
+
+def resume_run(
+    folder: str | Path,
+    tasks: Mapping[str, Task[Any, Any, Any]],
+    overrides: Mapping[str, Any] | None = None,
+    observers: Callable[[Task[Any, Any, Any], Any, nn.Module, Any], Sequence[Observer]] = lambda *all_of_it: (),
+) -> tuple[Run, TrainingResult]:
+    """Go on with the training of a run from its newest checkpoint, as if it had never stopped.
+
+    Args:
+        folder: The run's.
+        tasks: The tasks by name.
+        overrides: Settings that change, by key: what ends a training, such as epochs.
+        observers: From the task, its settings, the model and the data, who is told of every event of the training.
+
+    Returns:
+        The run with its best weights, and how training went, from its beginning.
+
+    Raises:
+        RunError: There is no run in the folder or no checkpoint in it, or the data have changed since.
+        RecurraError: Whatever the task finds wrong with the settings or the data.
+    """
+    folder = Path(folder)
+    with World.joined() as world:
+        task, config = _config_of(folder, tasks, overrides)
+        if not can_resume(folder):
+            raise RunError(f"{folder}: there is no checkpoint in it to go on from; train again with another --out")
+        data, model = _prepare(task, config)
+        world.wait()
+        if overrides and world.is_first:
+            write_atomically(folder / CONFIG, render_config(task.name, config))
+        result = _train(task, config, folder, data, model, lambda *made: observers(task, config, *made), resume=True)
+    return task.run(task, config, model, data, folder), result
+
+
+def can_resume(folder: Path) -> bool:
+    """Whether there is a run in a folder that training can go on with."""
+    return (folder / CONFIG).is_file() and bool(Checkpoints(folder / CHECKPOINTS).paths())
+
+
+def _prepare(task: Task[Any, Any, Any], config: TaskConfig) -> tuple[Any, nn.Module]:
+    """The data and the model, untrained."""
     seed_everything(config.training.seed)
     data = task.read(config)
-    model = task.build(config, data)
     if data.batches is None:
         raise TypeError(f"the task {task.name} read no batches to train on")
-    made = make_folder(folder)
+    return data, task.build(config, data)
+
+
+def _train(
+    task: Task[Any, Any, Any],
+    config: TaskConfig,
+    folder: Path,
+    data: Any,  # noqa: ANN401  (the task's own)
+    model: nn.Module,
+    observers: Observers,
+    resume: bool,
+) -> TrainingResult:
     try:
-        write_atomically(folder / CONFIG, render_config(task.name, config))
-        data.save(folder)
-        result = train(
+        return train(
             model,
             data.batches,
             task.loss,
             config.training,
             evaluate=task.evaluate(config, model, data),
-            observers=[MetricsWriter(folder / METRICS), *observers(model, data)],
+            observers=[MetricsWriter(folder / METRICS), *observers(model, data)] if World().is_first else (),
             save_best=lambda: write_atomically(folder / WEIGHTS, save(_weights(model))),
+            checkpoints=Checkpoints(folder / CHECKPOINTS, config.training.keep_checkpoints),
+            resume=resume,
+            fingerprint=_digest(data),
         )
     except BaseException as error:
-        if (folder / WEIGHTS).exists():
+        if steps := _steps_taken(folder):
+            error.add_note(f"what was learned in {steps:,} steps is kept: go on with `recurra resume {folder}`")
+        elif (folder / WEIGHTS).exists():
             error.add_note(f"what was learned before is kept in {folder}")
         raise
-    finally:
-        if not (folder / WEIGHTS).exists():  # without weights a run is of no use
-            _remove(folder, made)
-    return task.run(task, config, model, data, folder), result
+
+
+def _steps_taken(folder: Path) -> int:
+    """How many steps the newest checkpoint of a run is of; 0 without one."""
+    paths = Checkpoints(folder / CHECKPOINTS).paths()
+    return int(paths[-1].stem.removeprefix("step-")) if paths else 0
+
+
+def _digest(data: Data) -> str:
+    """A digest of what the first epoch reads, by which it is known whether the data are still the same."""
+    digest = hashlib.sha256()
+    assert data.batches is not None
+    for batch in data.batches.epoch(0):
+        for field in dataclasses.fields(batch):
+            value = getattr(batch, field.name)
+            digest.update(value.numpy().tobytes() if isinstance(value, torch.Tensor) else repr(value).encode())
+    return digest.hexdigest()
 
 
 def check_free(folder: Path) -> None:
@@ -153,6 +244,7 @@ def make_folder(folder: Path) -> list[Path]:
 def _remove(folder: Path, made: list[Path]) -> None:
     """Take back a run that came to nothing, and the folders made for it."""
     with contextlib.suppress(OSError):  # what is in the way of this is not worth hiding the first error for
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         for path in folder.iterdir():
             path.unlink()
         for empty in made:
@@ -174,6 +266,23 @@ def load_run(folder: str | Path, tasks: Mapping[str, Task[Any, Any, Any]]) -> Ru
         RunError: There is no run in the folder, it is damaged, or another version wrote it.
     """
     folder = Path(folder)
+    task, config = _config_of(folder, tasks)
+    try:
+        data = task.restore(config, folder)
+        model = task.build(config, data)
+        _load_weights(model, folder / WEIGHTS)
+    except RunError:
+        raise
+    except RecurraError as error:
+        raise RunError(str(error)) from error
+    run: Run = task.run(task, config, model.eval(), data, folder)
+    return run
+
+
+def _config_of(
+    folder: Path, tasks: Mapping[str, Task[Any, Any, Any]], overrides: Mapping[str, Any] | None = None
+) -> tuple[Task[Any, Any, Any], Any]:
+    """The task and the settings of a run."""
     if not (folder / CONFIG).is_file():
         problem = f"there is no {CONFIG} in it" if folder.is_dir() else "there is no such folder"
         raise RunError(f"{folder}: {problem}; give the folder of a run, as `recurra train` makes it")
@@ -184,16 +293,13 @@ def load_run(folder: str | Path, tasks: Mapping[str, Task[Any, Any, Any]]) -> Ru
             raise RunError(
                 f"{folder / CONFIG}: there is no task {content.get('task')!r}; the tasks are: {', '.join(tasks)}"
             )
-        config = make_config(task.config, content, source=str(folder / CONFIG))
-        data = task.restore(config, folder)
-        model = task.build(config, data)
-        _load_weights(model, folder / WEIGHTS)
+        return task, make_config(task.config, content, overrides, source=str(folder / CONFIG))
     except RunError:
         raise
     except RecurraError as error:
+        if overrides:  # it may well be one of these that is wrong
+            raise
         raise RunError(str(error)) from error
-    run: Run = task.run(task, config, model.eval(), data, folder)
-    return run
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:

@@ -66,7 +66,9 @@ class Task(Generic[ConfigT, DataT, ModelT]):
         name: What the command line calls it.
         summary: What it does, in one sentence.
         config: Its settings.
-        read: From the settings, the data; files are read here and nowhere else.
+        read: From the settings, the data to train on and to validate on.
+        read_test: From the settings, a run's data and a file, that file as the data to validate on, so that `evaluate`
+            measures the model on it: exactly, and left as the run's settings say. Files are read in these two alone.
         restore: From the settings and a run's folder, the data as a trained model needs it: no batches.
         build: From the settings and the data, the model, untrained.
         loss: The loss of a batch; see `recurra.training.StepLoss`.
@@ -83,6 +85,7 @@ class Task(Generic[ConfigT, DataT, ModelT]):
     summary: str
     config: type[ConfigT]
     read: Callable[[ConfigT], DataT]
+    read_test: Callable[[ConfigT, DataT, Path], DataT]
     restore: Callable[[ConfigT, Path], DataT]
     build: Callable[[ConfigT, DataT], ModelT]
     loss: Callable[[ModelT, Any, Any], StepLoss]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.training.settings import TrainingSettings
+from recurra.training.world import full, sharded_like
 
 __all__ = ["ExponentialAverage", "NoAverage", "TriggeredAverage", "WeightAverage", "build_average"]
 
@@ -67,7 +68,7 @@ class WeightAverage:
 
     def state(self) -> dict[str, Any]:
         """All that it knows, for a checkpoint."""
-        return {"steps": self.steps, "values": self.values}
+        return {"steps": self.steps, "values": None if self.values is None else [full(value) for value in self.values]}
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Know what a checkpoint says."""
@@ -77,7 +78,7 @@ class WeightAverage:
             return
         self.values = self._copy()
         for own, value in zip(self.values, values, strict=True):
-            own.copy_(value)
+            own.copy_(sharded_like(value, own))
 
 
 class NoAverage(WeightAverage):

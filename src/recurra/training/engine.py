@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -16,7 +16,7 @@ from recurra.training.loss import Loss, StepLoss
 from recurra.training.optimisers import build_optimiser
 from recurra.training.settings import TrainingSettings
 from recurra.training.truncation import detach
-from recurra.training.world import World, full, is_lost_peer, lost_peer
+from recurra.training.world import World, full, is_lost_peer, lost_peer, sharded_like
 
 __all__ = ["Engine", "Sums"]
 
@@ -81,8 +81,7 @@ class Engine(Generic[BatchT]):
         self.optimiser = build_optimiser(model, settings)
         self._replicas: DistributedDataParallel | None = None
         if world.size > 1 and not self.sharded:
-            # A parameter may well have no part in a batch, such as an initial state that is learned.
-            self._replicas = DistributedDataParallel(module, find_unused_parameters=True)
+            self._replicas = DistributedDataParallel(module, find_unused_parameters=_may_leave_some_unused(model))
 
     def backward(self, batches: Sequence[BatchT], carried: Any, where: str) -> Sums:  # noqa: ANN401
         """Add up the gradients of some batches.
@@ -174,33 +173,48 @@ class Engine(Generic[BatchT]):
 
     def load_weights(self, weights: Mapping[str, Any]) -> None:
         """Load what `weights` gave."""
-        if self.sharded:
-            _state_dicts().set_model_state_dict(
-                self.model, dict(weights), options=_state_dicts().StateDictOptions(full_state_dict=True)
-            )
-        else:
-            self.model.load_state_dict(weights)
+        own = self.model.state_dict()
+        self.model.load_state_dict(
+            {
+                name: sharded_like(value, own[name]) if isinstance(value, Tensor) and name in own else value
+                for name, value in weights.items()
+            }
+        )
+
+    def close(self) -> None:
+        """Leave the model as it came: with whole parameters, in this process alone."""
+        if not self.sharded:
+            return
+        for module in self.model.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                setattr(module, name, nn.Parameter(full(parameter.detach()), parameter.requires_grad))
 
     def optimiser_state(self) -> dict[str, Any]:
         """The whole optimiser's state; every process must ask at once."""
-        if self.sharded:
-            state: dict[str, Any] = _state_dicts().get_optimizer_state_dict(
-                self.model, self.optimiser, options=_state_dicts().StateDictOptions(full_state_dict=True)
-            )
-            return state
-        return self.optimiser.state_dict()
+        state = self.optimiser.state_dict()
+        state["state"] = {number: _each(own, full) for number, own in state["state"].items()}
+        return state
 
     def load_optimiser(self, state: dict[str, Any]) -> None:
         """Load what `optimiser_state` gave."""
-        if self.sharded:
-            _state_dicts().set_optimizer_state_dict(
-                self.model, self.optimiser, state, options=_state_dicts().StateDictOptions(full_state_dict=True)
-            )
-        else:
-            self.optimiser.load_state_dict(state)
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+
+        def place(number: int) -> Callable[[Tensor], Tensor]:
+            like = parameters[number]
+            return lambda value: sharded_like(value, like) if value.shape == like.shape else value
+
+        placed = {number: _each(own, place(number)) for number, own in state["state"].items()}
+        self.optimiser.load_state_dict({**state, "state": placed})
 
 
-def _state_dicts() -> Any:  # noqa: ANN401  (a module, imported where it is needed: it takes long)
-    from torch.distributed.checkpoint import state_dict
+def _may_leave_some_unused(model: nn.Module) -> bool:
+    """Whether a parameter may have no part in a batch; to look for such takes time, and torch warns if there is none.
 
-    return state_dict
+    Of Recurra's own modules and torch's only an initial state that is learned may, where another one is carried.
+    """
+    known = all(type(module).__module__.split(".")[0] in {"recurra", "torch"} for module in model.modules())
+    return not known or any(name.split(".")[-1].startswith("initial_") for name, _ in model.named_parameters())
+
+
+def _each(values: Mapping[str, Any], change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+    return {name: change(value) if isinstance(value, Tensor) else value for name, value in values.items()}

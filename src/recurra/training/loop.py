@@ -491,6 +491,7 @@ class _Training(Generic[BatchT]):
 
     def _end(self, ending: Ending) -> TrainingResult:
         self.best.restore()
+        self.engine.close()
         self.model.eval()
         self.engine.optimiser.zero_grad(set_to_none=True)
         seconds = self.before + self.clock() - self.started

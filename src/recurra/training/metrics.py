@@ -91,6 +91,7 @@ class MetricsWriter(Observer):
                 "loss": span.loss,
                 "gradient_norm": span.gradient_norm,
                 "clipped": round(span.clipped_share, 4),
+                "skipped": span.skipped,
                 "learning_rate": span.learning_rate,
                 "items_per_second": round(span.items_per_second, 1),
                 "elapsed": round(span.elapsed, 3),

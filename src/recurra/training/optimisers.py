@@ -40,6 +40,7 @@ def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
     groups = [group for group in groups if group["params"]]
     # One fused kernel updates Adam four times as fast as torch's default on a processor.
     fused = all(p.is_floating_point() and p.device.type in {"cpu", "cuda"} for p in parameters)
+    fused = fused and not any(hasattr(p, "full_tensor") for p in parameters)  # torch has none for shards
     common: dict[str, Any] = {"lr": settings.learning_rate, "fused": fused}
     match settings.optimiser:
         case "adam":

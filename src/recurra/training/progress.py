@@ -58,7 +58,9 @@ class Progress(Observer):
 
     def on_start(self, start: TrainingStart) -> None:
         """Say what is trained, and open the display."""
-        self._line(f"training {start.parameters:,} parameters on {start.device}")
+        together = f" in {start.processes} processes" if start.processes > 1 else ""
+        since = f", from step {start.step:,} on" if start.step else ""
+        self._line(f"training {start.parameters:,} parameters on {start.device}{together}{since}")
         if self._display is not None:
             settings = start.settings
             # With another limit it is not the epochs that say when the end comes.
@@ -92,6 +94,10 @@ class Progress(Observer):
             self._print_span(self._span)
             self._span = None
         self._line(describe_end(result, self._views))
+
+    def on_notice(self, notice: str) -> None:
+        """Show it; it stays on the screen."""
+        self.console.print(Text.assemble(("note: ", "yellow"), notice), soft_wrap=self._display is None)
 
     def show_sample(self, title: str, text: str) -> None:
         """Show a text that the model wrote; it stays on the screen, so that samples can be compared.
@@ -130,10 +136,13 @@ def describe_end(result: TrainingResult, views: Sequence[MetricView] = (LOSS,)) 
         "epochs": "finished",
         "steps": "finished at the limit of steps",
         "minutes": "finished at the limit of time",
+        "patience": "finished, since validations stopped improving,",
         "interruption": "stopped by Ctrl-C",
         "error": "ended by an error",
     }
     sentence = f"{ways[result.ended]} after {result.steps:,} steps in {describe_seconds(result.seconds)}"
+    if result.skipped:
+        sentence += f" ({result.skipped:,} more were skipped: not finite)"
     if result.best_step is None:
         return sentence
     figures = [(view.label, view.of_metrics(result.best_metrics)) for view in views]

@@ -141,6 +141,16 @@ def _line(error: BaseException) -> str:
 
 
 def full(tensor: Tensor) -> Tensor:
-    """A tensor that may be sharded over the processes, whole."""
+    """A tensor that may be sharded over the processes, whole; every process must ask at once."""
     whole = getattr(tensor, "full_tensor", None)
-    return whole() if whole is not None else tensor
+    return tensor if whole is None else whole()
+
+
+def sharded_like(whole: Tensor, tensor: Tensor) -> Tensor:
+    """A whole tensor in the way of another: sharded over the processes if that one is."""
+    if not hasattr(tensor, "full_tensor"):
+        return whole
+    from torch.distributed.tensor import DTensor, distribute_tensor  # they take long to import, and few need them
+
+    assert isinstance(tensor, DTensor)
+    return distribute_tensor(whole.to(tensor.device), tensor.device_mesh, tensor.placements, src_data_rank=None)

@@ -1,0 +1,258 @@
+"""Images with labels: IDX files, as those of MNIST, and the batches of pixels that training reads."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recurra.data.batching import IGNORED, Epoch, _generator
+from recurra.errors import DataError, SettingError, ShapeError
+
+__all__ = ["ImageBatch", "ImageBatches", "labels_beside", "read_idx", "read_images"]
+
+BYTES = 0x08
+"""The code of an IDX file for elements of one byte each, the only kind that images and labels come in."""
+
+
+def read_idx(path: str | Path) -> Tensor:
+    """Read an IDX file of bytes, compressed with gzip or not.
+
+    The file begins with two zero bytes, the code of the elements' type (8: one unsigned byte), the number n of
+    dimensions, and n sizes of four bytes each, the most significant first; then come the elements, the last dimension
+    running fastest (LeCun, Cortes and Burges, "The MNIST database of handwritten digits", 1998).
+
+    Args:
+        path: The file.
+
+    Returns:
+        The elements, uint8, in the file's n dimensions.
+
+    Raises:
+        DataError: It cannot be read, is no IDX file of bytes, or holds more or less than its sizes say.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "labels"
+        ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9]))
+        ...     read_idx(path).tolist()
+        [7, 0, 9]
+    """
+    content = _content(Path(path))
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != BYTES:
+        begins = content[:4].hex(" ") or "nothing"
+        raise DataError(
+            f"{path}: this is no IDX file of bytes, which begins 00 00 08 and its dimensions; it begins with {begins}"
+        )
+    header = 4 + 4 * content[3]
+    if len(content) < header or not content[3]:
+        raise DataError(f"{path}: the file ends within its header of {header} bytes; fetch it again")
+    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4))
+    wanted = int(np.prod(shape, dtype=np.int64))
+    if len(content) - header != wanted:
+        sizes = " x ".join(map(str, shape))
+        raise DataError(
+            f"{path}: it should hold {sizes} = {wanted} bytes after its header, and holds {len(content) - header}; "
+            "fetch it again"
+        )
+    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=header).copy()).view(shape)
+
+
+def _content(path: Path) -> bytes:
+    """A file's bytes, uncompressed."""
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; give the path of an IDX file, such as MNIST's") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: this is a folder; give the path of a file of images in it") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: the gzip archive is damaged ({error}); fetch it again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of an IDX file") from None
+
+
+def labels_beside(images: str | Path) -> Path:
+    """Where the labels of a file of images are: beside it, "images" in its name being "labels", and idx3 idx1.
+
+    Raises:
+        DataError: The name does not say that it is one of images.
+
+    Example:
+        >>> labels_beside("train-images-idx3-ubyte.gz").name
+        'train-labels-idx1-ubyte.gz'
+    """
+    path = Path(images)
+    if "images" not in path.name:
+        raise DataError(
+            f'{path}: a file of images has "images" in its name, and its labels are beside it with "labels" in its '
+            "place, as in train-images-idx3-ubyte and train-labels-idx1-ubyte; rename the two"
+        )
+    return path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+
+
+def read_images(path: str | Path) -> tuple[Tensor, Tensor]:
+    """Read a file of images and the labels beside it.
+
+    Args:
+        path: The IDX file of images.
+
+    Returns:
+        The images (N, height, width) and the labels (N,), both uint8.
+
+    Raises:
+        DataError: One of the two files cannot be used, or they do not belong together.
+    """
+    beside = labels_beside(path)
+    images = read_idx(path)
+    if images.dim() != 3 or not images.numel():
+        raise DataError(
+            f"{path}: images have three dimensions, number x height x width, none of them 0; this is {_sizes(images)}"
+        )
+    labels = read_idx(beside)
+    if labels.shape != images.shape[:1]:
+        raise DataError(
+            f"{beside}: it holds {_sizes(labels)} labels, and {Path(path).name} {len(images)} images; "
+            "give two files that belong together"
+        )
+    return images, labels
+
+
+def _sizes(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ImageBatch:
+    """Images as sequences, and the class of each.
+
+    Args:
+        inputs: The pixels in the order in which they are read, (B, T, I): I of them a step.
+        targets: The classes, (B,).
+        fresh: Whether no state is carried into this batch, which is always so.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    fresh: bool = True
+
+    @property
+    def count(self) -> int:
+        """The number of images that count: all of them, but for one that stands in for none."""
+        return int((self.targets != IGNORED).sum())
+
+    def to(self, device: torch.device | str) -> ImageBatch:
+        """The same batch on a device."""
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
+
+    def shard(self, rank: int, world: int) -> ImageBatch:
+        """The images that one process of several takes, an even share in their order.
+
+        Where there are fewer images than processes, one without gets the first with a target that counts for nothing.
+
+        Args:
+            rank: Which process, from 0.
+            world: How many there are.
+        """
+        inputs, targets = (torch.tensor_split(t, world)[rank] for t in (self.inputs, self.targets))
+        if not len(targets):
+            return replace(self, inputs=self.inputs[:1], targets=torch.full_like(self.targets[:1], IGNORED))
+        return replace(self, inputs=inputs, targets=targets)
+
+
+class ImageBatches:
+    """Images as sequences of pixels, row by row from the top left, in a random order each epoch.
+
+    The order is a function of the seed and the epoch's number alone; torch's own random state is neither read nor
+    changed. Pixels become numbers as batches are made, (pixel - mean) / deviation, so that the images need one byte a
+    pixel.
+
+    Args:
+        images: (N, height, width), uint8.
+        labels: The classes (N,).
+        batch_size: The images B of a batch; the last of an epoch's may hold fewer.
+        pixels_per_step: I, how many pixels are read a step; it divides the pixels of an image.
+        order: A permutation of the pixels, the same for every image; None reads them as they are.
+        mean: What is taken off every pixel, which counts from 0 to 255.
+        deviation: What it is divided by then.
+        shuffle: Whether to take another order of images each epoch; otherwise it is that of the file.
+        seed: What the orders are drawn from.
+
+    Raises:
+        SettingError: The batch size is below 1, or the pixels cannot be read so many a step.
+        ShapeError: The shapes do not belong together.
+
+    Example:
+        >>> images = torch.arange(8, dtype=torch.uint8).view(2, 2, 2)
+        >>> batches = ImageBatches(images, torch.tensor([1, 0]), batch_size=2, pixels_per_step=2, shuffle=False)
+        >>> batch = next(iter(batches.epoch(0)))
+        >>> batch.inputs.tolist(), batch.targets.tolist()
+        ([[[0.0, 1.0], [2.0, 3.0]], [[4.0, 5.0], [6.0, 7.0]]], [1, 0])
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        *,
+        pixels_per_step: int = 1,
+        order: Sequence[int] | None = None,
+        mean: float = 0.0,
+        deviation: float = 1.0,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> None:
+        if images.dim() != 3 or labels.shape != images.shape[:1]:
+            raise ShapeError(
+                "images are (N, height, width), and labels (N,); "
+                f"these are {tuple(images.shape)} and {tuple(labels.shape)}"
+            )
+        if batch_size < 1:
+            raise SettingError(f"batch_size is {batch_size}; it must be 1 or more")
+        height, width = images.shape[1:]
+        if pixels_per_step < 1 or height * width % pixels_per_step:
+            raise SettingError(
+                f"pixels_per_step is {pixels_per_step}; an image of {height} x {width} = {height * width} pixels is "
+                f"read in equal steps: take a divisor, such as 1 or {width}"
+            )
+        if order is not None and sorted(order) != list(range(height * width)):
+            raise ShapeError(f"the order is no permutation of the {height * width} pixels of an image")
+        self.batch_size, self.pixels_per_step, self.shuffle, self.seed = batch_size, pixels_per_step, shuffle, seed
+        self.mean, self.deviation = mean, deviation
+        pixels = images.flatten(1)
+        self._pixels = pixels if order is None else pixels[:, torch.tensor(list(order))]
+        self._labels = labels.long()
+
+    @property
+    def count(self) -> int:
+        """The number of images in an epoch."""
+        return len(self._labels)
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size)
+
+    def epoch(self, number: int, start: int = 0) -> Epoch[ImageBatch]:
+        """The batches of an epoch, counted from 0, from a place on; asking again gives the same ones.
+
+        Args:
+            number: Which epoch.
+            start: The place of the first batch to give; those before are not made.
+        """
+        draw = _generator(self.seed, number)
+        taken = torch.randperm(self.count, generator=draw) if self.shuffle else torch.arange(self.count)
+
+        def make(place: int) -> ImageBatch:
+            members = taken[place * self.batch_size : (place + 1) * self.batch_size]
+            pixels = (self._pixels[members].float() - self.mean) / self.deviation
+            return ImageBatch(pixels.view(len(members), -1, self.pixels_per_step), self._labels[members])
+
+        return Epoch(len(self), start, make)

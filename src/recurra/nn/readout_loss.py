@@ -1,0 +1,143 @@
+"""The loss of a readout with many classes, without its logits ever being stored whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recurra.errors import BackendError, ShapeError
+
+__all__ = ["readout_loss"]
+
+CHUNK = 2**22
+"""How many logits are worked on at a time: 16 MB of 32-bit numbers, about what the last cache of a processor holds."""
+
+
+def readout_loss(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, ignore_index: int = -100
+) -> Tensor:
+    """The cross-entropy of a linear readout, summed over all steps that have a target.
+
+        z = W h + b        p = softmax(z)        loss = Σ -log p[y]
+        dloss/dz = p - onehot(y)        dloss/dh = Wᵀ dz        dloss/dW = Σ dz hᵀ        dloss/db = Σ dz
+
+    The gradient of the loss by the logits is known as soon as the logits are. On a processor the steps are therefore
+    taken some at a time: their logits become, in place, probabilities and then gradients, which are multiplied out at
+    once, and the next steps use the same memory. That is as much arithmetic as F.linear, F.cross_entropy and their
+    backward pass take, but fewer ways through memory, and no array of (steps, V) beyond `CHUNK` numbers. Elsewhere,
+    and under autocast, those two functions are what runs.
+
+    Args:
+        hidden: The outputs h, (..., H).
+        weight: W, (V, H).
+        bias: b, (V,), or None.
+        targets: The classes y, (...) whole numbers below V.
+        ignore_index: The target that counts for nothing; its steps are left out of the work.
+
+    Returns:
+        The loss in nats, a scalar. It has a gradient, but that has none of its own.
+
+    Raises:
+        ShapeError: The shapes do not fit one another.
+        BackendError: A second derivative is asked for.
+
+    Example:
+        >>> hidden, weight, bias = torch.randn(5, 3), torch.randn(7, 3), torch.zeros(7)
+        >>> targets = torch.tensor([1, 6, -100, 0, 2])
+        >>> plain = F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum")
+        >>> bool(torch.isclose(readout_loss(hidden, weight, bias, targets), plain))
+        True
+    """
+    if hidden.shape[:-1] != targets.shape or weight.dim() != 2 or weight.shape[1] != hidden.shape[-1]:
+        raise ShapeError(
+            f"hidden is {tuple(hidden.shape)}, weight {tuple(weight.shape)} and targets {tuple(targets.shape)}; "
+            "expected (..., H), (V, H) and (...)"
+        )
+    rows, answers = hidden.flatten(0, -2), targets.flatten()
+    if not _in_place(hidden, weight):
+        logits = F.linear(rows, weight, bias)
+        return F.cross_entropy(logits, answers, reduction="sum", ignore_index=ignore_index)
+    counted = answers != ignore_index
+    if not counted.all():
+        rows, answers = rows[counted], answers[counted]
+    operands = [rows, weight] if bias is None else [rows, weight, bias]
+    training = torch.is_grad_enabled() and any(operand.requires_grad for operand in operands)
+    return _ReadoutLoss.apply(rows, weight, bias, answers, training)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def _in_place(hidden: Tensor, weight: Tensor) -> bool:
+    """Whether the loss can be worked out in place here."""
+    here = hidden.device.type == "cpu" and hidden.dtype == weight.dtype and hidden.dtype in _SMALLEST
+    return here and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
+
+
+_SMALLEST = {dtype: torch.finfo(dtype).tiny for dtype in (torch.float32, torch.float64)}
+"""The dtypes that are worked on in place, and the smallest of their numbers that has all its digits."""
+
+
+class _ReadoutLoss(torch.autograd.Function):
+    """The loss, with its gradients made in the forward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, training: bool) -> Tensor:  # noqa: ANN401
+        needs = [needed and training for needed in ctx.needs_input_grad[:3]]
+        gradients = [
+            torch.zeros_like(t) if needed and t is not None else None
+            for t, needed in zip((rows, weight, bias), needs, strict=True)
+        ]
+        total = rows.new_zeros(())
+        steps, classes = len(rows), len(weight)
+        if steps:
+            size = -(-steps // -(-steps * classes // CHUNK))  # of equal chunks, the rows of one
+            buffer = rows.new_empty(min(size, steps), classes)
+            for first in range(0, steps, size):
+                part = slice(first, first + size)
+                total += _chunk(rows[part], weight, bias, targets[part, None], buffer, gradients, part)
+        ctx.save_for_backward(*gradients)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        if torch.is_grad_enabled():
+            raise BackendError(
+                "the readout's loss has no second derivative: leave create_graph out, "
+                "or use F.cross_entropy on the logits"
+            )
+        return (*(None if own is None else own * gradient for own in ctx.saved_tensors), None, None)
+
+
+def _chunk(
+    rows: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    buffer: Tensor,
+    gradients: list[Tensor | None],
+    part: slice,
+) -> Tensor:
+    """The loss of some rows; their gradients are added to those there are."""
+    logits = buffer[: len(rows)]
+    if bias is None:
+        torch.mm(rows, weight.t(), out=logits)
+    else:
+        torch.addmm(bias, rows, weight.t(), out=logits)
+    probabilities = torch.softmax(logits, -1, out=logits)
+    own = probabilities.gather(1, targets)
+    loss = -own.log()
+    lost = (own < _SMALLEST[own.dtype]).squeeze(1)
+    if lost.any():  # too improbable for a number of this size, but not for its logarithm
+        exact = F.linear(rows[lost], weight, bias).log_softmax(-1)
+        loss[lost] = -exact.gather(1, targets[lost])
+    if any(gradient is not None for gradient in gradients):
+        by_logits = probabilities.scatter_add_(1, targets, torch.full_like(own, -1.0))
+        by_rows, by_weight, by_bias = gradients
+        if by_rows is not None:
+            torch.mm(by_logits, weight, out=by_rows[part])
+        if by_weight is not None:
+            by_weight.addmm_(by_logits.t(), rows)
+        if by_bias is not None:
+            by_bias.addmv_(by_logits.t(), by_logits.new_ones(len(rows)))
+    return loss.sum()

@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from recurra.errors import SettingError
+from recurra.models import Classifier
+from recurra.nn import Recurrent
+
+LENGTHS = [6, 1, 4]
+
+
+def made(**given):
+    torch.manual_seed(0)
+    return Classifier(2, 5, "gru", hidden_size=4, **given)
+
+
+def by_hand(model, x):
+    """The logits of one sequence (T, I) without padding."""
+    outputs = model.recurrent(x)[0]
+    width = model.recurrent.hidden_size
+    summary = outputs.mean(0) if model.summary == "mean" else torch.cat([outputs[-1, :width], outputs[0, width:]])
+    return model.readout(summary)
+
+
+@pytest.mark.parametrize("summary", ["last", "mean"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padding_never_changes_an_answer(summary, bidirectional):
+    model = made(summary=summary, bidirectional=bidirectional, num_layers=2)
+    x = torch.randn(3, 6, 2)
+    logits = model(x, lengths=LENGTHS)
+    for row, length in enumerate(LENGTHS):
+        x[row, length:] = 1e6
+        torch.testing.assert_close(logits[row], by_hand(model, x[row, :length]))
+    torch.testing.assert_close(model(x, lengths=LENGTHS), logits)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_last_output_is_that_of_the_state(bidirectional):
+    model = made(bidirectional=bidirectional)
+    x = torch.randn(3, 6, 2)
+    _, state = model.recurrent(x, lengths=LENGTHS)
+    expected = model.readout(torch.cat(list(state["h"]), -1))
+    torch.testing.assert_close(model(x, lengths=LENGTHS), expected)
+
+
+def test_every_step_reaches_the_answer():
+    model = made(summary="last").double()
+    x = torch.randn(1, 6, 2, dtype=torch.float64, requires_grad=True)
+    model(x).sum().backward()
+    assert bool((x.grad != 0).all())
+
+
+def test_what_recurrent_takes_is_handed_on():
+    model = made(zoneout=0.5, dropout=0.3)
+    assert isinstance(model.recurrent, Recurrent)
+    assert (model.dropout.p, model.recurrent.dropout.p) == (0.3, 0.3)
+    x = torch.randn(2, 6, 2)
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"summary": "first"}, "there is no summary 'first'; choose one of: last, mean"),
+        ({"dropout": 1.5}, "dropout"),
+        ({"hidden_size": 0}, "hidden_size is 0"),
+        ({"classes": 1}, "classes is 1"),
+    ],
+)
+def test_an_impossible_setting_is_refused(given, message):
+    with pytest.raises(SettingError, match=message):
+        Classifier(**({"input_size": 2, "classes": 5, "cell": "gru", "hidden_size": 4} | given))

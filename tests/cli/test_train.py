@@ -112,7 +112,7 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
     """Flag and key lead to the same config, and the flag overrides the key."""
     seen = []
 
-    def remember(task, config, folder, *, samples):
+    def remember(task, config, folder, watching):
         seen.append(config)
         raise TrainingError("enough")
 

@@ -7,8 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.data import IGNORED, Batch, SentenceBatches, StreamBatches
-from recurra.data.batching import Sharded
+from recurra.data import IGNORED, Batch, SentenceBatches, Sharded, StreamBatches
 from recurra.errors import DataError, SettingError, ShapeError
 
 SIZES = st.integers(1, 6)
@@ -216,7 +215,7 @@ def test_an_epoch_from_a_place_on_is_the_rest_of_it(batches, number, start):
 def test_batches_before_the_place_are_not_made(monkeypatch):
     made = []
     monkeypatch.setattr(
-        "recurra.data.batching.Batch", lambda *given, **named: made.append(given) or Batch(*given, **named)
+        "recurra.data.streams.Batch", lambda *given, **named: made.append(given) or Batch(*given, **named)
     )
     list(StreamBatches(range(101), 1, 10).epoch(0, 8))
     assert len(made) == 2

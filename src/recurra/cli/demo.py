@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recurra.cli.train import RUNS, report, show_training
+from recurra.cli.watching import Watching
 from recurra.data import write_atomically
 from recurra.errors import RunError
 from recurra.tasks.language_modelling import (
@@ -56,7 +57,7 @@ def demo(
     )
     make_folder(file.parent)
     _write(text, file)
-    report(*show_training(LANGUAGE_MODELLING, _config(file, minutes), folder, untrained=True))
+    report(*show_training(LANGUAGE_MODELLING, _config(file, minutes), folder, Watching(untrained=True)))
 
 
 def _write(text: str, file: Path) -> None:

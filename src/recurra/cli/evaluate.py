@@ -26,7 +26,10 @@ def evaluate(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     device: Annotated[
-        DeviceName, typer.Option("--device", help="Where to compute; auto takes a CUDA device if there is one.")
+        DeviceName,
+        typer.Option(
+            "--device", help="Where to compute: auto (a CUDA device if there is one), cpu or cuda.", metavar="NAME"
+        ),
     ] = "auto",
 ) -> None:
     """Measure a trained run on data that it has not seen: its loss, and what its task is judged by."""

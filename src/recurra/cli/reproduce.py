@@ -15,6 +15,7 @@ from recurra import lab, recipes
 from recurra.cli.command import INTERRUPTED
 from recurra.cli.lab import _Display
 from recurra.cli.train import RUNS, show_resumption, show_training
+from recurra.cli.watching import Watching
 from recurra.errors import RunError, SettingError
 from recurra.lab.record import check_folder
 from recurra.recipes import Outcome, Recipe, figure_at
@@ -48,7 +49,10 @@ def reproduce(
         bool, typer.Option("--check", help="Say whether the data are there and are those of the paper; train nothing.")
     ] = False,
     device: Annotated[
-        DeviceName, typer.Option("--device", help="Where to train; auto takes a CUDA device if there is one.")
+        DeviceName,
+        typer.Option(
+            "--device", help="Where to train: auto (a CUDA device if there is one), cpu or cuda.", metavar="NAME"
+        ),
     ] = "auto",
 ) -> None:
     """Train what a paper trained, and say how the result compares with the number it published; none lists them."""
@@ -130,12 +134,12 @@ def _experiment(recipe: Recipe, name: str, folder: Path, console: Console) -> Ou
 def _train(task: Task[Any, Any, Any], config: TaskConfig, folder: Path) -> tuple[Run, TrainingResult]:
     """Train a recipe's run, or go on with it where it was stopped."""
     if not can_resume(folder):
-        return show_training(task, config, folder, samples=False)
+        return show_training(task, config, folder, Watching(samples=False))
     kept = make_config(task.config, read_sections(folder / CONFIG, task.name), source=str(folder / CONFIG))
     device = {"device": config.training.device}
     if kept.model_copy(update={"training": kept.training.model_copy(update=device)}) != config:
         raise RunError(f"{folder}: the run there has other settings than the recipe, or other data; give another --out")
-    return show_resumption(folder, device, samples=False)
+    return show_resumption(folder, device, Watching(samples=False))
 
 
 def _compare(recipe: Recipe, outcome: Outcome, console: Console) -> None:

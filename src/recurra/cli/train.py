@@ -13,12 +13,12 @@ from rich.text import Text
 
 from recurra.cli.command import INTERRUPTED
 from recurra.cli.flags import from_flags, with_flags
+from recurra.cli.watching import Gradients, SamplesFlag, TensorBoardFlag, Watching
 from recurra.tasks import TASKS
 from recurra.tasks.run import Run, new_folder, resume_run, train_run
 from recurra.tasks.settings_file import make_config, read_sections
 from recurra.tasks.task import Task, TaskConfig
-from recurra.training import Observer, Progress, TrainingResult, ValidationEvent, World
-from recurra.training.figures import describe_seconds
+from recurra.training import Observer, TrainingResult, World
 
 __all__ = ["RUNS", "report", "resume", "show_resumption", "show_training", "train_command"]
 
@@ -32,20 +32,22 @@ def train_command(task: Task[Any, Any, Any]) -> Callable[..., None]:
     out_option = typer.Option(
         "--out", help="Folder for the run, new or empty.", metavar="FOLDER", show_default=f"{RUNS / task.name}"
     )
-    samples_option = typer.Option("--samples/--no-samples", help="Show what the model writes at every validation.")
 
     def train(
         settings: Mapping[str, Any],
         config: Annotated[Path | None, config_option] = None,
         out: Annotated[Path | None, out_option] = None,
-        samples: Annotated[bool, samples_option] = True,
+        samples: SamplesFlag = True,
+        tensorboard: TensorBoardFlag = False,
+        gradients: Gradients = None,
     ) -> None:
         content = read_sections(config, task.name) if config is not None else {}
         made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
         with World.joined() as world:
             folder = out or new_folder(RUNS, task.name)
             world.wait()  # before any process makes it
-            report(*show_training(task, made, folder, samples=samples), is_first=world.is_first)
+            watching = Watching(samples, tensorboard, gradients)
+            report(*show_training(task, made, folder, watching), is_first=world.is_first)
 
     return with_flags(train, task.config)
 
@@ -55,31 +57,20 @@ def resume(
     epochs: Annotated[int | None, typer.Option(help="Train for so many epochs in all.", metavar="N", min=1)] = None,
     max_steps: Annotated[int | None, typer.Option(help="Train for so many steps in all.", metavar="N", min=1)] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Train for so long in all.", metavar="X")] = None,
-    samples: Annotated[
-        bool, typer.Option("--samples/--no-samples", help="Show what the model writes at every validation.")
-    ] = True,
+    samples: SamplesFlag = True,
+    tensorboard: TensorBoardFlag = False,
+    gradients: Gradients = None,
 ) -> None:
     """Go on with a training that was stopped, killed, or is to go further, from its newest checkpoint."""
     limits = {"epochs": epochs, "max_steps": max_steps, "max_minutes": max_minutes}
     with World.joined() as world:
         given = {name: value for name, value in limits.items() if value is not None}
-        report(*show_resumption(run, given, samples=samples), is_first=world.is_first)
-
-
-class _Samples(Observer):
-    """Shows what the model writes after every validation."""
-
-    def __init__(self, write: Callable[[], str], progress: Progress) -> None:
-        self.write, self.progress = write, progress
-
-    def on_validation(self, event: ValidationEvent) -> None:
-        """Write, and show it."""
-        after = f"a sample after {event.step:,} steps, {describe_seconds(event.elapsed)}"
-        self.progress.show_sample(after, self.write())
+        watching = Watching(samples, tensorboard, gradients)
+        report(*show_resumption(run, given, watching), is_first=world.is_first)
 
 
 def show_training(
-    task: Task[Any, Any, Any], config: TaskConfig, folder: Path, *, samples: bool = True, untrained: bool = False
+    task: Task[Any, Any, Any], config: TaskConfig, folder: Path, watching: Watching | None = None
 ) -> tuple[Run, TrainingResult]:
     """Train a run with its progress on the screen.
 
@@ -87,43 +78,28 @@ def show_training(
         task: What to train for.
         config: Its settings.
         folder: Where the run goes.
-        samples: Whether to show what the model writes at every validation.
-        untrained: Whether to show what it writes before it has learned anything, too.
+        watching: What else is shown and kept.
     """
-    return train_run(task, config, folder, _watch(task, config, samples, untrained))
+    watching = watching or Watching()
+    return train_run(task, config, folder, lambda *made: watching.observers(task, config, folder, *made))
 
 
 def show_resumption(
-    folder: Path, overrides: Mapping[str, Any] | None = None, *, samples: bool = True
+    folder: Path, overrides: Mapping[str, Any] | None = None, watching: Watching | None = None
 ) -> tuple[Run, TrainingResult]:
     """Go on with the training of a run, with its progress on the screen.
 
     Args:
         folder: The run's.
         overrides: Settings that change, by key.
-        samples: Whether to show what the model writes at every validation.
+        watching: What else is shown and kept.
     """
+    watching = watching or Watching()
 
-    def observers(task: Task[Any, Any, Any], config: TaskConfig, model: Any, data: Any) -> Sequence[Observer]:  # noqa: ANN401
-        return _watch(task, config, samples, untrained=False)(model, data)
+    def observers(task: Task[Any, Any, Any], config: TaskConfig, *made: Any) -> Sequence[Observer]:  # noqa: ANN401
+        return watching.observers(task, config, folder, *made)
 
     return resume_run(folder, TASKS, overrides, observers)
-
-
-def _watch(
-    task: Task[Any, Any, Any], config: TaskConfig, samples: bool, untrained: bool
-) -> Callable[[Any, Any], Sequence[Observer]]:
-    """From the model and the data, who shows the training on the screen."""
-    progress = Progress(task.views(config), task.unit(config))
-
-    def observers(model: Any, data: Any) -> list[Observer]:  # noqa: ANN401  (the task's own)
-        write = task.sample(config, model, data) if samples else None
-        if untrained and write is not None:
-            model.eval()
-            progress.show_sample("a sample before training", write())
-        return [progress] if write is None else [progress, _Samples(write, progress)]
-
-    return observers
 
 
 def report(run: Run, result: TrainingResult, *, is_first: bool = True) -> None:

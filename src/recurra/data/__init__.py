@@ -3,16 +3,18 @@
 - `text`: a file, its sentences, the part kept for validation
 - `units`: how a text is cut into words, characters, bytes or byte pairs
 - `vocabulary`: which units a model knows and the id of each
-- `batching`: streams and sentences as batches
+- `batching`: batches, sentences as batches, and the part of them that a process takes
+- `streams`: a stream as batches, for truncated backpropagation through time
 - `images`: files of images with labels, and their pixels as batches
 - `files`: a file that is there whole or not at all
 - `mackey_glass`: the chaotic series by which forecasters are compared
 """
 
-from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches, StreamBatches
+from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches, Sharded
 from recurra.data.files import write_atomically
 from recurra.data.images import ImageBatch, ImageBatches, read_idx, read_images
 from recurra.data.mackey_glass import mackey_glass
+from recurra.data.streams import StreamBatches
 from recurra.data.text import read_text, sentences, split_validation, strip_lines
 from recurra.data.units import END, LEVELS, UNKNOWN, Level
 from recurra.data.vocabulary import Vocabulary
@@ -28,6 +30,7 @@ __all__ = [
     "ImageBatches",
     "Level",
     "SentenceBatches",
+    "Sharded",
     "StreamBatches",
     "Vocabulary",
     "mackey_glass",

@@ -131,7 +131,7 @@ def test_it_measures_under_no_grad():
         (leaky(0.9), lambda m, x: m(x)[0], ShapeError, "expected one number"),
         (leaky(0.9), lambda m, x: m(x)[0].detach().sum(), SettingError, "does not depend on any"),
         (leaky(0.9), lambda m, x: x.sum(), SettingError, "ran"),
-        (LSTM(2, H).double(), lambda m, x: m(x)[0].sum(), SettingError, "ran"),
+        (nn.LSTM(2, H).double(), lambda m, x: m(x)[0].sum(), SettingError, "ran"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(model, loss, error, words):
@@ -184,3 +184,10 @@ def test_advice_names_what_the_cell_has(name):
                 assert word in cell.parameters
     assert advise(cell, [1e-3**k for k in range(9)], layer.saturation)
     assert advise(cell, [1.0] * 9, layer.saturation) == []
+
+
+def test_the_layers_in_place_of_torchs_are_seen_as_well():
+    torch.manual_seed(0)
+    layer, x = LSTM(3, 4, num_layers=2, bidirectional=True, batch_first=True), torch.randn(2, 9, 3)
+    flow = gradient_flow(layer, x, lambda layer, x: layer(x)[0][:, -1].sum())
+    assert [(own.layer, own.reverse) for own in flow.layers] == [(1, False), (1, True), (2, False), (2, True)]

@@ -88,7 +88,7 @@ def test_a_course_is_smoothed_over_equal_spans():
 def test_measures_are_over_all_answers_in_any_number_of_parts():
     model = Reader("rnn", 2, 3, 1, answers="last")
     examples = adding(700, 5, torch.Generator().manual_seed(0))
-    expected = float(((model(examples.inputs)[0][:, 0] - examples.targets) ** 2).mean())
+    expected = float(((model(examples.inputs)[0][:, 0] - examples.targets) ** 2).mean().detach())
     assert mean_squared_error(model, examples) == pytest.approx(expected, rel=1e-5)
 
 

@@ -1,5 +1,7 @@
 """The picture: labels that do not overlap, and the same bytes for the same numbers."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ def test_labels_keep_their_order_and_do_not_overlap(heights):
     sizes = [0.06] * len(heights)
     placed = spread(heights, sizes)
     order = sorted(range(len(heights)), key=lambda place: heights[place])
-    for lower, upper in zip(order, order[1:], strict=False):
+    for lower, upper in pairwise(order):
         assert placed[upper] - placed[lower] >= 0.06 - 1e-9
 
 

@@ -275,7 +275,7 @@ class Model(nn.Module):
         self.other = LSTM(I, H)
 
     def forward(self, x):
-        return self.second(self.first(x)[0])[0]
+        return self.second(self.first(x)[0])[0] + self.other(x)[0].sum()
 
 
 def test_every_layer_of_a_module_is_recorded_and_then_runs_as_before():
@@ -283,13 +283,13 @@ def test_every_layer_of_a_module_is_recorded_and_then_runs_as_before():
     with recording(model) as recorders:
         outputs = model(x)
         assert model.first.choice().backend.name == "trace"
-    assert list(recorders) == ["first", "second", "unused"]
-    assert [len(own.passes) for own in recorders.values()] == [1, 2, 0]
+    assert list(recorders) == ["first", "second", "unused", "other"]
+    assert [len(own.passes) for own in recorders.values()] == [1, 2, 0, 1]
     assert [own.reverse for own in recorders["second"].passes] == [False, True]
     assert model.first.choice().backend.name != "trace"
     assert "choice" not in vars(model.first)
     assert torch.allclose(model(x), outputs, atol=1e-6)
-    assert [len(own.passes) for own in recorders.values()] == [1, 2, 0]
+    assert [len(own.passes) for own in recorders.values()] == [1, 2, 0, 1]
 
 
 def test_an_error_inside_leaves_the_layers_as_they_were():

@@ -69,6 +69,15 @@ def test_the_last_images_are_kept_for_validation_and_scaled_as_those_before(tmp_
     torch.testing.assert_close(pixels, images[30:].flatten(1).float(), atol=1e-3, rtol=0)
 
 
+def test_the_order_is_another_in_every_epoch_and_with_every_seed(tmp_path):
+    path = write_images(tmp_path)
+    orders = []
+    for seed, epoch in ((0, 0), (0, 1), (1, 0)):
+        batches = read(config(path, seed=seed)).batches
+        orders.append(torch.cat([batch.targets for batch in batches.epoch(epoch)]).tolist())
+    assert len({tuple(order) for order in orders}) == 3
+
+
 def test_a_file_to_validate_on_leaves_all_to_train_on(tmp_path):
     path, valid = write_images(tmp_path), write_images(tmp_path, "valid-images", number=6)
     data = read(config(path, valid=valid))

@@ -38,6 +38,7 @@ def test_lines_cover_the_steps_between_them(tmp_path):
         "loss": 1.5,
         "gradient_norm": 0.5,
         "clipped": 0.5,
+        "skipped": 0,
         "learning_rate": 0.1,
         "items_per_second": 20.0,
         "elapsed": 1.0,

@@ -21,7 +21,6 @@ from recurra.inspection import pictures, verdict
 from recurra.inspection.gates import Saturation, saturation
 from recurra.inspection.verdict import Verdict
 from recurra.models import LanguageModel
-from recurra.nn.recurrent import Recurrent
 from recurra.nn.trace import Pass, recording
 
 __all__ = ["GradientFlow", "LayerFlow", "Loss", "gradient_flow", "last_target_loss"]
@@ -195,11 +194,12 @@ def gradient_flow(model: nn.Module, batch: Any, loss: Loss | None = None) -> Gra
         raise ShapeError(f"the loss has the shape {tuple(total.shape)}; expected one number: sum it over the rows")
     runs: list[tuple[str, int, Pass]] = []
     for name, layer in model.named_modules():
-        if isinstance(layer, Recurrent) and recorders[name].passes:
-            last = recorders[name].passes[-layer.num_layers * layer.num_directions :]
-            runs += [(name, 1 + place // layer.num_directions, run) for place, run in enumerate(last)]
+        if name in recorders and recorders[name].passes:
+            directions = 2 if layer.bidirectional else 1
+            last = recorders[name].passes[-int(layer.num_layers) * directions :]
+            runs += [(name, 1 + place // directions, run) for place, run in enumerate(last)]
     if not runs:
-        raise SettingError("no recurra.nn.Recurrent of the model ran, and only of those the inside can be seen")
+        raise SettingError("no layer of recurra.nn ran in the model, and only of those the inside can be seen")
     return GradientFlow(tuple(_measure(total, runs)))
 
 

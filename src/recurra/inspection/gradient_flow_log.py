@@ -12,6 +12,7 @@ from torch import nn
 from recurra.errors import RunError, SettingError
 from recurra.inspection.gradient_flow import GradientFlow, Loss, gradient_flow
 from recurra.training import Observer, StepEvent, TrainingStart, undisturbed
+from recurra.training.metrics import cut_after
 
 __all__ = ["GradientFlowLog"]
 
@@ -21,7 +22,7 @@ class GradientFlowLog(Observer):
 
     Each line is a JSON object: `step`, `epoch`, and what `GradientFlow.to_json` gives. Measuring changes nothing of
     the training: neither the model, nor a gradient, nor a random number that is drawn after. A line that a lost
-    machine left torn is cut off when the file is opened again; a run that goes on adds to the file.
+    machine left torn is cut off when the file is opened again, and so are those of steps that are taken again.
 
     Args:
         model: The model that is trained.
@@ -63,9 +64,7 @@ class GradientFlowLog(Observer):
     def on_start(self, start: TrainingStart) -> None:
         """Open the file, and measure the model as it begins."""
         try:
-            if self.path.is_file():
-                content = self.path.read_bytes()
-                os.truncate(self.path, content.rfind(b"\n") + 1)
+            cut_after(self.path, start.step)
         except OSError as error:
             raise self._cannot_write(error) from error
         if not self.path.is_file() or not self.path.stat().st_size:

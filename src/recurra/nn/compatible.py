@@ -141,7 +141,7 @@ class _Compatible(RNNBase):
         layout: Layout | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """All layers over x (T, B, I): the outputs (T, B, D · H) and the last states (L · D, B, H)."""
-        backend = choose(self.backend, self.cell, x.device, x.dtype).backend
+        backend = self.choice().backend
         keys, widths = self._state_keys, self._state_widths
         last: dict[str, list[Tensor]] = {key: [] for key in keys}
         for layer in range(self.num_layers):

@@ -211,7 +211,7 @@ class Recurrent(nn.Module):
             ShapeError: A shape, length, dtype or name does not fit.
             BackendError: The backend that was asked for cannot run this cell where it is.
         """
-        if isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type):
+        if isinstance(x, Tensor) and x.device.type in {"cpu", "cuda"} and torch.is_autocast_enabled(x.device.type):
             return self._without_autocast(x, state, lengths)
         self._check_input(x)
         single = x.dim() == 2

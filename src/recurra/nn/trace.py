@@ -123,7 +123,7 @@ def _probed(cell: Cell) -> tuple[Cell, dict[str, str]]:
 
 @contextmanager
 def recording(module: nn.Module) -> Iterator[dict[str, Recorder]]:
-    """Have every `Recurrent` of a module keep what it computes, while this is open.
+    """Have every recurrent layer of a module keep what it computes, while this is open.
 
     The layers then run on the reference backend, in the mode they are in, and what the module returns stays the same.
 
@@ -141,19 +141,22 @@ def recording(module: nn.Module) -> Iterator[dict[str, Recorder]]:
         >>> tuple(recorders["1"].passes[0].values["update"].shape)
         (7, 4, 5)
     """
-    from recurra.nn.recurrent import Recurrent
-
     recorders: dict[str, Recorder] = {}
     with ExitStack() as stack:
         for name, layer in module.named_modules():
-            if isinstance(layer, Recurrent):
+            if is_recurrent(layer):
                 recorders[name] = recorder = Recorder()
                 stack.enter_context(_running_on(layer, recorder))
         yield recorders
 
 
+def is_recurrent(module: nn.Module) -> bool:
+    """Whether a module is one of Recurra's layers, `Recurrent` or one in place of torch.nn's."""
+    return isinstance(getattr(module, "cell", None), Cell) and callable(getattr(module, "choice", None))
+
+
 @contextmanager
-def _running_on(layer: Recurrent, recorder: Recorder) -> Iterator[None]:
+def _running_on(layer: nn.Module, recorder: Recorder) -> Iterator[None]:
     """Have a layer choose a recorder: an attribute of its own hides the method of the class."""
     own = vars(layer)
     before = own.get("choice")

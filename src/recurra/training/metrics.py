@@ -47,7 +47,7 @@ class MetricsWriter(Observer):
         """Open the file."""
         self._every = start.settings.log_every
         try:
-            _cut(self.path, start.step)
+            cut_after(self.path, start.step)
             self._file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -117,7 +117,7 @@ class MetricsWriter(Observer):
         )
 
 
-def _cut(path: Path, step: int) -> None:
+def cut_after(path: Path, step: int) -> None:
     """Shorten a file to its whole lines of the steps before; a run that is resumed takes the later ones again."""
     if not path.is_file():
         return

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from recurra import recipes
+from recurra import lab, recipes
 from recurra.cli import reproduce
 
 PETS = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n" * 8
@@ -93,10 +93,10 @@ def test_a_run_that_was_stopped_goes_on(recurra, here, pets_recipe, monkeypatch)
     assert recurra("reproduce", "pets", "--data", "data", "--out", "whole").code == 0
     train, stopped = reproduce.show_training, []
 
-    def stop(task, config, folder, **given):
+    def stop(task, config, folder, *given):
         stopped.append(folder)
         short = config.model_copy(update={"training": config.training.model_copy(update={"max_steps": 7})})
-        run, result = train(task, short, folder, **given)
+        run, result = train(task, short, folder, *given)
         text = (folder / "config.toml").read_text()
         (folder / "config.toml").write_text(text.replace("max_steps = 7\n", ""))
         object.__setattr__(result, "ended", "interruption")
@@ -111,6 +111,25 @@ def test_a_run_that_was_stopped_goes_on(recurra, here, pets_recipe, monkeypatch)
     # and once it has ended it is measured again, not trained
     assert recurra("reproduce", "pets", "--data", here / "data").code == 0
     assert len(stopped) == 1
+
+
+def test_a_recipe_may_be_an_experiment_of_the_laboratory(recurra, here, monkeypatch):
+    run = lab.run
+    monkeypatch.setattr(lab, "run", lambda experiment, **given: run(experiment, quick=True, **given))
+    done = recurra("reproduce", "adding-problem")
+    assert done.code == 1  # a rehearsal is too short to reach the target
+    record = json.loads((here / "runs" / "adding-problem" / "adding-problem.json").read_text())
+    found = kept(here, "runs/adding-problem")
+    assert found["figure"] == record["measured"]["error"]["gru"][-1]
+    assert "5.3e-05  Bai et al. 2018" in done.out
+    assert recurra("reproduce", "adding-problem", "--check").code == 0
+
+
+@pytest.mark.parametrize("name", [name for name in recipes.names() if recipes.get(name).experiment is not None])
+def test_the_figures_of_experiments_are_among_what_they_measure(name):
+    recipe = recipes.get(name)
+    record = lab.run(lab.get(recipe.experiment), quick=True)
+    assert recipes.figure_at(record.measured, recipe.metric) > 0
 
 
 def test_a_run_of_other_settings_is_left_alone(recurra, here, pets_recipe):

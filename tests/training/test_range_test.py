@@ -176,6 +176,9 @@ def test_batches_are_accumulated_and_clipped_as_in_training():
     found = range_test(Bowl(), batches, loss, settings(accumulate=2, clip_norm=0.5), low=0.1, high=1, steps=10)
     assert found.losses[0] == pytest.approx(3.0)  # (3 · 1 + 3 · 3) / 4
     assert steps[0] - steps[2] == pytest.approx(0.1 * 0.5, rel=1e-5)
+    steps.clear()
+    range_test(Bowl(), batches, loss, settings(accumulate=2), low=0.1, high=1, steps=10)
+    assert steps[0] - steps[2] == pytest.approx(0.1 * (1 + 3) / (1 + 3))
 
 
 # What it says

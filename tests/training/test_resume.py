@@ -110,7 +110,7 @@ def test_resumed_at_any_step_the_weights_are_the_same_bit_for_bit(tmp_path, give
 def test_a_random_number_that_is_not_restored_would_be_seen(tmp_path, monkeypatch):
     with pytest.raises(Stopped):
         run(tmp_path, stop=5)
-    monkeypatch.setattr("recurra.training.loop.restore_random_state", lambda state: None)
+    monkeypatch.setattr("recurra.training.resumption.restore_random_state", lambda state: None)
     assert run(tmp_path, resume=True) != run()
 
 

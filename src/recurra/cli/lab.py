@@ -145,4 +145,4 @@ def _say_where(written: list[Path], console: Console) -> None:
     shown = " and ".join(str(path) for path in written)
     console.print(Text(f"Written: {shown}"), soft_wrap=True)
     if not can_draw():
-        console.print('For the plot too: pip install "recurra[plots]"', style="dim", soft_wrap=True)
+        console.print(Text('For the plot too: pip install "recurra[plots]"', style="dim"), soft_wrap=True)

@@ -33,6 +33,7 @@ class Reader(nn.Module):
         initial: How parameters of the cell begin.
 
     Example:
+        >>> import torch
         >>> model = Reader("gru", 2, 8, 1, answers="last")
         >>> model(torch.randn(4, 7, 2))[0].shape
         torch.Size([4, 1])

@@ -11,6 +11,7 @@ optimisers     Adam, AdamW, SGD, RMSprop
 averaging      averages of the weights: exponential, and NT-ASGD's
 nonfinite      steps that are skipped because they are not finite, and why
 checkpoints    all that a run needs to go on: atomic, checksummed, never pickled
+resumption     what a checkpoint holds, and how it is put back
 tree           nested state as tensors and JSON
 schedules      the learning rate of every step
 budget         how much is done, how much is left

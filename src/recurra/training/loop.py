@@ -12,12 +12,11 @@ import torch
 from torch import nn
 
 from recurra.data.batching import Batches
-from recurra.errors import DataError, RunError, SettingError, TrainingError
-from recurra.training import tree
+from recurra.errors import DataError, SettingError, TrainingError
 from recurra.training.averaging import build_average
 from recurra.training.best import BestModel
 from recurra.training.budget import Budget
-from recurra.training.checkpoints import Checkpoints, pack, unpack
+from recurra.training.checkpoints import Checkpoints
 from recurra.training.clipping import Clipping, clip_gradients
 from recurra.training.devices import choose_device
 from recurra.training.engine import Engine, Sums
@@ -25,7 +24,8 @@ from recurra.training.events import Ending, Observer, StepEvent, TrainingResult,
 from recurra.training.interruption import Interruption
 from recurra.training.loss import Loss
 from recurra.training.nonfinite import Skips, all_finite, first_not_finite
-from recurra.training.randomness import random_state, restore_random_state, seed_everything, undisturbed
+from recurra.training.randomness import seed_everything, undisturbed
+from recurra.training.resumption import go_on, state_of
 from recurra.training.schedules import LearningRate, Place
 from recurra.training.settings import TrainingSettings
 from recurra.training.world import World
@@ -101,6 +101,7 @@ def train(
             or a known end that the run does not have.
 
     Example:
+        >>> from recurra.training import StepLoss
         >>> model = nn.Linear(1, 1)
         >>> class Points:  # the same batch in every epoch
         ...     def epoch(self, number):
@@ -118,13 +119,13 @@ def train(
         raise SettingError("patience waits for validations, and there are none: give validation data")
     if resume and checkpoints is None:
         raise SettingError("to resume takes checkpoints: say where they are")
-    return _Training(
+    return Training(
         model, batches, loss, settings, evaluate, best_by, observers, save_best, checkpoints, resume, fingerprint, clock
     ).run()
 
 
 @dataclass
-class _Training(Generic[BatchT]):
+class Training(Generic[BatchT]):
     """One run of the loop and all that changes during it."""
 
     model: nn.Module
@@ -187,7 +188,7 @@ class _Training(Generic[BatchT]):
         return result
 
     def _start(self) -> None:
-        notices = self._resume() if self.resume else []
+        notices = go_on(self) if self.resume else []
         self.model.train()
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         count = sum(parameter.numel() for parameter in trained)
@@ -426,68 +427,10 @@ class _Training(Generic[BatchT]):
         if self.checkpoints is None or (self.checkpoint_at == self.steps and not best):
             return
         self.checkpoint_at, self.checkpoint_elapsed = self.steps, self.elapsed
-        state = self._state()
+        state = state_of(self)
         if self.world.is_first:
             self.checkpoints.write(self.steps, state, best=best)
         self.world.wait()
-
-    def _state(self) -> dict[str, Any]:
-        """All that it takes to go on from here."""
-        own = pack({"random": random_state(), "carried": self.carried})
-        return {
-            "ranks": [unpack(data, f"rank {rank}") for rank, data in enumerate(self.world.gather(own))],
-            "model": self.engine.weights(),
-            "optimiser": self.engine.optimiser_state(),
-            "average": self.average.state(),
-            "best": self.best.state(),
-            "schedule": self.learning_rate.state(),
-            "budget": self.budget.state(),
-            "skips": self.skips.state(),
-            "place": {name: getattr(self, name) for name in PLACE},
-            "fingerprint": self.fingerprint,
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        }
-
-    def _resume(self) -> list[str]:
-        """Go on from the newest checkpoint; returns what is worth telling about it."""
-        assert self.checkpoints is not None
-        loaded = self.checkpoints.newest()
-        if loaded is None:
-            raise RunError(f"{self.checkpoints.folder}: there is no checkpoint to go on from; train again")
-        state, name = loaded.state, loaded.path.name
-        self._check_same_run(loaded.path.name, state)
-        self.engine.load_weights(state["model"])
-        self.engine.load_optimiser(state["optimiser"])
-        self.average.resume(state["average"])
-        self.best.resume(state["best"])
-        self.learning_rate.resume(state["schedule"])
-        self.budget.resume(state["budget"])
-        self.skips.resume(state["skips"])
-        for key, value in state["place"].items():
-            setattr(self, key, value)
-        self.before, self.checkpoint_at, self.checkpoint_elapsed = self.elapsed, self.steps, self.elapsed
-        rank = state["ranks"][self.world.rank]
-        self.carried = tree.to_device(rank["carried"], self.device)
-        restore_random_state(rank["random"])
-        notices = [f"{problem}; going on from {name} instead" for problem in loaded.damaged]
-        for what, now in (("threads", torch.get_num_threads()), ("torch", torch.__version__)):
-            if state[what] != now:
-                notices.append(
-                    f"{name} was written with {what} {state[what]}, and this is {now}: "
-                    "the weights may differ in their last digits from those of a run that was never stopped"
-                )
-        return notices
-
-    def _check_same_run(self, name: str, state: dict[str, Any]) -> None:
-        """Refuse a checkpoint that cannot be gone on from here."""
-        if len(state["ranks"]) != self.world.size:
-            raise RunError(
-                f"{name}: {len(state['ranks'])} processes wrote it, and this is {self.world.size}: "
-                "resume with as many, by torchrun --nproc-per-node"
-            )
-        if state["fingerprint"] != self.fingerprint:
-            raise RunError(f"{name}: the data are not those it was trained on; put those back, or train again")
 
     def _end(self, ending: Ending) -> TrainingResult:
         self.best.restore()
@@ -503,10 +446,6 @@ class _Training(Generic[BatchT]):
             for observer in reversed(self.observers):
                 stack.callback(observer.on_end, result)
         return result
-
-
-PLACE = ("steps", "epochs_completed", "validated_at", "waited", "elapsed", "validation_elapsed")
-"""The numbers of a training that a checkpoint holds as they are."""
 
 
 def _groups(batches: Iterable[BatchT], size: int) -> Iterator[Sequence[BatchT]]:

@@ -124,11 +124,11 @@ def draw(measured: Measured, figure: Figure) -> None:
 
 BIDIRECTIONAL = Experiment(
     name="bidirectional",
-    claim="whether Teddy is a name is told by the next word: one direction can only guess, both directions know",
+    claim="where the next word tells, a network of one direction can only guess, and one of both knows",
     source="Schuster and Paliwal 1997",
     minutes=1,
     full=Sizes(),
-    quick=Sizes(hidden_size=6, steps=20, tested=100),
+    quick=Sizes(hidden_size=6, steps=8, batch_size=8, tested=40),
     measure=measure,
     judge=judge,
     draw=draw,

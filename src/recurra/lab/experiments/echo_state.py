@@ -147,7 +147,7 @@ ECHO_STATE = Experiment(
     source="Jaeger 2001; Jaeger and Haas 2004",
     minutes=1,
     full=Sizes(),
-    quick=Sizes(units=(20, 40), networks=2, known=600, washout=200, primer=200, runs=4, shown=100),
+    quick=Sizes(units=(10, 20), networks=1, known=400, washout=100, primer=100, runs=2, shown=100),
     measure=measure,
     judge=judge,
     draw=draw,

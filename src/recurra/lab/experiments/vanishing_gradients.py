@@ -150,7 +150,7 @@ VANISHING_GRADIENTS = Experiment(
     source="Bengio, Simard and Frasconi 1994; Hochreiter and Schmidhuber 1997; Linzen, Dupoux and Goldberg 2016",
     minutes=5,
     full=Sizes(),
-    quick=Sizes(distances=(2, 10), hidden_size=12, steps=30, batch_size=20, tested=100),
+    quick=Sizes(distances=(2, 7), hidden_size=6, steps=5, batch_size=5, tested=40),
     measure=measure,
     judge=judge,
     draw=draw,

@@ -37,17 +37,17 @@ def agreement(count: int, distance: int, random: torch.Generator) -> Examples:
         random: What they are drawn from.
 
     Returns:
-        Ids (B, distance + 1), and targets (B, distance + 1), of which only the last counts.
+        Ids of `WORDS` (B, distance + 1), and targets (B, distance + 1), of which only the last counts.
 
     Raises:
         SettingError: The distance is below 1.
 
     Example:
-        >>> drawn = agreement(1, 12, torch.Generator().manual_seed(1))
+        >>> drawn = agreement(1, 11, torch.Generator().manual_seed(1))
         >>> words_of(drawn.inputs[0])
-        'the cat , which ate the dog and saw the bird ,'
+        'the dogs , which ate the dog and saw the cat ,'
         >>> ANSWERS[drawn.targets[0, -1]]
-        'was'
+        'were'
     """
     if distance < 1:
         raise SettingError(f"distance is {distance}; the verb stands 1 step or more after its subject")

@@ -86,7 +86,7 @@ def test_help_says_sections_defaults_and_choices(recurra):
     words = " ".join(text.split())
     assert "--hidden-size N Width of the recurrent layers. [256]" in words
     assert "--[no-]tie-weights Share the embedding's weights" in words
-    assert "One of adam, adamw, sgd. [adamw]" in words
+    assert "One of adam, adamw, sgd, rmsprop, asgd. [adamw]" in words
     assert "none switches it off. [1]" in words
     assert "[required, unless the config file has it]" in words
 

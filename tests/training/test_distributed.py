@@ -1,9 +1,6 @@
 """Two processes on gloo: they train as one does, resume exactly, and say so when one of them is lost."""
 
 import os
-import socket
-import sys
-import traceback
 
 import pytest
 import torch
@@ -14,6 +11,7 @@ from recurra.data import SentenceBatches, StreamBatches
 from recurra.errors import RunError, TrainingError
 from recurra.nn import Recurrent
 from recurra.training import Checkpoints, Observer, StepLoss, TrainingSettings, World, seed_everything, train
+from support.processes import together
 
 STREAM = torch.randint(7, (201,), generator=torch.Generator().manual_seed(0))
 SENTENCES = [STREAM[start : start + 1 + start % 5].tolist() for start in range(0, 150, 3)]
@@ -71,31 +69,6 @@ def run(folder=None, resume=False, batches=None, dropout=0.0, observers=(), dtyp
         )
     assert result.ended in {"epochs", "steps"}
     return {name: value.clone() for name, value in model.state_dict().items()}
-
-
-def together(work, processes=2):
-    """Run `work(rank)` in processes that know each other as torchrun's do; gives how each ended and what it saved."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    children = []
-    for rank in range(processes):
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                torch.set_num_threads(1)
-                place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
-                os.environ.update({name: str(value) for name, value in place.items()}, MASTER_ADDR="127.0.0.1")
-                work(rank)
-                code = 0
-            except BaseException:
-                traceback.print_exc(file=sys.__stderr__)
-            finally:
-                sys.__stderr__.flush()
-                os._exit(code)
-        children.append(pid)
-    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 
 
 def trained_together(tmp_path, **given):

@@ -15,15 +15,13 @@ from rich.table import Table
 from rich.text import Text
 from torch.nn.utils.rnn import pad_sequence
 
-from recurra.cli.language import load_language_model, unit_name
-from recurra.cli.score import _standard_input
+from recurra.cli.language import load_language_model, standard_input, unit_name
 from recurra.data import IGNORED, Batch, sentences
 from recurra.data.files import write_atomically
 from recurra.errors import SettingError
 from recurra.inspection import Activations, GradientFlow, LayerFlow, activations, check_picture, gradient_flow
-from recurra.inspection.pictures import SIGNS
 from recurra.tasks.language_model_run import LanguageModelRun
-from recurra.training.figures import printable
+from recurra.training.figures import SIGNS, printable
 
 __all__ = ["inspect"]
 
@@ -76,7 +74,7 @@ def inspect(
     if plot is not None:
         check_picture(plot)
     model = load_language_model(run)
-    text = _standard_input() if text == "-" else text
+    text = standard_input() if text == "-" else text
     console = Console(highlight=False)
     if gradients:
         batch, about = _batch(model, text, 100 if steps is None else steps)

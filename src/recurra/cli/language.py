@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from recurra.data import Level
-from recurra.errors import RunError
+from recurra.errors import DataError, RunError
 from recurra.tasks import load
 from recurra.tasks.language_model_run import LanguageModelRun
 
-__all__ = ["load_language_model", "unit_name"]
+__all__ = ["load_language_model", "standard_input", "unit_name"]
 
 
 def load_language_model(folder: Path) -> LanguageModelRun:
@@ -23,3 +24,13 @@ def load_language_model(folder: Path) -> LanguageModelRun:
 def unit_name(level: Level) -> str:
     """What people call one unit of a level."""
     return "token" if level == "bpe" else level
+
+
+def standard_input() -> str:
+    """What standard input holds, without the line's end at its end."""
+    if sys.stdin is None:
+        raise DataError("standard input is closed; give the text as an argument")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8").replace("\r\n", "\n").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: byte {error.start} is no UTF-8; give text in UTF-8") from None

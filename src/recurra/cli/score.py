@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,18 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recurra.cli.language import load_language_model, unit_name
-from recurra.errors import DataError
+from recurra.cli.language import load_language_model, standard_input, unit_name
 from recurra.tasks.score import Score, ScoredUnit
-from recurra.training.figures import printable
+from recurra.training.figures import SIGNS, printable
 
 __all__ = ["score"]
 
 BAR = 20
 """Width of the longest bar, in characters."""
-
-SIGNS = str.maketrans({" ": "␣", "\n": "\\n", "\t": "\\t"})
-"""How white space is shown that is a unit of its own."""
 
 
 def score(
@@ -36,21 +31,11 @@ def score(
 ) -> None:
     """Show how probable a language model finds a sentence: each word, given those before it, and the whole."""
     model = load_language_model(run)
-    whole = model.score(_standard_input() if text == "-" else text)
+    whole = model.score(standard_input() if text == "-" else text)
     console = Console(highlight=False)
     console.print(_table(whole.units if units else whole.words, units, console.encoding))
     console.print()
     _print_whole(whole, unit_name(model.vocabulary.level), console)
-
-
-def _standard_input() -> str:
-    """What standard input holds, without the line's end at its end."""
-    if sys.stdin is None:
-        raise DataError("standard input is closed; give the text as an argument")
-    try:
-        return sys.stdin.buffer.read().decode("utf-8").replace("\r\n", "\n").removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"standard input: byte {error.start} is no UTF-8; give text in UTF-8") from None
 
 
 def _print_whole(whole: Score, unit: str, console: Console) -> None:

@@ -204,7 +204,7 @@ class SentenceBatches:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        _check_at_least_one(batch_size=batch_size)
+        check_at_least_one(batch_size=batch_size)
         if end is None or end < 0:
             raise SettingError(f"end is {end}; sentences need an <EOS>: build the vocabulary with end_of_sentence=True")
         if not sentences:
@@ -242,7 +242,7 @@ class SentenceBatches:
 
     def order(self, number: int) -> list[list[int]]:
         """Says which sentences each batch of an epoch holds, by their places in the list given."""
-        draw = _generator(self.seed, number)
+        draw = generator_of(self.seed, number)
         size = len(self._rows)
         taken = torch.randperm(size, generator=draw) if self.shuffle else torch.arange(size)
         batches: list[list[int]] = []
@@ -255,14 +255,14 @@ class SentenceBatches:
         return batches
 
 
-def _generator(seed: int, number: int) -> torch.Generator:
+def generator_of(seed: int, number: int) -> torch.Generator:
     """The generator of an epoch, which depends on the seed and the epoch's number alone."""
     draw = torch.Generator().manual_seed(seed)
     # The epoch's own seed is the one drawn at its number, so that no two seeds share their epochs.
     return draw.manual_seed(int(torch.randint(2**62, (number + 1,), generator=draw)[number]))
 
 
-def _check_at_least_one(**settings: int | None) -> None:
+def check_at_least_one(**settings: int | None) -> None:
     """Refuses a size below 1."""
     for name, value in settings.items():
         if value is not None and value < 1:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recurra.data.batching import IGNORED, Epoch, _generator
+from recurra.data.batching import IGNORED, Epoch, generator_of
 from recurra.errors import DataError, SettingError, ShapeError
 
 __all__ = ["ImageBatch", "ImageBatches", "labels_beside", "read_idx", "read_images"]
@@ -247,7 +247,7 @@ class ImageBatches:
             number: Which epoch.
             start: The place of the first batch to give; those before are not made.
         """
-        draw = _generator(self.seed, number)
+        draw = generator_of(self.seed, number)
         taken = torch.randperm(self.count, generator=draw) if self.shuffle else torch.arange(self.count)
 
         def make(place: int) -> ImageBatch:

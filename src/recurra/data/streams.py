@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from recurra.data.batching import IGNORED, Batch, Epoch, _check_at_least_one, _generator
+from recurra.data.batching import IGNORED, Batch, Epoch, check_at_least_one, generator_of
 from recurra.errors import DataError, SettingError, ShapeError
 
 HALVED = 0.05
@@ -81,7 +81,7 @@ class StreamBatches:
         random_lengths: bool = False,
         seed: int = 0,
     ) -> None:
-        _check_at_least_one(batch_size=batch_size, chunk_length=chunk_length)
+        check_at_least_one(batch_size=batch_size, chunk_length=chunk_length)
         _check_reach(chunk_length, reach, random_lengths)
         stream = _whole_numbers(ids)
         predictable = max(len(stream) - 1, 0)
@@ -113,7 +113,7 @@ class StreamBatches:
             ShapeError: The ids are not one row of whole numbers.
             DataError: There are fewer than two ids, so that there is nothing to predict.
         """
-        _check_at_least_one(chunk_length=chunk_length)
+        check_at_least_one(chunk_length=chunk_length)
         return cls(ids, 1, max(min(chunk_length, len(ids) - 1), 1))
 
     @property
@@ -159,7 +159,7 @@ class StreamBatches:
         track, length = self._inputs.shape[1], self.chunk_length
         if not self.random_lengths:
             return [*range(length, track, length), track]
-        draw, shortest = _generator(self.seed, number), min(SHORTEST, length)
+        draw, shortest = generator_of(self.seed, number), min(SHORTEST, length)
         most = -(-track // shortest)
         base = torch.where(torch.rand(most, generator=draw) < HALVED, length / 2, float(length))
         lengths = (base + DEVIATION * torch.randn(most, generator=draw)).long().clamp_(min=shortest)

@@ -11,6 +11,7 @@ import numpy as np
 
 from recurra.data.files import write_atomically
 from recurra.errors import SettingError
+from recurra.training.figures import SIGNS
 
 if TYPE_CHECKING:
     from recurra.inspection.activations import Activations
@@ -23,9 +24,6 @@ KINDS = (".png", ".pdf", ".svg")
 
 LONGEST = 160
 """The most tokens that are written along a heat map."""
-
-SIGNS = str.maketrans({" ": "␣", "\n": "\\n", "\t": "\\t"})
-"""How white space is shown that is a unit of its own."""
 
 LOWEST = 1e-12
 """Below this part of the first norm nothing is drawn."""

@@ -26,7 +26,7 @@ from recurra.nn.initialise import chrono_
 from recurra.tasks.cell_settings import CellSettings
 from recurra.tasks.run import Run
 from recurra.tasks.task import Data, Settings, Task, TaskConfig
-from recurra.training import LOSS, MetricView, StepLoss
+from recurra.training import LOSS, MetricView, StepLoss, World
 
 __all__ = ["IMAGE_CLASSIFICATION", "ImageClassificationConfig", "ImageClassifierRun", "Images"]
 
@@ -254,13 +254,14 @@ def evaluate(
 
     @torch.no_grad()
     def measure() -> dict[str, float]:
-        device = next(model.parameters()).device
-        total, right = 0.0, 0
+        device, world = next(model.parameters()).device, World()
+        total, right = 0.0, 0.0
         for batch in valid.epoch(0):
-            on_device = batch.to(device)
+            on_device = world.part(batch).to(device)
             logits = model(on_device.inputs)
             total += float(F.cross_entropy(logits, on_device.targets, reduction="sum"))
             right += int((logits.argmax(-1) == on_device.targets).sum())
+        total, right = world.sum([total, right])
         return {"loss": total / valid.count, "accuracy": right / valid.count}
 
     return measure

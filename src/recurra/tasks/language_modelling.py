@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 from torch import Tensor
 
-from recurra import cells, decoding
-from recurra.cells import Cell
+from recurra import decoding
 from recurra.data import (
     IGNORED,
     Batch,
@@ -36,10 +35,11 @@ from recurra.errors import DataError, SettingError
 from recurra.models import LanguageModel
 from recurra.models.initial import read_rules
 from recurra.models.language_model import Hidden
+from recurra.tasks.cell_settings import CellSettings
 from recurra.tasks.language_model_run import LanguageModelRun
 from recurra.tasks.task import Settings, Task, TaskConfig
 from recurra.tasks.text import Text
-from recurra.training import MetricView, StepLoss
+from recurra.training import MetricView, StepLoss, World
 from recurra.training.figures import LOSS
 from recurra.training.regularisation import activation_penalty, temporal_penalty
 
@@ -88,15 +88,9 @@ class BatchSettings(Settings):
     )
 
 
-class ModelSettings(Settings):
+class ModelSettings(CellSettings):
     """The network."""
 
-    cell: str | None = Field("gru", description="Name of a cell; `recurra cells` lists them.")
-    equations: str | None = Field(
-        None,
-        description="File of equations, in a config file the equations themselves: a cell of your own.",
-        json_schema_extra={"from_file": True, "instead_of": "cell"},
-    )
     embedding_size: int = Field(128, ge=1, description="Width of the embedding.")
     hidden_size: int = Field(256, ge=1, description="Width of the recurrent layers.")
     num_layers: int = Field(1, ge=1, description="How many recurrent layers there are.")
@@ -129,37 +123,12 @@ class ModelSettings(Settings):
     )
     backend: str = Field("auto", description="Which backend runs the cell.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _equations_are_the_cell(cls, given: Any) -> Any:  # noqa: ANN401  (not checked yet: whatever the file holds)
-        if not isinstance(given, Mapping) or given.get("equations") is None:
-            return given
-        if given.get("cell") is not None:
-            raise ValueError("cell and equations are both given: a model has one cell, leave one of them out")
-        return {**given, "cell": None}
-
-    @field_validator("cell")
-    @classmethod
-    def _there_is_such_a_cell(cls, name: str | None) -> str | None:
-        return name if name is None else cells.get(name).name
-
-    @field_validator("equations")
-    @classmethod
-    def _the_equations_are_right(cls, text: str | None) -> str | None:
-        return text if text is None else Cell(text).text
-
     @field_validator("initial")
     @classmethod
     def _the_rules_are_right(cls, text: str | None) -> str | None:
         if text is not None:
             read_rules(text)
         return text
-
-    @model_validator(mode="after")
-    def _there_is_a_cell(self) -> ModelSettings:
-        if self.cell is None and self.equations is None:
-            raise ValueError("there is neither a cell nor equations: give one of them")
-        return self
 
 
 class LanguageModellingConfig(TaskConfig):
@@ -261,8 +230,7 @@ def restore(config: LanguageModellingConfig, folder: Path) -> Text:
 def build(config: LanguageModellingConfig, data: Text) -> LanguageModel:
     """The network, untrained."""
     settings = config.model.model_dump(exclude={"cell", "equations"})
-    cell = config.model.cell or Cell(config.model.equations or "", name="own")
-    return LanguageModel(len(data.vocabulary), cell, **settings)
+    return LanguageModel(len(data.vocabulary), config.model.made, **settings)
 
 
 def loss(model: LanguageModel, batch: Batch, carried: Mapping[str, Tensor] | None) -> StepLoss:
@@ -293,13 +261,14 @@ def evaluate(
 
     @torch.no_grad()
     def measure() -> dict[str, float]:
-        device = next(model.parameters()).device
-        total, count, state = 0.0, 0, None
+        device, world = next(model.parameters()).device, World()
+        total, count, state = 0.0, 0.0, None
         for batch in valid.epoch(0):
-            result = loss(model, batch.to(device), None if batch.fresh else state)
+            result = loss(model, world.part(batch).to(device), None if batch.fresh else state)
             total, count, state = total + float(result.total), count + result.count, result.carried
-        metrics = {"loss": total / count, "perplexity": decoding.perplexity(total, count)}
-        return metrics | {view.name: decoding.bits(total, characters or count) for view in bits}
+        total, count = world.sum([total, count])
+        metrics = {"loss": total / count, "perplexity": decoding.perplexity(total, int(count))}
+        return metrics | {view.name: decoding.bits(total, characters or int(count)) for view in bits}
 
     return measure
 

@@ -21,6 +21,10 @@ randomness     seeds
 devices        where to train
 events         what observers are told
 metrics        an observer that writes metrics.jsonl
+curves         the curves of a run as a picture, and an observer that draws them
+tensorboard    an observer that logs for TensorBoard
+regularisation penalties on what a network computes
+range_test     which learning rate to begin with
 progress       an observer that shows the run on a terminal, or in plain lines
 """
 

@@ -9,6 +9,9 @@ from recurra.training.events import StepEvent
 UNKNOWN = "-"
 """Shown for a figure that is not there."""
 
+SIGNS = str.maketrans({" ": "␣", "\n": "\\n", "\t": "\\t"})
+"""How white space is shown that is a unit of its own."""
+
 
 @dataclass(frozen=True)
 class MetricView:

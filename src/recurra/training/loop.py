@@ -290,13 +290,7 @@ class Training(Generic[BatchT]):
 
     def _mine(self, batch: BatchT) -> BatchT:
         """This process's rows of a batch, on its device."""
-        if self.world.size > 1:
-            if not hasattr(batch, "shard"):
-                raise SettingError(
-                    f"a {type(batch).__name__} has no method shard(rank, world): "
-                    "it cannot be shared out over processes; train in one"
-                )
-            batch = batch.shard(self.world.rank, self.world.size)
+        batch = self.world.part(batch)
         return batch.to(self.device) if hasattr(batch, "to") else batch
 
     def _agree(self, sums: Sums) -> tuple[float, float]:

@@ -10,14 +10,17 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from recurra.errors import TrainingError
+from recurra.errors import SettingError, TrainingError
 
 __all__ = ["World"]
+
+BatchT = TypeVar("BatchT")
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for another, such as for the first while it writes a file."""
@@ -53,6 +56,21 @@ class World:
         with _peers():
             dist.all_reduce(tensor)
         return [float(value) for value in tensor.tolist()]
+
+    def part(self, batch: BatchT) -> BatchT:
+        """The rows of a batch that this process takes, by the batch's method `shard(rank, world)`.
+
+        Raises:
+            SettingError: There are several processes, and the batch has no such method.
+        """
+        if self.size == 1:
+            return batch
+        if not hasattr(batch, "shard"):
+            raise SettingError(
+                f"a {type(batch).__name__} has no method shard(rank, world): "
+                "it cannot be shared out over processes; train in one"
+            )
+        return batch.shard(self.rank, self.size)  # type: ignore[no-any-return]
 
     def from_first(self, value: float) -> float:
         """The first process's number, everywhere."""

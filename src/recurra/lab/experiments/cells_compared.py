@@ -47,12 +47,12 @@ class Sizes:
 
     cells: tuple[str, ...] = CELLS
     parameters: int = 6000
-    adding_length: int = 60
-    agreement_distance: int = 20
-    copying_wait: int = 10
-    steps: int = 600
+    adding_length: int = 25
+    agreement_distance: int = 40
+    copying_wait: int = 2
+    steps: int = 800
     batch_size: int = 32
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     tested: int = 1000
 
 

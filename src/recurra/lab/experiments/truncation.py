@@ -146,7 +146,7 @@ def draw(measured: Measured, figure: Figure) -> None:
 
 TRUNCATION = Experiment(
     name="truncation",
-    claim="truncated backpropagation learns what its reach spans, and a carried state then serves beyond each chunk",
+    claim="truncated backpropagation learns what its reach spans; a carried state then serves across chunks",
     source="Williams and Peng 1990; Mikolov et al. 2010",
     minutes=2,
     full=Sizes(),

@@ -21,7 +21,7 @@ TRAIN = ["train", "language-modelling"]
 EQUATIONS = (
     "keep[t] = sigmoid(W_keep @ [h[t-1], x[t]] + b)\nh[t]    = keep[t] * h[t-1] + (1 - keep[t]) * tanh(W @ x[t])"
 )
-FILES = ["checkpoints", "config.toml", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
+FILES = ["checkpoints", "config.toml", "curves.png", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
 
 
 def names(folder):

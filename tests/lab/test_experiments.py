@@ -90,6 +90,16 @@ def test_the_random_state_of_the_caller_is_left_alone(rehearsed):
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_the_picture_says_that_a_claim_does_not_hold(rehearsed):
+    from dataclasses import replace
+
+    record = rehearsed("bidirectional")
+    assert record.title.startswith("Where the next word tells")
+    failed = replace(record, quick=False, findings=[replace(record.findings[0], holds=False)])
+    assert failed.holds is False
+    assert failed.title.startswith("Does not hold here: where the next word tells")
+
+
 # Verdicts ------------------------------------------------------------------------------------------------------------
 
 
@@ -160,10 +170,16 @@ def test_bidirectional_wants_one_direction_to_guess_and_both_to_know():
     assert not verdict("bidirectional", measured | {"at_name": shares | {"LSTM, both directions": 0.9}})
 
 
-def test_depth_wants_more_than_one_layer_to_be_best():
-    measured = {"layers": [1, 2], "widths": [9, 5], "bits": [2.5, 2.4], "adding": [0.1, 0.1]}
+def test_depth_wants_more_than_one_layer_to_be_better_beyond_chance():
+    measured = {
+        "layers": [1, 2],
+        "widths": {"text": [9, 5], "adding": [9, 5]},
+        "bits": [[2.5, 2.6], [2.4, 2.45]],
+        "errors": [[0.1, 0.1], [0.1, 0.1]],
+    }
     assert verdict("depth", measured)
-    assert not verdict("depth", measured | {"bits": [2.4, 2.5]})
+    assert not verdict("depth", measured | {"bits": [[2.5, 2.6], [2.4, 2.51]]})
+    assert not verdict("depth", measured | {"bits": [[2.4, 2.4], [2.5, 2.5]]})
 
 
 def test_cells_compared_wants_gates_to_beat_the_plain_one():

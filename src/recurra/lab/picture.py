@@ -156,15 +156,17 @@ def spread(heights: Sequence[float], sizes: Sequence[float]) -> list[float]:
     return placed
 
 
-def reference_line(axes: Axes, height: float, label: str) -> None:
-    """A dashed line across, such as a baseline, with its label above its left end."""
+def reference_line(axes: Axes, height: float, label: str, *, below: bool = False) -> None:
+    """A dashed line across, such as a baseline, with its label above its left end, or below its right one."""
     axes.axhline(height, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
         label,
-        xy=(0.01, height),
+        xy=(0.99 if below else 0.01, height),
         xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
+        xytext=(0, -4 if below else 3),
         textcoords="offset points",
+        ha="right" if below else "left",
+        va="top" if below else "bottom",
         fontsize=8,
         color=QUIET,
         zorder=5,

@@ -53,6 +53,12 @@ class Record:
             return None
         return all(finding.holds is not False for finding in self.findings)
 
+    @property
+    def title(self) -> str:
+        """The claim, as it stands above the picture."""
+        claim = self.experiment.claim
+        return f"Does not hold here: {claim}" if self.holds is False else claim[0].upper() + claim[1:]
+
     def to_json(self) -> str:
         """The record in JSON."""
         content = {
@@ -81,8 +87,7 @@ class Record:
         name = self.experiment.name
         files: dict[Path, str | bytes] = {}
         if can_draw():
-            title = self.experiment.claim[0].upper() + self.experiment.claim[1:]
-            files[folder / f"{name}.png"] = png(title, lambda figure: self.experiment.draw(self.measured, figure))
+            files[folder / f"{name}.png"] = png(self.title, lambda figure: self.experiment.draw(self.measured, figure))
         files[folder / f"{name}.json"] = self.to_json()
         for path, content in files.items():
             write_atomically(path, content)

@@ -206,9 +206,9 @@ def draw(measured: Measured, figure: Figure) -> None:
 
 CHARACTER_VS_WORD = Experiment(
     name="character-vs-word",
-    claim="characters need no big vocabulary and know every word; words make the text shorter, at the cost of size",
+    claim="characters know every word with a small vocabulary; words shorten the text, at the cost of size",
     source="Sutskever, Martens and Hinton 2011; Mikolov et al. 2012; Graves 2013",
-    minutes=3,
+    minutes=2,
     full=Sizes(),
     quick=Sizes(characters=4000, vocabulary=500, embedding_size=6, hidden_size=8, epochs=1, batch_size=4, length=16),
     measure=measure,

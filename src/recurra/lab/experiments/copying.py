@@ -140,7 +140,7 @@ COPYING = Experiment(
     name="copying",
     claim="a GRU learns to hold ten symbols over a hundred steps if the wait grows, and a plain RNN does not",
     source="Hochreiter and Schmidhuber 1997; Arjovsky, Shah and Bengio 2016",
-    minutes=8,
+    minutes=6,
     full=Sizes(),
     quick=Sizes(wait=5, hidden_size=8, steps=24, batch_size=8, tested=40),
     measure=measure,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from statistics import mean
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,87 +28,114 @@ class Sizes:
     """How much is measured."""
 
     layers: tuple[int, ...] = (1, 2, 3, 4)
+    repeats: int = 3
     cell: str = "gru"
-    parameters: int = 80000
+    parameters: int = 40000
     characters: int | None = 400000
-    length: int = 60
-    steps: int = 1200
+    length: int = 50
+    steps: int = 900
     batch_size: int = 32
-    learning_rate: float = 4e-3
+    learning_rate: float = 6e-3
     adding_parameters: int = 6000
     adding_length: int = 50
     adding_steps: int = 800
+    adding_rate: float = 5e-3
     tested: int = 500
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text as ids: what is trained on, what is held out, and how many signs there are."""
+
+    trained: torch.Tensor
+    held: torch.Tensor
+    signs: int
 
 
 def measure(sizes: Sizes, bench: Bench) -> Measured:
     """Train networks of each depth as language models of characters, and on the adding problem."""
-    train_text, test_text = help_text(sizes.characters)
-    signs = sorted(set(train_text + test_text))
-    ids = {sign: place for place, sign in enumerate(signs)}
-    stream, held = (torch.tensor([ids[sign] for sign in text]) for text in (train_text, test_text))
-    measured: Measured = {
+    parts = help_text(sizes.characters)
+    ids = {sign: place for place, sign in enumerate(sorted(set("".join(parts))))}
+    trained, held = (torch.tensor([ids[sign] for sign in part]) for part in parts)
+    text = Text(trained, held, len(ids))
+    found: dict[str, list[list[float]]] = {task: [[] for _ in sizes.layers] for task in ("text", "adding")}
+    widths: dict[str, list[int]] = {"text": [0] * len(sizes.layers), "adding": [0] * len(sizes.layers)}
+    trials = [
+        (f"{layers} layer{'s' * (layers > 1)}, {task}, {repeat + 1}", (place, layers, task))
+        for task in found
+        for place, layers in enumerate(sizes.layers)
+        for repeat in range(sizes.repeats)
+    ]
+    for trial, (place, layers, task) in bench.each(trials):
+        value, width = (
+            text_trial(trial, layers, text, sizes, bench)
+            if task == "text"
+            else adding_trial(trial, layers, sizes, bench)
+        )
+        found[task][place].append(value)
+        widths[task][place] = width
+        unit = "bits a character" if task == "text" else "mean squared error"
+        bench.watch.end(f"{value:.3g} {unit}, {width} units a layer")
+    digest = hashlib.blake2b("".join(parts).encode(), digest_size=8).hexdigest()
+    return {
         "layers": list(sizes.layers),
-        "bits": [],
-        "adding": [],
-        "widths": [],
-        "text": {
-            "characters": len(stream),
-            "signs": len(signs),
-            "blake2b": hashlib.blake2b((train_text + test_text).encode(), digest_size=8).hexdigest(),
-        },
+        "bits": found["text"],
+        "errors": found["adding"],
+        "widths": widths,
+        "text": {"characters": len(text.trained), "signs": text.signs, "blake2b": digest},
     }
-    trials = [(f"{layers} layers, {task}", (layers, task)) for layers in sizes.layers for task in ("text", "adding")]
-    for trial, (layers, task) in bench.each(trials):
-        if task == "text":
-            width = width_for(sizes.cell, sizes.parameters, len(signs), len(signs), layers)
-            model = Reader(sizes.cell, len(signs), width, len(signs), symbols=True, num_layers=layers)
-            bench.train(
-                model,
-                lambda random, step: windows(stream, sizes.batch_size, sizes.length, random),
-                sizes.steps,
-                trial,
-                learning_rate=sizes.learning_rate,
-            )
-            test = windows(held, sizes.tested, 2 * sizes.length, bench.random("test"))
-            bits = mean_squared_error(model, test) / math.log(2)
-            measured["bits"].append(bits)
-            measured["widths"].append(width)
-            bench.watch.end(f"{bits:.3f} bits a character with {width} units a layer")
-        else:
-            width = width_for(sizes.cell, sizes.adding_parameters, 2, 1, layers)
-            model = Reader(sizes.cell, 2, width, 1, answers="last", num_layers=layers)
-            bench.train(
-                model,
-                lambda random, step: adding(sizes.batch_size, sizes.adding_length, random),
-                sizes.adding_steps,
-                trial,
-                learning_rate=sizes.learning_rate,
-            )
-            error = mean_squared_error(model, adding(sizes.tested * 4, sizes.adding_length, bench.random("adding")))
-            measured["adding"].append(error)
-            bench.watch.end(f"mean squared error {error:.1e} with {width} units a layer")
-    return measured
+
+
+def text_trial(trial: str, layers: int, text: Text, sizes: Sizes, bench: Bench) -> tuple[float, int]:
+    """The bits a character of one network, and its units a layer."""
+    width = width_for(sizes.cell, sizes.parameters, text.signs, text.signs, layers)
+    model = Reader(sizes.cell, text.signs, width, text.signs, symbols=True, num_layers=layers)
+    bench.train(
+        model,
+        lambda random, step: windows(text.trained, sizes.batch_size, sizes.length, random),
+        sizes.steps,
+        trial,
+        learning_rate=sizes.learning_rate,
+    )
+    test = windows(text.held, sizes.tested, 2 * sizes.length, bench.random("test"))
+    return mean_squared_error(model, test) / math.log(2), width
+
+
+def adding_trial(trial: str, layers: int, sizes: Sizes, bench: Bench) -> tuple[float, int]:
+    """The error of one network on the adding problem, and its units a layer."""
+    width = width_for(sizes.cell, sizes.adding_parameters, 2, 1, layers)
+    model = Reader(sizes.cell, 2, width, 1, answers="last", num_layers=layers)
+    bench.train(
+        model,
+        lambda random, step: adding(sizes.batch_size, sizes.adding_length, random),
+        sizes.adding_steps,
+        trial,
+        learning_rate=sizes.adding_rate,
+    )
+    return mean_squared_error(model, adding(sizes.tested * 4, sizes.adding_length, bench.random("adding"))), width
 
 
 def judge(measured: Measured) -> list[Finding]:
-    """Whether more layers do better."""
-    bits, errors = measured["bits"], measured["adding"]
-    findings = [
-        Finding(f"{layers} layer{'s' * (layers > 1)} of {width} units", f"{b:.3f} bits a character; adding {e:.1e}", "")
-        for layers, width, b, e in zip(measured["layers"], measured["widths"], bits, errors, strict=True)
-    ]
-    best, surest = bits.index(min(bits)), errors.index(min(errors))
+    """Whether some depth beats a single layer beyond what chance does."""
+    layers, bits = measured["layers"], measured["bits"]
+    findings = []
+    for depth, width, own, errors in zip(layers, measured["widths"]["text"], bits, measured["errors"], strict=True):
+        findings.append(
+            Finding(
+                f"{depth} layer{'s' * (depth > 1)} of {width} units",
+                f"{mean(own):.3f} bits a character ({min(own):.3f} to {max(own):.3f}); adding {mean(errors):.1e}",
+                "",
+            )
+        )
+    deep = min(range(1, len(layers)), key=lambda place: mean(bits[place]))
+    gain = mean(bits[0]) - mean(bits[deep])
     findings.append(
         Finding(
-            "text: the best depth",
-            f"{measured['layers'][best]} layers, {bits[0] - min(bits):.3f} bits below 1 layer",
-            "more than 1 layer",
-            best > 0,
+            f"text: {layers[deep]} layers, the best of several",
+            f"{abs(gain):.3f} bits {'below' if gain > 0 else 'above'} 1 layer",
+            "every run of them better than every run of 1 layer",
+            max(bits[deep]) < min(bits[0]),
         )
-    )
-    findings.append(
-        Finding("adding: the best depth", f"{measured['layers'][surest]} layers", "nothing to gain: a single sum")
     )
     return findings
 
@@ -116,30 +144,35 @@ def draw(measured: Measured, figure: Figure) -> None:
     """Bits and errors by depth."""
     left, right = figure.subplots(1, 2)
     layers = measured["layers"]
-    for axes, values, colour, form in (
+    for axes, runs, colour, form in (
         (left, measured["bits"], COLOURS[0], ".3f"),
-        (right, measured["adding"], COLOURS[1], ".1e"),
+        (right, measured["errors"], COLOURS[1], ".1e"),
     ):
-        axes.plot(layers, values, "o-", color=colour)
+        values = [mean(own) for own in runs]
+        axes.plot(layers, values, "-", color=colour)
+        for depth, own in zip(layers, runs, strict=True):
+            axes.plot([depth] * len(own), own, "o", color=colour, alpha=0.6)
         for depth, value in zip(layers, values, strict=True):
             axes.annotate(
                 format(value, form),
                 (depth, value),
-                xytext=(0, 7),
+                xytext=(6, 5),
                 textcoords="offset points",
-                ha="center",
                 fontsize=8.5,
             )
         axes.set_xticks(
             layers,
-            [f"{d}\n({w} units)" if axes is left else str(d) for d, w in zip(layers, measured["widths"], strict=True)],
+            [
+                f"{d}\n({w} units)" if axes is left else str(d)
+                for d, w in zip(layers, measured["widths"]["text"], strict=True)
+            ],
         )
         axes.set_xlabel("layers")
         axes.margins(x=0.12, y=0.2)
-    left.set_title("help text: bits a character, held out")
+    left.set_title("help text: bits a character, held out; each run, and mean")
     right.set_title("adding problem: mean squared error")
     right.set_yscale("log")
-    right.set_ylim(min(measured["adding"]) / 3, BASELINE * 1.6)
+    right.set_ylim(min(min(own) for own in measured["errors"]) / 3, BASELINE * 1.6)
     right.axhline(BASELINE, color="#666666", linewidth=1, linestyle=(0, (4, 3)))
 
 
@@ -147,10 +180,11 @@ DEPTH = Experiment(
     name="depth",
     claim="with as many parameters, layers on layers model text better than a single wide one",
     source="Graves, Mohamed and Hinton 2013; Hermans and Schrauwen 2013; Pascanu et al. 2014",
-    minutes=4,
+    minutes=6,
     full=Sizes(),
     quick=Sizes(
         layers=(1, 2),
+        repeats=1,
         parameters=2500,
         characters=4000,
         length=8,

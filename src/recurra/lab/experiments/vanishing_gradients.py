@@ -148,7 +148,7 @@ VANISHING_GRADIENTS = Experiment(
     name="vanishing-gradients",
     claim="a network learns a span only if its gradient survives it: an RNN's vanishes, gates can keep it",
     source="Bengio, Simard and Frasconi 1994; Hochreiter and Schmidhuber 1997; Linzen, Dupoux and Goldberg 2016",
-    minutes=5,
+    minutes=4,
     full=Sizes(),
     quick=Sizes(distances=(2, 7), hidden_size=6, steps=5, batch_size=5, tested=40),
     measure=measure,

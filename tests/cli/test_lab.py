@@ -60,7 +60,7 @@ def test_it_says_whether_the_claim_holds(recurra, monkeypatch, holds, verdict):
 
 
 def test_ctrl_c_ends_it_with_one_line_and_nothing_written(recurra, here, monkeypatch, ctrl_c):
-    monkeypatch.setattr(command._Display, "step", lambda self, fraction, loss: ctrl_c())
+    monkeypatch.setattr(command.Display, "step", lambda self, fraction, loss: ctrl_c())
     done = recurra("lab", "bidirectional", "--quick")
     assert done.code == 130
     assert done.err.strip() == "recurra: stopped"

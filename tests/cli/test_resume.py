@@ -81,7 +81,7 @@ def test_what_cannot_go_on_is_refused(refused, recurra, pets):
 
 
 def test_two_processes_of_torchrun_train_and_resume(recurra, pets, here):
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     flags = ["--data", str(pets), "--hidden-size", "5", "--embedding-size", "3", "--batch-size", "4"]
     flags += ["--chunk-length", "5", "--out", "together", "--max-steps", "6", "--no-samples"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

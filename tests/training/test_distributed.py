@@ -153,3 +153,36 @@ def test_as_many_processes_must_resume_as_there_were(tmp_path):
     trained_together(tmp_path, folder=tmp_path / "c", max_steps=2)
     with pytest.raises(RunError, match=r"2 processes wrote it, and this is 1: resume with as many, by torchrun"):
         run(tmp_path / "c", resume=True)
+
+
+def test_a_sharded_model_is_whole_where_it_is_watched_and_kept(tmp_path):
+    class Watch(Observer):
+        def __init__(self, model):
+            self.model = model
+
+        def on_validation(self, event):
+            with torch.no_grad():
+                (tmp_path / "seen").write_text(
+                    str(self.model(torch.zeros(1, 2, dtype=torch.long), None, None)[0].shape)
+                )
+
+    def work(rank):
+        seed_everything(0)
+        model, kept = Reader(), []
+        settings = TrainingSettings(device="cpu", epochs=1, parallel="sharded")
+        with World.joined():
+            train(
+                model,
+                StreamBatches(STREAM, 5, 8),
+                loss,
+                settings,
+                evaluate=lambda: {"loss": float(model.readout.weight.norm())},
+                observers=[Watch(model)],
+                save_best=kept.append,
+            )
+        assert all(type(value) is nn.Parameter for value in model.parameters())
+        if rank == 0:
+            assert all(torch.equal(kept[-1][name], value) for name, value in model.state_dict().items())
+
+    assert together(work) == [0, 0]
+    assert (tmp_path / "seen").read_text() == "torch.Size([1, 2, 8])"

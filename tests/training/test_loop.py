@@ -360,7 +360,7 @@ def test_the_best_weights_are_put_back():
         settings(epochs=4),
         evaluate=evaluate,
         observers=[recorder],
-        save_best=lambda: saved.append(model.weight.item()),
+        save_best=lambda weights: saved.append(model.weight.item()),
     )
     assert model.weight.item() == seen[1] != seen[3]
     assert saved == seen[:2]
@@ -405,7 +405,9 @@ def test_validations_come_every_so_many_minutes_and_at_the_end():
 
 def test_without_an_evaluation_the_latest_weights_are_kept():
     model, saved = Scalar(), []
-    result = train(model, ten_batches, pull, settings(epochs=2), save_best=lambda: saved.append(model.weight.item()))
+    result = train(
+        model, ten_batches, pull, settings(epochs=2), save_best=lambda weights: saved.append(model.weight.item())
+    )
     assert saved == pytest.approx([0.0, -1.0], abs=1e-6)
     assert model.weight.item() == saved[-1]
     assert (result.best_step, result.best_metrics) == (20, {})
@@ -509,7 +511,7 @@ def test_what_was_learned_before_the_first_validation_is_kept(ctrl_c):
         stop_at(3, ctrl_c),
         settings(),
         evaluate=lambda: {"loss": 1.0},
-        save_best=lambda: saved.append(model.weight.item()),
+        save_best=lambda weights: saved.append(model.weight.item()),
     )
     assert (result.interrupted, result.best_step, result.best_metrics) == (True, 3, {})
     assert saved == [model.weight.item()] == pytest.approx([0.7])

@@ -17,7 +17,7 @@ from recurra.lab.picture import can_draw
 from recurra.lab.record import check_folder
 from recurra.training.figures import describe_seconds
 
-__all__ = ["lab"]
+__all__ = ["Display", "lab"]
 
 FOLDER = Path("runs/lab")
 """Where results go that are given no folder."""
@@ -43,7 +43,7 @@ def lab(
     console.print(Text.assemble((experiment.name, "bold"), f": {experiment.claim}"))
     duration = "a few seconds" if quick else f"about {_minutes(experiment.minutes)}"
     console.print(Text(f"{experiment.source}. Takes {duration}.\n", style="dim"))
-    with _Display(console) as display:
+    with Display(console) as display:
         record = run(experiment, seed=seed, quick=quick, watch=display)
     _report(record, console)
     _say_where(record.write(out), console)
@@ -64,7 +64,7 @@ def _list(console: Console) -> None:
     console.print("\n`recurra lab NAME` makes one; the minutes are those of one thread.", style="dim")
 
 
-class _Display(Watch):
+class Display(Watch):
     """A bar for the experiment and one for the trial at hand; each trial that has ended is a line.
 
     Where there is no terminal to redraw there are the lines alone.
@@ -87,7 +87,7 @@ class _Display(Watch):
             disable=not self.live,
         )
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> Display:
         """Open the display."""
         self.progress.start()
         return self

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from recurra import lab, recipes
 from recurra.cli.command import INTERRUPTED
-from recurra.cli.lab import _Display
+from recurra.cli.lab import Display
 from recurra.cli.train import RUNS, show_resumption, show_training
 from recurra.cli.watching import Watching
 from recurra.errors import RunError, SettingError
@@ -125,7 +125,7 @@ def _experiment(recipe: Recipe, name: str, folder: Path, console: Console) -> Ou
     """Make a recipe's experiment."""
     experiment = lab.get(name)
     check_folder(folder)
-    with _Display(console) as display:
+    with Display(console) as display:
         record = lab.run(experiment, watch=display)
     record.write(folder)
     return Outcome.of(recipe, {recipe.metric: figure_at(record.measured, recipe.metric)}, record.seconds)

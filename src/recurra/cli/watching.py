@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recurra.errors import SettingError
 from recurra.inspection import GradientFlowLog
 from recurra.tasks.run import METRICS
 from recurra.tasks.task import Task, TaskConfig
@@ -71,6 +72,8 @@ class Watching:
         if self.tensorboard:
             watchers.append(TensorBoardWriter(folder / TENSORBOARD))
         if self.gradients is not None:
+            if config.training.parallel == "sharded":
+                raise SettingError("--gradients needs the whole model in one process: leave --parallel sharded out")
             batch = next(iter(data.batches.epoch(0)))
             watchers.append(GradientFlowLog(model, batch, folder / GRADIENTS, self.gradients))
         watchers.append(CurvesWriter(folder / METRICS, folder / CURVES, views, say=progress.on_notice))

@@ -27,7 +27,16 @@ from recurra.data.files import write_atomically
 from recurra.errors import RecurraError, RunError
 from recurra.tasks.settings_file import make_config, read_sections, render_config
 from recurra.tasks.task import Data, Task, TaskConfig
-from recurra.training import Checkpoints, MetricsWriter, Observer, TrainingResult, World, seed_everything, train
+from recurra.training import (
+    Checkpoints,
+    MetricsWriter,
+    Observer,
+    TrainingResult,
+    TrainingStart,
+    World,
+    seed_everything,
+    train,
+)
 
 __all__ = ["Run", "can_resume", "check_free", "load_run", "make_folder", "new_folder", "resume_run", "train_run"]
 
@@ -109,7 +118,6 @@ def train_run(
         made = make_folder(folder) if world.is_first else []
         try:
             if world.is_first:
-                write_atomically(folder / CONFIG, render_config(task.name, config))
                 data.save(folder)
             result = _train(task, config, folder, data, model, observers, resume=False)
         finally:
@@ -146,8 +154,6 @@ def resume_run(
             raise RunError(f"{folder}: there is no checkpoint in it to go on from; train again with another --out")
         data, model = _prepare(task, config)
         world.wait()
-        if overrides and world.is_first:
-            write_atomically(folder / CONFIG, render_config(task.name, config))
         result = _train(task, config, folder, data, model, lambda *made: observers(task, config, *made), resume=True)
     return task.run(task, config, model, data, folder), result
 
@@ -175,6 +181,7 @@ def _train(
     observers: Observers,
     resume: bool,
 ) -> TrainingResult:
+    begun = _Begun(lambda: write_atomically(folder / CONFIG, render_config(task.name, config)))
     try:
         return train(
             model,
@@ -182,18 +189,30 @@ def _train(
             task.loss,
             config.training,
             evaluate=task.evaluate(config, model, data),
-            observers=[MetricsWriter(folder / METRICS), *observers(model, data)] if World().is_first else (),
-            save_best=lambda: write_atomically(folder / WEIGHTS, save(_weights(model))),
+            observers=[begun, MetricsWriter(folder / METRICS), *observers(model, data)] if World().is_first else (),
+            save_best=lambda weights: write_atomically(folder / WEIGHTS, save(dict(weights))),
             checkpoints=Checkpoints(folder / CHECKPOINTS, config.training.keep_checkpoints),
             resume=resume,
             fingerprint=_digest(data),
         )
     except BaseException as error:
-        if steps := _steps_taken(folder):
+        if begun.yet and (steps := _steps_taken(folder)):
             error.add_note(f"what was learned in {steps:,} steps is kept: go on with `recurra resume {folder}`")
-        elif (folder / WEIGHTS).exists():
+        elif begun.yet and (folder / WEIGHTS).exists():
             error.add_note(f"what was learned before is kept in {folder}")
         raise
+
+
+class _Begun(Observer):
+    """Knows whether training has begun, or some mistake came before; settings that changed are kept only then."""
+
+    def __init__(self, keep: Callable[[], None]) -> None:
+        self.keep, self.yet = keep, False
+
+    def on_start(self, start: TrainingStart) -> None:
+        """Keep them."""
+        self.yet = True
+        self.keep()
 
 
 def _steps_taken(folder: Path) -> int:
@@ -224,7 +243,10 @@ def check_free(folder: Path) -> None:
     except OSError as error:
         raise RunError(f"{folder}: cannot be read: {error.strerror}; give another folder with --out") from None
     if taken:
-        raise RunError(f"{folder}: there is something here already; give another folder with --out, or remove it")
+        further = f", or go on with `recurra resume {folder}`" if can_resume(folder) else ""
+        raise RunError(
+            f"{folder}: there is something here already; give another folder with --out, or remove it{further}"
+        )
 
 
 def make_folder(folder: Path) -> list[Path]:
@@ -249,10 +271,6 @@ def _remove(folder: Path, made: list[Path]) -> None:
             path.unlink()
         for empty in made:
             empty.rmdir()
-
-
-def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
 
 
 def load_run(folder: str | Path, tasks: Mapping[str, Task[Any, Any, Any]]) -> Run:

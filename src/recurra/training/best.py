@@ -15,6 +15,11 @@ class BestModel:
         weights: Gives the weights by name, as a module's `state_dict` does.
         load: Takes them back, as its `load_state_dict` does.
 
+    Attributes:
+        weights: The best ones; empty before the first.
+        step: The step they were reached at; None before the first.
+        metrics: All that is known of them.
+
     Example:
         >>> from torch import nn
         >>> model = nn.Linear(1, 1)
@@ -31,7 +36,7 @@ class BestModel:
 
     def __init__(self, weights: Callable[[], Mapping[str, Any]], load: Callable[[Mapping[str, Any]], object]) -> None:
         self._now, self._load = weights, load
-        self._weights: dict[str, Any] | None = None
+        self.weights: dict[str, Any] = {}
         self._value = math.inf
         self.step: int | None = None
         self.metrics: dict[str, float] = {}
@@ -50,22 +55,22 @@ class BestModel:
         """
         # The copy is whole before it takes the place of the one before, so that nothing can leave half of each.
         weights = {name: _copy(value) for name, value in self._now().items()}
-        self._weights, self._value, self.step, self.metrics = weights, value, step, dict(metrics)
+        self.weights, self._value, self.step, self.metrics = weights, value, step, dict(metrics)
 
     def restore(self) -> None:
         """Give the model its best weights back; without any kept, leave it as it is."""
-        if self._weights is not None:
-            self._load(self._weights)
+        if self.weights:
+            self._load(self.weights)
 
     def state(self) -> dict[str, Any]:
         """What is kept, for a checkpoint."""
-        return {"weights": self._weights, "value": self._value, "step": self.step, "metrics": self.metrics}
+        return {"weights": self.weights, "value": self._value, "step": self.step, "metrics": self.metrics}
 
     def resume(self, state: Mapping[str, Any]) -> None:
         """Keep what a checkpoint says."""
-        self._weights, self._value = state["weights"], state["value"]
+        self.weights, self._value = state["weights"], state["value"]
         self.step, self.metrics = state["step"], dict(state["metrics"])
 
 
 def _copy(value: object) -> object:
-    return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else copy.deepcopy(value)
+    return value.detach().to("cpu", copy=True).contiguous() if isinstance(value, Tensor) else copy.deepcopy(value)

@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -44,7 +44,7 @@ def train(
     evaluate: Callable[[], dict[str, float]] | None = None,
     best_by: str = "loss",
     observers: Sequence[Observer] = (),
-    save_best: Callable[[], None] | None = None,
+    save_best: Callable[[Mapping[str, Any]], None] | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
     fingerprint: str = "",
@@ -83,7 +83,8 @@ def train(
         evaluate: Measures the model, in evaluation mode and without gradients.
         best_by: The name of the metric that says which weights are best; lower is better.
         observers: Told of every event, in this order.
-        save_best: Called whenever the model has new best weights, to write them, so that a killed run leaves them.
+        save_best: Called with the weights by name whenever there are new best ones, to write them, so that a killed run
+            leaves them.
         checkpoints: Where to keep checkpoints; None keeps none.
         resume: Whether to go on from the newest of them.
         fingerprint: A digest of the data; a checkpoint of other data is refused.
@@ -135,7 +136,7 @@ class Training(Generic[BatchT]):
     evaluate: Callable[[], dict[str, float]] | None
     best_by: str
     observers: Sequence[Observer]
-    save_best: Callable[[], None] | None
+    save_best: Callable[[Mapping[str, Any]], None] | None
     checkpoints: Checkpoints | None
     resume: bool
     fingerprint: str
@@ -401,14 +402,15 @@ class Training(Generic[BatchT]):
             self._keep(value, metrics)
         self._measure_time()
         event = ValidationEvent(self.steps, self.budget.epochs_begun, metrics, is_best, self.elapsed)
-        for observer in self.observers:
-            observer.on_validation(event)
+        with self.engine.whole():  # for whoever has the model write something
+            for observer in self.observers:
+                observer.on_validation(event)
         return is_best
 
     def _keep(self, value: float, metrics: dict[str, float]) -> None:
         self.best.keep(self.steps, value, metrics)
         if self.save_best is not None:
-            self.save_best()
+            self.save_best(self.best.weights)
 
     def _keep_something(self) -> None:
         """Keep the weights as they are if an interruption came before the first validation."""

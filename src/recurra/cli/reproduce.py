@@ -166,7 +166,7 @@ def _compare(recipe: Recipe, outcome: Outcome, console: Console) -> None:
 
 def _list(known: list[Recipe], console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("recipe")
+    table.add_column("recipe", min_width=max(len(recipe.name) for recipe in known))
     table.add_column("target")
     table.add_column("last run")
     table.add_column("time", justify="right", no_wrap=True)
@@ -205,4 +205,4 @@ def _duration(minutes: float) -> str:
         >>> _duration(40), _duration(75), _duration(1440)
         ('40 min', '1.25 h', '24 h')
     """
-    return f"{minutes:g} min" if minutes < 60 else f"{minutes / 60:.3g} h"
+    return f"{round(minutes)} min" if minutes < 60 else f"{minutes / 60:.3g} h"

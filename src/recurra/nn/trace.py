@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from recurra.backends.choose import Backend, Choice
 from recurra.backends.layout import Layout
-from recurra.backends.reference.forward import unroll
+from recurra.backends.reference.forward import hidden_size, unroll, whole
 from recurra.equations.cell import Cell, Noise
 from recurra.equations.expression import Call, Equation, Step
 from recurra.errors import SettingError, ShapeError
@@ -90,19 +90,15 @@ class Recorder:
         own, probes, given = cell, {}, dict(noise or {})
         if torch.is_grad_enabled():
             own, names = _probed(cell)
-            hidden = next((s.shape[-1] for s in state.values()), 0) or next(iter(parameters.values())).shape[0]
+            hidden = hidden_size(parameters, state)
             probes = {name: x.new_zeros(steps, batch, hidden, requires_grad=True) for name in names}
             given |= {names[name]: probe for name, probe in probes.items()}
         unrolled = unroll(own, parameters, x, state, layout, reverse=reverse, noise=given, keep=True)
 
         def gathered(node: int) -> Tensor:
             """A value of all steps; one that is the same for all rows is given to each of them."""
-            pieces = []
-            for values, rows in zip(unrolled.values, layout.sizes, strict=True):
-                value = values[node]
-                assert value is not None
-                pieces.append(value if value.dim() == 2 else value.expand(rows, -1))
-            return layout.unpack(torch.cat(pieces))
+            steps = zip(unrolled.values, layout.sizes, strict=True)
+            return layout.unpack(torch.cat([whole(values[node], rows) for values, rows in steps]))
 
         values = {name: gathered(own.graph.values[name]) for name in cell.values}
         self.passes.append(Pass(cell, values, probes, lengths, reverse))

@@ -13,7 +13,7 @@ from recurra.backends.reference.interpret import Blocks, Program, Values, blocks
 from recurra.equations.cell import Cell
 from recurra.equations.graph import Graph
 
-__all__ = ["Unrolled", "run", "unroll"]
+__all__ = ["Unrolled", "hidden_size", "run", "unroll", "whole"]
 
 
 def run(
@@ -73,7 +73,7 @@ def unroll(
 ) -> Unrolled:
     """Run the cell over all steps of a layout; see `run`. Nodes that no state reaches may be `given`, packed."""
     step, graph = cell.graph, cell.graph.graph
-    hidden = next((tensor.shape[-1] for tensor in state.values()), 0) or _hidden_size(parameters)
+    hidden = hidden_size(parameters, state)
     values = constants(graph, x, x.shape[2], hidden)
     matrices = blocks(step.parameters, parameters, x.shape[2])
     for number, node in enumerate(graph.nodes):
@@ -109,15 +109,18 @@ def unroll(
             if node.kind == "state":
                 values[number] = carried[_key(node.name, node.index)][:running]
         inside.run(values, matrices)
-        outputs[t] = _whole(values[step.values[step.output]], running)
-        carried = _advance(cell, carried, {n: _whole(values[step.values[n]], running) for n in step.states}, running)
+        outputs[t] = whole(values[step.values[step.output]], running)
+        carried = _advance(cell, carried, {n: whole(values[step.values[n]], running) for n in step.states}, running)
         if keep:
             kept[t] = list(values)
     return Unrolled([o for o in outputs if o is not None], carried, kept, matrices)
 
 
-def _hidden_size(parameters: Mapping[str, Tensor]) -> int:
-    return next((tensor.shape[0] for tensor in parameters.values()), 1)
+def hidden_size(parameters: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> int:
+    """H, as the states tell it, or else the parameters."""
+    return next((tensor.shape[-1] for tensor in state.values()), 0) or next(
+        (tensor.shape[0] for tensor in parameters.values()), 1
+    )
 
 
 def _key(name: str, lag: int) -> str:
@@ -133,7 +136,7 @@ def _without_state(graph: Graph) -> set[int]:
     return set(range(len(graph))) - reached
 
 
-def _whole(value: Tensor | None, rows: int) -> Tensor:
+def whole(value: Tensor | None, rows: int) -> Tensor:
     """A value that is the same for all rows, given to each of them."""
     assert value is not None
     return value if value.dim() == 2 else value.expand(rows, -1)

@@ -15,6 +15,7 @@ from recurra.data import StreamBatches
 from recurra.errors import RunError, SettingError
 from recurra.nn import Recurrent
 from recurra.training import Checkpoints, MetricsWriter, Observer, StepLoss, TrainingSettings, seed_everything, train
+from support.processes import copied
 
 STREAM = torch.randint(7, (241,), generator=torch.Generator().manual_seed(0))
 
@@ -197,25 +198,19 @@ def test_lines_of_steps_that_are_taken_again_are_cut(tmp_path):
 
 def child(folder, resume, given):
     """Train in a process of its own, which may be killed; its weights go into a file."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            weights = run(folder, resume=resume, **given)
-            (folder / "weights").write_bytes(weights)
-        finally:
-            os._exit(0)
-    return pid
+    return copied(lambda: (folder / "weights").write_bytes(run(folder, resume=resume, **given)))
 
 
 def test_killed_at_random_moments_the_weights_are_the_same_bit_for_bit(tmp_path):
     """SIGKILL, at least 20 times in one run: each time the run has moved on by a few steps, or by none."""
     given = {"epochs": 40, "keep": 2, "validate_every": 7, "patience": 99}
     expected, draw, kills, began = run(**given), random.Random(0), 0, math.inf
-    folder, resume = tmp_path / "run", False
+    folder, resume, limit = tmp_path / "run", False, time.monotonic() + 120
     folder.mkdir()
     while not (folder / "weights").exists():
         pid, until = child(folder, resume, given), None
         while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            assert time.monotonic() < limit, "a copy of this process hangs"
             newest = len(Checkpoints(folder).paths()) and Checkpoints(folder).paths()[-1].name
             if until is None and newest:
                 began, until = newest, time.monotonic() + draw.uniform(0, 0.03)

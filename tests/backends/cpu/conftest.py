@@ -3,16 +3,13 @@
 import contextlib
 import dataclasses
 import os
-import signal
-import threading
-import traceback
-import warnings
 
 import pytest
 import torch
 
 from recurra.backends.cpu import arrange, prepare
 from recurra.backends.cpu.target import host
+from support.processes import copied, ended, settled
 
 SHAPES = {"scalar": (8, 8), "short": (16, 8), "middling": (32, 16), "long": (64, 16)}
 """Bytes in a vector, and how many of them. What the host does not have, LLVM puts together from what it has."""
@@ -27,13 +24,6 @@ CACHES = (
     arrange.covered,
 )
 """What is worked out once for a processor."""
-
-
-def settled():
-    """Wait for what is being compiled ahead of its use, lest it be kept as something that it is not."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.name.startswith("recurra"):
-            thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -106,21 +96,8 @@ def threads():
 
 
 def _start(work):
-    settled()  # a copy has none of the other threads, and would wait for what they hold
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the copy has one thread, whatever this process has
-        child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            signal.signal(signal.SIGSEGV, signal.SIG_DFL)
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    child = copied(work)
+    return lambda: ended(child)
 
 
 @pytest.fixture

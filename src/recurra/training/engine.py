@@ -103,7 +103,7 @@ class Engine(Generic[BatchT]):
         try:
             for place, batch in enumerate(batches):
                 with self._synchronised(place == len(batches) - 1):
-                    result = self._run(batch, None if getattr(batch, "fresh", True) else carried)
+                    result = self._run(batch, _before(batch, carried))
                     carried = result.carried
                     if result.count == 0 and alone:
                         continue
@@ -157,10 +157,11 @@ class Engine(Generic[BatchT]):
             if self.sharded:
                 self._shards.reshard()
 
-    def again(self, batch: BatchT, carried: Any) -> Any:  # noqa: ANN401
-        """Run the loss once more in this process alone, to see where it goes wrong; returns the state after it."""
+    def again(self, batches: Sequence[BatchT], carried: Any) -> None:  # noqa: ANN401
+        """Run the loss of some batches once more in this process alone, to see where it goes wrong."""
         with self.whole():
-            return self._loss.loss(self.model, batch, carried).carried
+            for batch in batches:
+                carried = self._loss.loss(self.model, batch, _before(batch, carried)).carried
 
     @property
     def _shards(self) -> Any:  # noqa: ANN401  (an FSDPModule)
@@ -214,6 +215,11 @@ def _may_leave_some_unused(model: nn.Module) -> bool:
     """
     known = all(type(module).__module__.split(".")[0] in {"recurra", "torch"} for module in model.modules())
     return not known or any(name.split(".")[-1].startswith("initial_") for name, _ in model.named_parameters())
+
+
+def _before(batch: object, carried: Any) -> Any:  # noqa: ANN401
+    """The state that a batch begins with: none where it is fresh, as one is that says nothing of it."""
+    return None if getattr(batch, "fresh", True) else carried
 
 
 def _each(values: Mapping[str, Any], change: Callable[[Tensor], Tensor]) -> dict[str, Any]:

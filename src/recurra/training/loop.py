@@ -317,14 +317,9 @@ class Training(Generic[BatchT]):
     def _skip(self, where: str, why: str, batches: Sequence[BatchT], carried: Any) -> None:  # noqa: ANN401
         """Take no step, and say so the first time in a row."""
 
-        def again() -> None:
-            state = carried
-            for batch in batches:
-                state = self.engine.again(batch, None if getattr(batch, "fresh", True) else state)
-
         def diagnose() -> str | None:
             with undisturbed():
-                return first_not_finite(self.model, again)
+                return first_not_finite(self.model, lambda: self.engine.again(batches, carried))
 
         if not all_finite(self.carried):
             self.carried = None  # what comes after would be as wrong

@@ -9,8 +9,8 @@ from recurra import Cell, Recurrent, cells
 from recurra.backends.choose import BACKENDS
 from recurra.cells import CATALOGUE, modifiers
 from recurra.errors import SettingError
-from recurra.nn import LockedDropout
-from recurra.nn.dropout import check_rate, draw_noise, drop_weights, recurrent_matrices
+from recurra.nn import Dropout, LockedDropout
+from recurra.nn.dropout import check_rate, draw_kept, draw_noise, drop_weights, recurrent_matrices
 
 EVERY_CELL = pytest.mark.parametrize("cell", CATALOGUE.values(), ids=CATALOGUE)
 EVERY_BACKEND = pytest.mark.parametrize("backend", BACKENDS)
@@ -117,6 +117,58 @@ def test_locked_dropout_alone():
     assert dropout.eval()(x) is x
     assert LockedDropout(0.0)(x) is x
     assert repr(dropout) == "LockedDropout(rate=0.4)"
+
+
+# Masks drawn four at a time -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("probability", [1e-6, 0.002, 0.2, 1 / 3, 0.5, 0.75, 0.999, 1 - 1e-6])
+def test_kept_are_drawn_with_their_probability(probability, dtype):
+    kept = draw_kept((1001, 999), probability, torch.zeros(1, dtype=dtype))
+    assert kept.shape == (1001, 999)
+    assert kept.dtype == dtype
+    share, deviation = float(kept.double().mean()), math.sqrt(probability * (1 - probability) / kept.numel())
+    assert abs(share - probability) < 5 * deviation + 1e-3 * min(probability, 1 - probability)
+    assert bool(((kept == 0) | (kept == 1)).all())
+
+
+@pytest.mark.parametrize(("probability", "value"), [(0.0, 0.0), (1.0, 1.0)])
+def test_kept_for_certain(probability, value):
+    assert draw_kept((70_000,), probability, torch.zeros(1)).unique().tolist() == [value]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 1023])
+def test_kept_of_any_number_repeat_with_the_seed_and_differ_without(size):
+    draws = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        draws.append(draw_kept((size,), 0.5, torch.zeros(1)))
+    assert draws[0].shape == (size,)
+    assert torch.equal(draws[0], draws[1])
+    assert size < 1000 or not torch.equal(draws[0], draws[2])
+
+
+def test_kept_of_neighbours_are_independent():
+    """Four elements share one draw of 64 bits: each of its quarters is as random as another."""
+    kept = draw_kept((250_000, 4), 0.3, torch.zeros(1, dtype=torch.float64))
+    torch.testing.assert_close(torch.corrcoef(kept.T), torch.eye(4, dtype=torch.float64), atol=0.01, rtol=0)
+    torch.testing.assert_close(kept.mean(0), kept.new_full((4,), 0.3), atol=0.005, rtol=0)
+
+
+def test_dropout_is_torchs_but_for_the_draw():
+    x = torch.randn(400, 50, dtype=torch.float64, requires_grad=True)
+    dropout = Dropout(0.4)
+    y = dropout(x)
+    factors = (y / x).detach()
+    is_inverted_dropout(factors, 0.4)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gradient, factors)
+    assert dropout.eval()(x) is x
+    assert Dropout(0.0)(x) is x
+    assert repr(dropout) == repr(torch.nn.Dropout(0.4)) == "Dropout(p=0.4, inplace=False)"
+    with pytest.raises(SettingError, match="p is 1"):
+        Dropout(1)
 
 
 # On the state, locked ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from recurra.cells import Cell
 from recurra.errors import SettingError
-from recurra.nn.dropout import check_rate
+from recurra.nn.dropout import Dropout, check_rate
 from recurra.nn.recurrent import Recurrent
 
 __all__ = ["Classifier", "Summary"]
@@ -71,7 +71,7 @@ class Classifier(nn.Module):
         self.recurrent = Recurrent(
             cell, input_size, hidden_size, num_layers, bidirectional, check_rate("dropout", dropout), **recurrent
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.readout = nn.Linear(hidden_size * self.recurrent.num_directions, classes)
 
     def forward(self, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recurra.cells import Cell
 from recurra.errors import SettingError, ShapeError
 from recurra.models.initial import begin_, read_rules
-from recurra.nn.dropout import LockedDropout, check_rate
+from recurra.nn.dropout import Dropout, LockedDropout, check_rate, drop
 from recurra.nn.initialise import Rule
 from recurra.nn.readout_loss import readout_loss
 from recurra.nn.recurrent import Recurrent
@@ -34,7 +34,7 @@ class Hidden(NamedTuple):
     state: dict[str, Tensor]
 
 
-class _LockedBetween(nn.Dropout):
+class _LockedBetween(Dropout):
     """Locked dropout as `Recurrent` applies it between its layers, where time comes first."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class LanguageModel(nn.Module):
         self.embedding_dropout = check_rate("embedding_dropout", embedding_dropout)
         between = check_rate("between_dropout", dropout if between_dropout is None else between_dropout)
         output = check_rate("output_dropout", dropout if output_dropout is None else output_dropout)
-        kind = LockedDropout if locked_dropout else nn.Dropout
+        kind = LockedDropout if locked_dropout else Dropout
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         self.recurrent = Recurrent(cell, embedding_size, hidden_size, num_layers, dropout=between, **recurrent)
         if locked_dropout:
@@ -205,7 +205,7 @@ class LanguageModel(nn.Module):
     def _embed(self, tokens: Tensor) -> Tensor:
         weight = self.embedding.weight
         if self.training and self.embedding_dropout:
-            weight = weight * F.dropout(weight.new_ones(len(weight), 1), self.embedding_dropout)
+            weight = weight * drop(weight.new_ones(len(weight), 1), self.embedding_dropout)
         return F.embedding(tokens, weight)
 
     def _logits(self, hidden: Tensor) -> Tensor:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recurra.equations.cell import Cell
 from recurra.errors import SettingError
 
-__all__ = ["LockedDropout", "check_rate", "draw_noise", "drop_weights", "recurrent_matrices"]
+__all__ = [
+    "Dropout",
+    "LockedDropout",
+    "check_rate",
+    "draw_kept",
+    "draw_noise",
+    "drop",
+    "drop_weights",
+    "recurrent_matrices",
+]
+
+_SHARES = 1 << 16  # what 16 random bits tell apart
 
 
 def check_rate(name: str, rate: float) -> float:
@@ -19,6 +29,60 @@ def check_rate(name: str, rate: float) -> float:
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
         raise SettingError(f"{name} is {rate!r}; it is a probability from 0 up to, not including, 1")
     return float(rate)
+
+
+def draw_kept(shape: Sequence[int], probability: float, like: Tensor) -> Tensor:
+    """Draw ones with a probability, and zeros, in the dtype and on the device of a tensor.
+
+    On a processor torch draws them one by one, 24 ms for two million; here one draw of 64 bits serves four elements,
+    4 ms. That says a probability in 65,536ths: where this is not within a thousandth, torch's own is used.
+
+    Args:
+        shape: The shape.
+        probability: The probability of a one.
+        like: The tensor whose dtype and device these have.
+
+    Returns:
+        The ones and zeros.
+
+    Example:
+        >>> kept = draw_kept((1000,), 0.75, torch.zeros(1))
+        >>> set(kept.tolist()) == {0.0, 1.0} and 600 < kept.sum() < 900
+        True
+    """
+    kept = like.new_empty(shape)
+    share = round(probability * _SHARES)
+    error = abs(share / _SHARES - probability)
+    if kept.device.type != "cpu" or torch.compiler.is_compiling() or error >= 1e-3 * min(probability, 1 - probability):
+        return kept.bernoulli_(probability)
+    bits = torch.empty((kept.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    return torch.lt(bits.view(torch.int16)[: kept.numel()].view(shape), share - _SHARES // 2, out=kept)
+
+
+def drop(x: Tensor, rate: float) -> Tensor:
+    """Each element times 0 with a probability, or else times 1 / (1 - rate)."""
+    return x * draw_kept(x.shape, 1 - rate, x.detach()).div_(1 - rate)
+
+
+class Dropout(nn.Dropout):
+    """Dropout as torch's own, with masks that are drawn faster on a processor (`draw_kept`).
+
+    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 2014.
+
+    Args:
+        p: The probability that an element is dropped; the others are scaled by 1 / (1 - p).
+
+    Example:
+        >>> sorted(set(Dropout(0.5)(torch.ones(100)).tolist()))
+        [0.0, 2.0]
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(check_rate("p", p))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop elements of x, in training."""
+        return drop(x, self.p) if self.training and self.p else x
 
 
 class LockedDropout(nn.Module):
@@ -45,7 +109,7 @@ class LockedDropout(nn.Module):
             return x
         shape = list(x.shape)
         shape[time] = 1
-        return x * F.dropout(x.new_ones(shape), self.rate)
+        return x * drop(x.new_ones(shape), self.rate)
 
     def extra_repr(self) -> str:
         """The rate, for repr."""
@@ -57,7 +121,7 @@ def draw_noise(cell: Cell, steps: int, batch: int, hidden_size: int, like: Tenso
     drawn: dict[str, Tensor] = {}
     for name, noise in cell.noise.items():
         shape = (steps, batch, hidden_size) if noise.each == "step" else (batch, hidden_size)
-        drawn[name] = like.new_empty(shape).bernoulli_(noise.probability) * noise.value
+        drawn[name] = draw_kept(shape, noise.probability, like) * noise.value
     return drawn
 
 
@@ -94,6 +158,6 @@ def drop_weights(cell: Cell, tensors: Mapping[str, Tensor], input_size: int, rat
         sizes = list(parameter.column_sizes(input_size, tensors[name].shape[0]))
         pieces = torch.split(tensors[name], sizes, dim=1)
         dropped[name] = torch.cat(
-            [F.dropout(p, rate) if r else p for p, r in zip(pieces, parameter.recurrent, strict=True)], dim=1
+            [drop(p, rate) if r else p for p, r in zip(pieces, parameter.recurrent, strict=True)], dim=1
         )
     return dropped

@@ -15,7 +15,7 @@ from recurra.backends.job import Job
 from recurra.cells import modifiers
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, SettingError, ShapeError
-from recurra.nn.dropout import LockedDropout, check_rate, draw_noise, drop_weights, recurrent_matrices
+from recurra.nn.dropout import Dropout, LockedDropout, check_rate, draw_noise, drop_weights, recurrent_matrices
 from recurra.nn.initialise import Rule
 from recurra.nn.parameters import CellParameters
 from recurra.nn.stream import Stream
@@ -141,7 +141,7 @@ class Recurrent(nn.Module):
                 f"weight_drop: no matrix of {called} meets a value that depends on earlier steps, "
                 "so there is no weight to drop"
             )
-        self.dropout = nn.Dropout(check_rate("dropout", dropout))
+        self.dropout = Dropout(check_rate("dropout", dropout))
         self.input_dropout = LockedDropout(check_rate("input_dropout", input_dropout))
         for form in (self.cell, self.cell.at_rest):
             _ = form.carried  # torch.compile can read what a cell has worked out, but not have it worked out

@@ -1,5 +1,6 @@
 import json
 import math
+import sys
 
 import pytest
 
@@ -37,8 +38,7 @@ def test_the_seed_decides_the_numbers(recurra, here):
 
 
 def test_without_matplotlib_it_says_how_to_get_the_plot(recurra, here, monkeypatch):
-    monkeypatch.setattr("recurra.lab.record.can_draw", lambda: False)
-    monkeypatch.setattr(command, "can_draw", lambda: False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = recurra("lab", "bidirectional", "--quick")
     assert done.code == 0
     assert 'pip install "recurra[plots]"' in done.out

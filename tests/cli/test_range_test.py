@@ -1,8 +1,7 @@
 import json
+import sys
 
 import pytest
-
-from recurra.training import range_test as module
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def test_mistakes_are_one_line(refused, pets, tiny, words, message):
 
 
 def test_without_matplotlib_a_plot_is_refused_before_the_work(refused, pets, tiny, monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("recurra.cli.range_test.range_test", None)
     line = refused("range-test", "language-modelling", "--data", pets, *tiny, "--plot", "a.png")
     assert line == "a plot needs matplotlib, which is not installed: pip install 'recurra[plots]'"

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import sys
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_it_is_written_and_can_be_judged_and_drawn_again(name, rehearsed, tmp_pa
 
 
 def test_without_matplotlib_there_is_the_json_alone(rehearsed, tmp_path, monkeypatch):
-    monkeypatch.setattr("recurra.lab.record.can_draw", lambda: False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert [path.name for path in rehearsed("bidirectional").write(tmp_path)] == ["bidirectional.json"]
 
 

@@ -1,5 +1,6 @@
 import json
 import math
+import sys
 
 import pytest
 
@@ -122,8 +123,8 @@ def test_a_record_that_is_not_there_or_empty_is_named(tmp_path):
 
 
 def test_without_matplotlib_it_says_what_is_missing(record, tmp_path, monkeypatch):
-    monkeypatch.setattr(curves.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SettingError, match=r"^curves need matplotlib, .* pip install 'recurra\[plots\]'$"):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SettingError, match=r"^a picture of curves needs matplotlib, .*\[plots\]'$"):
         draw_curves(record(step(1, 3.0)), tmp_path / "curves.png")
 
 
@@ -163,7 +164,7 @@ def test_it_draws_after_a_validation_where_that_takes_a_fiftieth_of_the_time_at_
 
 
 def test_without_matplotlib_it_says_so_once(writer, record, tmp_path, monkeypatch):
-    monkeypatch.setattr(curves.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     said = []
     writer = CurvesWriter(record(), tmp_path / "curves.png", say=said.append)
     writer.on_start(START)

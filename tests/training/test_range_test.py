@@ -1,4 +1,5 @@
 import math
+import sys
 
 import pytest
 import torch
@@ -9,7 +10,6 @@ from recurra.errors import DataError, SettingError, TrainingError
 from recurra.models import LanguageModel
 from recurra.tasks.language_modelling import LANGUAGE_MODELLING
 from recurra.training import StepLoss, TrainingSettings
-from recurra.training import range_test as module
 from recurra.training.range_test import RangeTest, range_test
 
 
@@ -208,7 +208,7 @@ def test_a_loss_that_never_falls_has_no_steepest():
 def test_the_plot_is_a_picture_and_says_what_is_missing_without_matplotlib(monkeypatch):
     assert found([5, 4, 3, 9.0]).plot().startswith(b"\x89PNG")
     assert found([2.0, 2.1, 2.2]).plot().startswith(b"\x89PNG")
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(SettingError, match=r"^a plot needs matplotlib, .*: pip install 'recurra\[plots\]'$"):
         found([5, 4, 3, 9.0]).plot()
 

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
+from recurra.extras import is_there
 from recurra.lab import EXPERIMENTS, Record, Watch, get, run
-from recurra.lab.picture import can_draw
 from recurra.lab.record import check_folder
 from recurra.training.figures import describe_seconds
 
@@ -144,5 +144,5 @@ def _report(record: Record, console: Console) -> None:
 def _say_where(written: list[Path], console: Console) -> None:
     shown = " and ".join(str(path) for path in written)
     console.print(Text(f"Written: {shown}"), soft_wrap=True)
-    if not can_draw():
+    if not is_there("matplotlib"):
         console.print(Text('For the plot too: pip install "recurra[plots]"', style="dim"), soft_wrap=True)

@@ -14,12 +14,13 @@ from rich.text import Text
 from recurra.cli.command import Command, CommandGroup
 from recurra.cli.flags import from_flags, with_flags
 from recurra.data import write_atomically
+from recurra.extras import need
 from recurra.tasks import TASKS
 from recurra.tasks.settings_file import make_config, read_sections
 from recurra.tasks.task import Task
 from recurra.training import seed_everything
 from recurra.training.figures import printable
-from recurra.training.range_test import RangeTest, check_can_plot, range_test
+from recurra.training.range_test import RangeTest, range_test
 
 __all__ = ["range_tests"]
 
@@ -51,7 +52,7 @@ def _command(task: Task[Any, Any, Any]) -> Callable[..., None]:
         content = read_sections(config, task.name) if config is not None else {}
         made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
         if plot is not None:
-            check_can_plot()
+            need("matplotlib", "a plot")
         seed_everything(made.training.seed)
         data = task.read(made)
         if data.batches is None:

@@ -3,10 +3,10 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from types import ModuleType
 from typing import Any, ClassVar, Literal, get_args
 
 from recurra.errors import DataError, SettingError
+from recurra.extras import need
 
 Level = Literal["word", "character", "byte", "bpe"]
 """How finely a text is cut."""
@@ -175,7 +175,7 @@ class BytePairs(Units):
     newline = "Ċ"
 
     def __init__(self, tokenizer: str) -> None:
-        library = _tokenizers()
+        library = need("tokenizers", "level 'bpe'")
         try:
             self._tokenizer = library.Tokenizer.from_str(tokenizer)
         except Exception as error:  # the library raises Exception itself
@@ -201,7 +201,7 @@ class BytePairs(Units):
         Returns:
             The units, the same for the same texts.
         """
-        library = _tokenizers()
+        library = need("tokenizers", "level 'bpe'")
         tokenizer = library.Tokenizer(library.models.BPE())
         tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = library.decoders.ByteLevel()
@@ -228,17 +228,6 @@ class BytePairs(Units):
         """The tokenizer as JSON has it: what another `BytePairs` is made of."""
         description: dict[str, Any] = json.loads(self._tokenizer.to_str())
         return description
-
-
-def _tokenizers() -> ModuleType:
-    """The tokenizers library, or an error that says how to get it."""
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise SettingError(
-            "level 'bpe' needs the tokenizers library, which is not installed: pip install 'recurra[text]'"
-        ) from error
-    return tokenizers
 
 
 def units_at(level: Level, *, lines: bool = True, tokenizer: str | None = None) -> Units:

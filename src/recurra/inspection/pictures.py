@@ -11,6 +11,7 @@ import numpy as np
 
 from recurra.data.files import write_atomically
 from recurra.errors import SettingError
+from recurra.extras import need
 from recurra.training.figures import SIGNS
 
 if TYPE_CHECKING:
@@ -37,12 +38,7 @@ def check_picture(path: str | Path) -> None:
     """
     if Path(path).suffix.lower() not in KINDS:
         raise SettingError(f"{path}: a picture's name ends in one of {', '.join(KINDS)}")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise SettingError(
-            "a picture needs matplotlib, which is not installed: pip install 'recurra[plots]'"
-        ) from error
+    need("matplotlib", "a picture")
 
 
 def new_figure(width: float, height: float) -> Any:  # noqa: ANN401  (matplotlib's, which may be missing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import textwrap
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "QUIET", "STYLES", "Curve", "Style", "can_draw", "draw_curves", "png", "reference_line"]
+__all__ = ["COLOURS", "QUIET", "STYLES", "Curve", "Style", "draw_curves", "png", "reference_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,6 @@ class Curve:
     x: Sequence[float]
     y: Sequence[float]
     style: Style
-
-
-def can_draw() -> bool:
-    """Whether matplotlib is there."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def png(title: str, draw: Callable[[Figure], None], size: tuple[float, float] = (9.0, 4.2)) -> bytes:

@@ -12,9 +12,10 @@ import torch
 
 from recurra.data.files import write_atomically
 from recurra.errors import RunError
+from recurra.extras import is_there
 from recurra.lab.bench import Bench
 from recurra.lab.experiment import Experiment, Finding, Measured
-from recurra.lab.picture import can_draw, png
+from recurra.lab.picture import png
 from recurra.lab.watch import Watch
 
 __all__ = ["Record", "check_folder", "run"]
@@ -86,7 +87,7 @@ class Record:
         check_folder(folder)
         name = self.experiment.name
         files: dict[Path, str | bytes] = {}
-        if can_draw():
+        if is_there("matplotlib"):
             files[folder / f"{name}.png"] = png(self.title, lambda figure: self.experiment.draw(self.measured, figure))
         files[folder / f"{name}.json"] = self.to_json()
         for path, content in files.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import math
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recurra.data.files import write_atomically
-from recurra.errors import RunError, SettingError
+from recurra.errors import RunError
+from recurra.extras import is_there, need
 from recurra.training.events import Observer, TrainingResult, TrainingStart, ValidationEvent
 from recurra.training.figures import LOSS, MetricView
 
@@ -46,8 +46,7 @@ def draw_curves(metrics: str | Path, picture: str | Path, views: Sequence[Metric
         SettingError: matplotlib is not installed.
         RunError: The record cannot be read or holds nothing, or the picture cannot be written.
     """
-    if not _can_draw():
-        raise SettingError("curves need matplotlib, which is not installed: pip install 'recurra[plots]'")
+    need("matplotlib", "a picture of curves")
     records = _read(Path(metrics))
     if not records:
         raise RunError(f"{metrics}: there is nothing to draw in it yet; it fills while a run is trained")
@@ -148,10 +147,6 @@ def _read(path: Path) -> list[Record]:
     return records
 
 
-def _can_draw() -> bool:
-    return importlib.util.find_spec("matplotlib") is not None
-
-
 class CurvesWriter(Observer):
     """Draws the curves of a run when it ends, and after validations as long as that takes little of the time.
 
@@ -186,7 +181,7 @@ class CurvesWriter(Observer):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.metrics, self.picture, self.views, self.say, self.clock = metrics, picture, views, say, clock
-        self._draws = _can_draw()
+        self._draws = is_there("matplotlib")
         self._spent, self._takes = 0.0, 1.0  # seconds on all pictures so far, and on one
 
     def on_start(self, start: TrainingStart) -> None:

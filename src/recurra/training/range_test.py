@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import io
 import itertools
 import math
@@ -16,6 +15,7 @@ from torch import nn
 
 from recurra.data.batching import Batches
 from recurra.errors import DataError, SettingError, TrainingError
+from recurra.extras import need
 from recurra.training.clipping import clip_gradients
 from recurra.training.devices import choose_device
 from recurra.training.engine import Engine
@@ -95,7 +95,7 @@ class RangeTest:
         Raises:
             SettingError: matplotlib is not installed.
         """
-        check_can_plot()
+        need("matplotlib", "a plot")
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(7, 4), dpi=150, layout="constrained")
@@ -118,16 +118,6 @@ class RangeTest:
         file = io.BytesIO()
         figure.savefig(file, format="png")
         return file.getvalue()
-
-
-def check_can_plot() -> None:
-    """Refuse to draw without matplotlib.
-
-    Raises:
-        SettingError: It is not installed; the message says how to get it.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise SettingError("a plot needs matplotlib, which is not installed: pip install 'recurra[plots]'")
 
 
 def range_test(

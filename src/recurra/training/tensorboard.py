@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from recurra.errors import RunError, SettingError
+from recurra.errors import RunError
+from recurra.extras import missing
 from recurra.training.events import Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
 
 __all__ = ["TensorBoardWriter"]
@@ -91,7 +92,5 @@ def _summary_writer() -> Any:  # noqa: ANN401  (torch's class, which cannot be i
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise SettingError(
-            "logging for TensorBoard needs tensorboard, which is not installed: pip install 'recurra[tensorboard]'"
-        ) from error
+        raise missing("tensorboard", "logging for TensorBoard") from error
     return SummaryWriter

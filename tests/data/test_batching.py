@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.data import IGNORED, Batch, SentenceBatches, Sharded, StreamBatches
+from recurra.data import IGNORED, Batch, ImageBatch, SentenceBatches, StreamBatches
 from recurra.errors import DataError, SettingError
 
 SIZES = st.integers(1, 6)
@@ -135,11 +135,8 @@ def test_an_epoch_from_a_place_on_is_the_rest_of_it(batches, number, start):
 
 @given(SOURCES, st.integers(1, 5), st.integers(0, 2))
 def test_the_parts_of_all_processes_are_the_batch(batches, world, start):
-    shares = [list(Sharded(batches, rank, world).epoch(1, start)) for rank in range(world)]
-    for rank in range(world):
-        assert len(Sharded(batches, rank, world)) == len(batches)
-        assert len(Sharded(batches, rank, world).epoch(1, start)) == len(batches.epoch(1, start))
-    for batch, *shared in zip(batches.epoch(1, start), *shares, strict=True):
+    for batch in batches.epoch(1, start):
+        shared = [batch.shard(rank, world) for rank in range(world)]
         working = [share for share in shared if share.count]
         assert len(working) == min(world, len(batch.inputs))
         for name in ("inputs", "targets", "lengths"):
@@ -154,10 +151,7 @@ def test_the_parts_of_all_processes_are_the_batch(batches, world, start):
 
 @pytest.mark.parametrize(("rank", "world"), [(-1, 2), (2, 2), (0, 0)])
 def test_a_process_that_is_not_there_is_refused(rank, world):
-    for make in (lambda: Sharded(StreamBatches(range(9), 1, 2), rank, world), lambda: parts_of(rank, world)):
+    images = ImageBatch(torch.zeros(3, 2, 1), torch.zeros(3, dtype=torch.int64))
+    for batch in (next(StreamBatches(range(9), 1, 2).epoch(0)), images):
         with pytest.raises(SettingError, match="ranks are counted from 0"):
-            make()
-
-
-def parts_of(rank, world):
-    return next(StreamBatches(range(9), 1, 2).epoch(0)).shard(rank, world)
+            batch.shard(rank, world)

@@ -10,7 +10,7 @@
 - `mackey_glass`: the chaotic series by which forecasters are compared
 """
 
-from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches, Sharded
+from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches
 from recurra.data.files import write_atomically
 from recurra.data.images import ImageBatch, ImageBatches, read_idx, read_images
 from recurra.data.mackey_glass import mackey_glass
@@ -30,7 +30,6 @@ __all__ = [
     "ImageBatches",
     "Level",
     "SentenceBatches",
-    "Sharded",
     "StreamBatches",
     "Vocabulary",
     "mackey_glass",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -74,15 +74,28 @@ class Batch:
             >>> batch.shard(3, 4).inputs.tolist(), batch.shard(3, 4).count
             ([[0]], 0)
         """
-        _check_rank(rank, world)
-        size, more = divmod(len(self.inputs), world)
-        first = rank * size + min(rank, more)
-        rows = slice(first, first + size + (rank < more))
-        idle = rows.start == rows.stop
-        rows = slice(0, 1) if idle else rows
+        rows, idle = rows_of(len(self.inputs), rank, world)
         targets = torch.full_like(self.targets[rows], IGNORED) if idle else self.targets[rows]
         lengths = None if self.lengths is None else self.lengths[rows]
         return replace(self, inputs=self.inputs[rows], targets=targets, lengths=lengths)
+
+
+def rows_of(size: int, rank: int, world: int) -> tuple[slice, bool]:
+    """The rows of a batch that one of several processes takes, and whether it takes them only to have some to run.
+
+    Raises:
+        SettingError: There is no such process.
+
+    Example:
+        >>> [rows_of(3, rank, 2) for rank in range(2)]
+        [(slice(0, 2, None), False), (slice(2, 3, None), False)]
+    """
+    if not 0 <= rank < world:
+        raise SettingError(f"rank is {rank}, world {world}; ranks are counted from 0 to world - 1")
+    size, more = divmod(size, world)
+    first = rank * size + min(rank, more)
+    last = first + size + (rank < more)
+    return (slice(0, 1), True) if first == last else (slice(first, last), False)
 
 
 class Batches(Protocol[BatchT_co]):
@@ -95,12 +108,6 @@ class Batches(Protocol[BatchT_co]):
     def epoch(self, number: int, start: int = 0) -> Iterable[BatchT_co]:
         """The batches of an epoch, counted from 0, from the place `start` on; asking again gives the same ones."""
         ...
-
-
-class SizedBatches(Batches[BatchT_co], Protocol[BatchT_co]):
-    """Batches whose number in an epoch is known."""
-
-    def __len__(self) -> int: ...
 
 
 class Epoch(Generic[BatchT_co]):
@@ -130,39 +137,6 @@ class Epoch(Generic[BatchT_co]):
 
     def __len__(self) -> int:
         return self._places.__length_hint__()  # type: ignore[attr-defined,no-any-return]  # of a range it is exact
-
-
-class Sharded:
-    """The part of all batches that one of several processes takes: the same rows of each, see `Batch.shard`.
-
-    Args:
-        batches: The batches of all processes together.
-        rank: The number of this process, from 0.
-        world: How many there are.
-
-    Raises:
-        SettingError: There is no such process.
-
-    Example:
-        >>> from recurra.data import StreamBatches
-        >>> stream = StreamBatches(range(9), batch_size=2, chunk_length=4)
-        >>> [[batch.inputs.tolist() for batch in Sharded(stream, rank, 2).epoch(0)] for rank in range(2)]
-        [[[[0, 1, 2, 3]]], [[[4, 5, 6, 7]]]]
-    """
-
-    def __init__(self, batches: SizedBatches[Batch], rank: int, world: int) -> None:
-        _check_rank(rank, world)
-        self.batches, self.rank, self.world = batches, rank, world
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def epoch(self, number: int, start: int = 0) -> Epoch[Batch]:
-        """This process's part of each batch of an epoch, counted from 0, from the place `start` on."""
-        whole = self.batches.epoch(number, start)
-        size = len(whole) if isinstance(whole, Sized) else len(self) - start
-        parts = (batch.shard(self.rank, self.world) for batch in whole)
-        return Epoch(start + size, start, lambda place: next(parts))
 
 
 class SentenceBatches:
@@ -267,9 +241,3 @@ def check_at_least_one(**settings: int | None) -> None:
     for name, value in settings.items():
         if value is not None and value < 1:
             raise SettingError(f"{name} is {value}; it must be 1 or more")
-
-
-def _check_rank(rank: int, world: int) -> None:
-    """Refuses a process that there is not."""
-    if not 0 <= rank < world:
-        raise SettingError(f"rank is {rank}, world {world}; ranks are counted from 0 to world - 1")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recurra.data.batching import IGNORED, Epoch, generator_of
+from recurra.data.batching import IGNORED, Epoch, generator_of, rows_of
 from recurra.errors import DataError, SettingError, ShapeError
 
 __all__ = ["ImageBatch", "ImageBatches", "labels_beside", "read_idx", "read_images"]
@@ -161,11 +161,13 @@ class ImageBatch:
         Args:
             rank: Which process, from 0.
             world: How many there are.
+
+        Raises:
+            SettingError: There is no such process.
         """
-        inputs, targets = (torch.tensor_split(t, world)[rank] for t in (self.inputs, self.targets))
-        if not len(targets):
-            return replace(self, inputs=self.inputs[:1], targets=torch.full_like(self.targets[:1], IGNORED))
-        return replace(self, inputs=inputs, targets=targets)
+        rows, idle = rows_of(len(self.inputs), rank, world)
+        targets = torch.full_like(self.targets[rows], IGNORED) if idle else self.targets[rows]
+        return replace(self, inputs=self.inputs[rows], targets=targets)
 
 
 class ImageBatches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -12,13 +13,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from recurra.errors import TrainingError
+from recurra.training.clipping import Clipping, clip_gradients
 from recurra.training.loss import Loss, StepLoss
 from recurra.training.optimisers import build_optimiser
 from recurra.training.settings import TrainingSettings
 from recurra.training.truncation import detach
 from recurra.training.world import World, full, is_lost_peer, lost_peer, sharded_like
 
-__all__ = ["Engine", "Sums"]
+__all__ = ["Engine", "Sums", "scaled"]
 
 BatchT = TypeVar("BatchT")
 
@@ -58,7 +60,7 @@ class Engine(Generic[BatchT]):
     Args:
         model: What is trained; it is moved to the device.
         loss: Gives the loss of a batch.
-        settings: precision, parallel, and what `build_optimiser` reads.
+        settings: precision, parallel, clipping, and what `build_optimiser` reads.
         device: Where to train.
         world: The processes that train together.
     """
@@ -66,7 +68,7 @@ class Engine(Generic[BatchT]):
     def __init__(
         self, model: nn.Module, loss: Loss[BatchT], settings: TrainingSettings, device: torch.device, world: World
     ) -> None:
-        self.model, self.device, self.world = model.to(device), device, world
+        self.model, self.settings, self.device, self.world = model.to(device), settings, device, world
         self.autocast = (
             (lambda: torch.autocast(device.type, torch.bfloat16)) if settings.precision == "bfloat16" else nullcontext
         )
@@ -93,7 +95,7 @@ class Engine(Generic[BatchT]):
 
         Returns:
             The loss in this process. The gradients are those of the mean if one process has one batch, else of a sum
-            that `average` makes a mean of.
+            that `step` makes a mean of.
 
         Raises:
             TrainingError: The loss depends on no parameter, or another process has ended.
@@ -124,8 +126,32 @@ class Engine(Generic[BatchT]):
             return value if result.penalty is None else value + result.penalty
         return result.total if result.penalty is None else result.total + result.penalty * result.count
 
+    def step(self, mean: float, batches: int, count: float, rate: float) -> Clipping | str:
+        """Clip the gradient that `backward` left and take a step, unless something is not finite.
+
+        Args:
+            mean: The mean loss over the items of all processes.
+            batches: How many batches this process had.
+            count: The items of all processes.
+            rate: The learning rate.
+
+        Returns:
+            What clipping found, or why no step was taken.
+        """
+        if not math.isfinite(mean):
+            return f"the loss is {mean}"
+        self._average(batches, count)
+        try:
+            clipping = clip_gradients(self.model.named_parameters(), self.settings.clip_norm, self.settings.clip_value)
+        except TrainingError as error:
+            return str(error)
+        for parameters in self.optimiser.param_groups:
+            parameters["lr"] = rate
+        self.optimiser.step()
+        return clipping
+
     @torch.no_grad()
-    def average(self, batches: int, count: float) -> None:
+    def _average(self, batches: int, count: float) -> None:
         """Make the gradients of `backward` those of the mean over all items of all processes."""
         if self.world.size == 1 and batches == 1:
             return
@@ -215,6 +241,11 @@ def _may_leave_some_unused(model: nn.Module) -> bool:
     """
     known = all(type(module).__module__.split(".")[0] in {"recurra", "torch"} for module in model.modules())
     return not known or any(name.split(".")[-1].startswith("initial_") for name, _ in model.named_parameters())
+
+
+def scaled(rate: float, batches: Sequence[object]) -> float:
+    """The learning rate of a step: that of the schedule, times the mean of what its batches multiply it by."""
+    return rate * sum(getattr(batch, "rate", 1.0) for batch in batches) / len(batches)
 
 
 def _before(batch: object, carried: Any) -> Any:  # noqa: ANN401

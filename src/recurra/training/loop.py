@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from recurra.data.batching import Batches
-from recurra.errors import DataError, SettingError, TrainingError
+from recurra.errors import DataError, SettingError
 from recurra.training.averaging import build_average
 from recurra.training.best import BestModel
 from recurra.training.budget import Budget
 from recurra.training.checkpoints import Checkpoints
-from recurra.training.clipping import Clipping, clip_gradients
+from recurra.training.clipping import Clipping
 from recurra.training.devices import choose_device
-from recurra.training.engine import Engine, Sums
+from recurra.training.engine import Engine, Sums, scaled
 from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
 from recurra.training.interruption import Interruption
 from recurra.training.loss import Loss
@@ -267,7 +267,7 @@ class Training(Generic[BatchT]):
     def _step(self, group: Sequence[BatchT]) -> bool:
         """Learn from the batches of one step; returns whether one was taken, or tried."""
         where = f"step {self.steps + 1} (epoch {self.budget.epochs_begun})"
-        rate = self._learning_rate() * sum(getattr(batch, "rate", 1.0) for batch in group) / len(group)
+        rate = scaled(self._learning_rate(), group)
         carried, moved = self.carried, [self._mine(batch) for batch in group]
         sums = self.engine.backward(moved, carried, where)
         self.carried = sums.carried
@@ -277,13 +277,10 @@ class Training(Generic[BatchT]):
         if count == 0:
             return False
         mean = total / count
-        clipping = self._clip(mean, len(group), count)
+        clipping = self.engine.step(mean, len(group), count, rate)
         if isinstance(clipping, str):
             self._skip(where, clipping, moved, carried)
             return True
-        for parameters in self.engine.optimiser.param_groups:
-            parameters["lr"] = rate
-        self.engine.optimiser.step()
         self.average.update()
         self.steps += 1
         self._tell_step(mean, int(count), clipping, rate, self.skips.taken(clipping.norm))
@@ -302,17 +299,6 @@ class Training(Generic[BatchT]):
         )
         self.interruption.requested = requested > 0
         return total, count
-
-    def _clip(self, mean: float, batches: int, count: float) -> Clipping | str:
-        """Clip the gradient of the mean loss; returns what clipping found, or why the step cannot be taken."""
-        if not math.isfinite(mean):
-            return f"the loss is {mean}"
-        self.engine.average(batches, count)
-        settings = self.settings
-        try:
-            return clip_gradients(self.model.named_parameters(), settings.clip_norm, settings.clip_value)
-        except TrainingError as error:
-            return str(error)
 
     def _skip(self, where: str, why: str, batches: Sequence[BatchT], carried: Any) -> None:  # noqa: ANN401
         """Take no step, and say so the first time in a row."""

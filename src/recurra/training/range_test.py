@@ -16,9 +16,8 @@ from torch import nn
 from recurra.data.batching import Batches
 from recurra.errors import DataError, SettingError, TrainingError
 from recurra.extras import need
-from recurra.training.clipping import clip_gradients
 from recurra.training.devices import choose_device
-from recurra.training.engine import Engine
+from recurra.training.engine import Engine, scaled
 from recurra.training.loss import Loss
 from recurra.training.randomness import seed_everything, undisturbed
 from recurra.training.settings import TrainingSettings
@@ -212,7 +211,7 @@ class _Sweep(Generic[BatchT]):
     """The steps of one range test."""
 
     def __init__(self, model: nn.Module, loss: Loss[BatchT], settings: TrainingSettings, device: torch.device) -> None:
-        self.model, self.settings, self.device = model, settings, device
+        self.settings, self.device = settings, device
         self.engine: Engine[BatchT] = Engine(model, loss, settings, device, World())
         self.carried: Any = None
 
@@ -246,14 +245,5 @@ class _Sweep(Generic[BatchT]):
             moved = [batch.to(self.device) if hasattr(batch, "to") else batch for batch in group]
             sums = self.engine.backward(moved, self.carried, "the range test")
             self.carried, count = sums.carried, sums.count
-        if not math.isfinite(sums.total):
-            return None
-        self.engine.average(len(moved), count)
-        try:
-            clip_gradients(self.model.named_parameters(), self.settings.clip_norm, self.settings.clip_value)
-        except TrainingError:
-            return None
-        for parameters in self.engine.optimiser.param_groups:
-            parameters["lr"] = rate * sum(getattr(batch, "rate", 1.0) for batch in group) / len(group)
-        self.engine.optimiser.step()
-        return sums.total / count
+        mean = sums.total / count
+        return None if isinstance(self.engine.step(mean, len(moved), count, scaled(rate, group)), str) else mean

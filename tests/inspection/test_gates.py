@@ -32,15 +32,16 @@ def balanced(line):
 @pytest.mark.parametrize(
     ("name", "gate"),
     [
-        ("simplified-gru", ("update", 0)),
-        ("gru", ("update", 0)),
-        ("gru-reset-after", ("update", 1)),
-        ("lstm", ("forget", 1)),
-        ("peephole-lstm", ("forget", 1)),
-        ("coupled-lstm", ("input", 0)),
-        ("minimal-gated-unit", ("forget", 0)),
-        ("li-gru", ("update", 1)),
-        ("min-gru", ("update", 0)),
+        ("simplified-gru", ("update", 0, None)),
+        ("gru", ("update", 0, None)),
+        ("gru-reset-after", ("update", 1, None)),
+        ("lstm", ("forget", 1, "input")),
+        ("peephole-lstm", ("forget", 1, "input")),
+        ("full-peephole-lstm", ("forget", 1, "input")),
+        ("coupled-lstm", ("input", 0, None)),
+        ("minimal-gated-unit", ("forget", 0, None)),
+        ("li-gru", ("update", 1, None)),
+        ("min-gru", ("update", 0, None)),
         ("rnn", None),
         ("irnn", None),
         ("echo-state", None),
@@ -48,7 +49,8 @@ def balanced(line):
 )
 def test_the_gate_that_keeps_is_read_from_the_equations(name, gate):
     found = keeping_gate(CATALOGUE[name])
-    assert (found and (found.name, found.keeps_at)) == gate
+    assert (found and (found.name, found.keeps_at, found.writes)) == gate
+    assert gate is None or (found.bias == f"b_{gate[0]}" and found.writes_bias == (gate[2] and f"b_{gate[2]}"))
 
 
 @pytest.mark.parametrize("name", ["gru", "gru-reset-after", "lstm", "coupled-lstm", "minimal-gated-unit"])

@@ -342,6 +342,41 @@ def test_chrono_of_one_gate_alone():
     is_uniform(layer.layers[0].b_update.detach().exp(), 1, 49)
 
 
+def test_chrono_reads_the_gates_from_equations_of_ones_own_in_whatever_holds_them():
+    cell = """
+        z[t] = sigmoid(W_z @ [x[t], h[t-1]] + theta + V @ x[t])
+        h[t] = z[t] * h[t-1] + sigmoid(iota + U @ x[t]) * tanh(W @ [x[t], h[t-1]])
+    """
+    holds = torch.nn.ModuleDict({"one": Recurrent(cell, 3, 400), "other": Recurrent("gru", 3, 400)})
+    chrono_(holds, 50)
+    is_uniform(holds["one"].layers[0].theta.detach().exp(), 1, 49)
+    is_uniform((-holds["other"].layers[0].b_update.detach()).exp(), 1, 49)
+
+
+@pytest.mark.parametrize(
+    ("name", "biases"),
+    [
+        ("gru-reset-after", {"b_update": 1}),
+        ("peephole-lstm", {"b_forget": 1, "b_input": -1}),
+        ("li-gru", {"b_update": 1}),
+        ("coupled-lstm", {"b_input": -1}),
+    ],
+)
+def test_chrono_sets_the_biases_that_keep_and_write(name, biases):
+    layer, before = Recurrent(name, 3, 400), Recurrent(name, 3, 400).layers[0]
+    chrono_(layer, 50)
+    for bias, parameter in layer.layers[0].named_parameters():
+        if bias in biases:
+            is_uniform((biases[bias] * parameter.detach()).exp(), 1, 49)
+        elif bias.startswith("b_"):
+            assert torch.equal(parameter, getattr(before, bias))
+
+
+def test_chrono_without_a_cell_asks_for_names():
+    with pytest.raises(SettingError, match="there is no layer of a cell here; give keep or write"):
+        chrono_(torch.nn.LSTM(2, 3), 10)
+
+
 def test_chrono_makes_a_gate_keep_for_as_long_as_it_says():
     """Without input, a memory that is kept with sigmoid(log u) = u / (1 + u) falls to about 1 / e after u steps."""
     layer = Recurrent("lstm", 1, 64, initial={"W_*": 0.0}, dtype=torch.float64)
@@ -353,15 +388,19 @@ def test_chrono_makes_a_gate_keep_for_as_long_as_it_says():
     assert bool((kept[spans > 100] > 0.8).all())
 
 
+UNBIASED = "forget[t] = sigmoid(W @ x[t])\nh[t] = forget[t] * h[t-1] + V @ x[t]"
+
+
 @pytest.mark.parametrize(
     ("cell", "options", "message"),
     [
-        ("gru", {}, "there is no parameter 'b_forget'; they are: W_candidate, W_relevance, W_update, b_candidate, b_r"),
+        ("gru", {"keep": "b_forget"}, "there is no parameter 'b_forget'; they are: W_candidate, W_relevance, "),
+        ("rnn", {}, "no gate of the cell rnn scales what a state carries on, so none can begin by keeping"),
+        (UNBIASED, {}, r"forget\[t\], which keeps the state of this cell, has no bias to begin with"),
         ("lstm", {"keep": "b_forgot"}, r"there is no parameter 'b_forgot'; did you mean b_forget\?"),
         ("lstm", {"write": "b_inputs"}, r"there is no parameter 'b_inputs'; did you mean b_input\?"),
         ("lstm", {"keep": "W_forget"}, "'W_forget' is a matrix; give the name of a gate's bias"),
-        ("lstm", {"keep": None, "write": None}, "give keep and write two names, or one of them"),
-        ("lstm", {"keep": "b_input"}, "give keep and write two names, or one of them"),
+        ("lstm", {"keep": "b_input", "write": "b_input"}, "keep and write are both 'b_input'; give two names, or one"),
         ("lstm", {"longest": 1}, "the longest span is 1; it is a number of steps from 2"),
         ("lstm", {"longest": math.inf}, "the longest span is inf"),
     ],

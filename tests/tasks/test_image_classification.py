@@ -115,7 +115,7 @@ def test_a_cell_of_ones_own_has_no_known_memory(tmp_path):
     path = write_images(tmp_path)
     made = config(path, **own)
     assert build(made, read(made)).recurrent.cell.output == "h"
-    with pytest.raises(SettingError, match="longest_memory: which gates of the cell own keep its state is not known"):
+    with pytest.raises(SettingError, match=r"^longest_memory: no gate of the cell own scales what a state carries on"):
         build(config(path, **own, longest_memory=64), read(made))
 
 

@@ -7,11 +7,12 @@ gates               which values of a cell are gates, and how many of their unit
 pictures            what draws with matplotlib
 """
 
+from recurra.equations.gates import gates, keeping_gate
 from recurra.inspection.activations import Activations, activations
-from recurra.inspection.gates import Saturation, gates, keeping_gate, saturation
 from recurra.inspection.gradient_flow import GradientFlow, LayerFlow, gradient_flow, last_target_loss
 from recurra.inspection.gradient_flow_log import GradientFlowLog
 from recurra.inspection.pictures import check_picture
+from recurra.inspection.saturation import Saturation, saturation
 
 __all__ = [
     "Activations",

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from recurra.equations.cell import Cell
+from recurra.equations.gates import ENDS, gates, keeping_gate
 from recurra.errors import DataError, SettingError
 from recurra.inspection import pictures
-from recurra.inspection.gates import ENDS, gates, keeping_gate
 from recurra.models import LanguageModel
 from recurra.nn.trace import recording
 

@@ -18,7 +18,7 @@ from recurra.data import IGNORED, Batch
 from recurra.equations.cell import Cell
 from recurra.errors import DataError, SettingError, ShapeError
 from recurra.inspection import pictures, verdict
-from recurra.inspection.gates import Saturation, saturation
+from recurra.inspection.saturation import Saturation, saturation
 from recurra.inspection.verdict import Verdict
 from recurra.models import LanguageModel
 from recurra.nn.trace import Pass, recording

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from recurra.equations.cell import Cell
-from recurra.inspection.gates import Saturation, gates, keeping_gate
+from recurra.equations.gates import gates, keeping_gate
+from recurra.inspection.saturation import Saturation
 
 __all__ = ["EXPLODED", "SHORTEST", "VANISHED", "Verdict", "advise", "decay_rate", "describe", "judge", "reach"]
 
@@ -117,8 +118,9 @@ def _ways_to_keep(cell: Cell, longest: int, saturations: Mapping[str, Saturation
         ways.append(
             f"{gate.name}[t], which keeps the state, is {state} in {losing:.0%} of units and steps: move its bias"
         )
-    call = gate.chrono(cell, max(longest, 2))
-    return [*ways, f"gates that begin by keeping: {call}" if call else f"a bias that has {gate.name}[t] keep at first"]
+    if gate.bias is None:
+        return [*ways, f"a bias that has {gate.name}[t] keep at first"]
+    return [*ways, f"gates that begin by keeping: chrono_(layer, {max(longest, 2)})"]
 
 
 def _ways_to_unsaturate(cell: Cell, saturations: Mapping[str, Saturation]) -> list[str]:

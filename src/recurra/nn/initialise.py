@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.equations.cell import Cell
+from recurra.equations.gates import keeping_gate
 from recurra.equations.shapes import HIDDEN, Parameter
 from recurra.errors import SettingError
 
@@ -252,22 +253,23 @@ def _drawn(initialiser: Initialiser, numbers: list[float], block: Tensor) -> Ten
 
 
 @torch.no_grad()
-def chrono_(layer: nn.Module, longest: float, *, keep: str | None = "b_forget", write: str | None = "b_input") -> None:
+def chrono_(layer: nn.Module, longest: float, *, keep: str | None = None, write: str | None = None) -> None:
     """Chrono initialisation: gates that begin by keeping over every span up to the longest that matters.
 
         keep = log(u), write = -log(u), u uniform from 1 to longest - 1 for each unit
 
-    Tallec and Ollivier, "Can recurrent neural networks warp time?", ICLR 2018. Where one gate does both, one of the
-    two names is None: `chrono_(layer, 784, keep=None, write="b_update")` for `cells.GRU`, whose update gate writes.
+    Tallec and Ollivier, "Can recurrent neural networks warp time?", ICLR 2018. Which gates keep and write is read from
+    the equations (`recurra.equations.gates.keeping_gate`); where one gate does both, as the update gate of a GRU, its
+    bias alone is set. Names say it otherwise, one or both.
 
     Args:
-        layer: Any module with parameters of these names, such as a `Recurrent`.
+        layer: A `Recurrent`, or any module that holds some; with names any module with parameters that are called so.
         longest: The longest span in steps, from 2.
-        keep: The bias of the gate that keeps the state, or None.
-        write: The bias of the gate that writes to it, or None.
+        keep: The bias of the gate that keeps the state.
+        write: The bias of the gate that writes to it.
 
     Raises:
-        SettingError: No vector is called so; nothing has been changed then.
+        SettingError: No vector is called so, or the equations have no gate that keeps; nothing has been changed then.
 
     Example:
         >>> from recurra.cells import LSTM
@@ -277,11 +279,35 @@ def chrono_(layer: nn.Module, longest: float, *, keep: str | None = "b_forget", 
         >>> bool((layer.layers[0].b_forget == -layer.layers[0].b_input).all())
         True
     """
-    signs = {name: sign for name, sign in ((keep, 1), (write, -1)) if name is not None}
-    _expect(
-        len(signs) == (keep is not None) + (write is not None) > 0,
-        "chrono_: give keep and write two names, or one of them",
-    )
+    if keep is None and write is None:
+        found = [(own, _keeping(cell)) for own, cell in _with_cells(layer)]
+        _expect(bool(found), "chrono_: there is no layer of a cell here; give keep or write, the name of a gate's bias")
+        for own, signs in found:
+            _begin_by_keeping(own, longest, signs)
+        return
+    _expect(keep != write, f"chrono_: keep and write are both {keep!r}; give two names, or one of them")
+    _begin_by_keeping(layer, longest, {name: sign for name, sign in ((keep, 1), (write, -1)) if name is not None})
+
+
+def _with_cells(layer: nn.Module) -> list[tuple[nn.Module, Cell]]:
+    """The innermost modules that have a cell, with it."""
+    found = [(own, cell) for own in layer.modules() if isinstance(cell := getattr(own, "cell", None), Cell)]
+    having = {own for own, _ in found}
+    return [(own, cell) for own, cell in found if not having & {*own.modules()} - {own}]
+
+
+def _keeping(cell: Cell) -> dict[str, int]:
+    """The biases of the gates that keep and write a cell's state, with the sign of the span's logarithm."""
+    gate, called = keeping_gate(cell), f"the cell {cell.name}" if cell.name else "this cell"
+    if gate is None:
+        raise SettingError(f"chrono_: no gate of {called} scales what a state carries on, so none can begin by keeping")
+    if gate.bias is None:
+        raise SettingError(f"chrono_: {gate.name}[t], which keeps the state of {called}, has no bias to begin with")
+    signs = {gate.bias: 1 if gate.keeps_at else -1}
+    return signs if gate.writes_bias is None else {**signs, gate.writes_bias: -1}
+
+
+def _begin_by_keeping(layer: nn.Module, longest: float, signs: Mapping[str, int]) -> None:
     found = [dict(module.named_parameters(recurse=False)) for module in layer.modules()]
     found = [own for own in found if signs.keys() & own.keys()]
     names = sorted({name for own in found for name in own})

@@ -34,16 +34,6 @@ IMAGES = "images.json"
 
 ACCURACY = MetricView("accuracy", "accuracy", ".2%")
 
-GATES: dict[str, dict[str, str | None]] = {
-    "lstm": {"keep": "b_forget", "write": "b_input"},
-    "peephole-lstm": {"keep": "b_forget", "write": "b_input"},
-    "full-peephole-lstm": {"keep": "b_forget", "write": "b_input"},
-    "gru": {"keep": None, "write": "b_update"},
-    "simplified-gru": {"keep": None, "write": "b_update"},
-    "gru-reset-after": {"keep": "b_update", "write": None},
-}
-"""The biases of the gates that keep and write the state, of the cells whose memory can be set to a span."""
-
 
 class ImageSettings(Settings):
     """The images, and how they are read."""
@@ -229,12 +219,10 @@ def build(config: ImageClassificationConfig, data: Images) -> Classifier:
     options = settings.model_dump(exclude={"cell", "equations", "longest_memory"})
     model = Classifier(config.images.pixels_per_step, data.classes, settings.made, **options)
     if settings.longest_memory is not None:
-        if settings.cell not in GATES:
-            raise SettingError(
-                f"longest_memory: which gates of the cell {settings.made.name} keep its state is not known; "
-                f"it is of: {', '.join(GATES)}"
-            )
-        chrono_(model.recurrent, settings.longest_memory, **GATES[settings.cell])
+        try:
+            chrono_(model.recurrent, settings.longest_memory)
+        except SettingError as error:
+            raise SettingError(f"longest_memory: {str(error).removeprefix('chrono_: ')}") from None
     return model
 
 

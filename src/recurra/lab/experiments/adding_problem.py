@@ -80,9 +80,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
 
 def _keep_at_first(model: Reader, cell: str, longest: int) -> None:
     """Let gates begin by keeping over the longest span (Tallec and Ollivier 2018); an RNN has none."""
-    if cell == "gru":
-        chrono_(model.recurrent, longest, keep=None, write="b_update")
-    elif cell == "lstm":
+    if cell != "rnn":
         chrono_(model.recurrent, longest)
 
 

@@ -65,9 +65,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
     test = copying(sizes.tested, sizes.wait, bench.random("test"))
     for name, (cell, grows, _) in bench.each(NETWORKS.items()):
         model = Reader(cell, START + 1, sizes.hidden_size, CLASSES, symbols=True)
-        if cell == "gru":
-            chrono_(model.recurrent, sizes.keeps, keep=None, write="b_update")
-        elif cell == "lstm":
+        if cell != "rnn":
             chrono_(model.recurrent, sizes.keeps)
         course = bench.train(
             model,

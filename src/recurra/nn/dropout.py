@@ -53,9 +53,9 @@ def draw_kept(shape: Sequence[int], probability: float, like: Tensor) -> Tensor:
     kept = like.new_empty(shape)
     share = round(probability * _SHARES)
     error = abs(share / _SHARES - probability)
-    if kept.device.type != "cpu" or torch.compiler.is_compiling() or error >= 1e-3 * min(probability, 1 - probability):
+    if kept.device.type != "cpu" or error >= 1e-3 * min(probability, 1 - probability):
         return kept.bernoulli_(probability)
-    bits = torch.empty((kept.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    bits = torch.randint(-(2**63), 2**63 - 1, ((kept.numel() + 3) // 4,), device=kept.device)
     return torch.lt(bits.view(torch.int16)[: kept.numel()].view(shape), share - _SHARES // 2, out=kept)
 
 

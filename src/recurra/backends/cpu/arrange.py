@@ -16,7 +16,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from recurra.backends.cpu import threads
+from recurra.backends.cpu import spare, threads
 from recurra.backends.cpu.emit import home
 from recurra.backends.cpu.prepare import Block, Kernel, Prepared, Which, matrix_functions
 from recurra.backends.cpu.products import ROWS, gradient_workspace
@@ -35,11 +35,11 @@ CHUNK_ROWS = (32, 128)
 TASK_ROWS = 48
 """For how many rows at a time the gradient of an input is computed."""
 
+KEPT = 1 << 18
+"""Memory of no more numbers than this is kept for the next call of the same sizes; of more, for any."""
+
 SMALL = 50_000
 """A call of fewer nanoseconds than this is not worth waking another thread for."""
-
-KEPT = 1 << 18
-"""Memory of no more numbers than this is kept for the next call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Arrangement:
     def _new(self) -> Memory:
         words = (ctypes.c_int64 * (len(self.words) // 8)).from_buffer_copy(self.words)
         dtype = torch.float64 if self.double else torch.float32
-        space = torch.empty(self.space, dtype=dtype, device="cpu")
+        space = spare.take(self.space, dtype)
         lines = torch.empty(self.lines, dtype=torch.int64, device="cpu")
         address = ctypes.addressof(words)
         begin = {"words": address, "lines": lines.data_ptr()}
@@ -130,6 +130,8 @@ class Arrangement:
         """Let another call use the memory."""
         if self.space <= KEPT:
             self.free.append(memory)
+        else:
+            spare.give(memory.space)
 
 
 def arrange(

@@ -10,6 +10,7 @@ since how many of those count is not known before.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recurra.backends.cpu import spare
 from recurra.backends.cpu.prepare import Prepared, prepare
 from recurra.backends.cpu.run import _Call, _check, _differentiable_backward, _layout, _Pass
 from recurra.backends.layout import Layout
@@ -181,7 +183,8 @@ def recurrence(*given: Any) -> list[Tensor]:  # noqa: ANN401
     results = [output.view(layout.steps, layout.batch, -1), *last]
     if training:
         assert pass_.saved is not None
-        results.append(_with_rows(pass_.saved, layout.steps * layout.batch))
+        kept = pass_.saved[: math.prod(pass_.saved_shape)].view(pass_.saved_shape)
+        results.append(_with_rows(kept, layout.steps * layout.batch))
     return results
 
 
@@ -213,7 +216,9 @@ def recurrence_backward(*given: Any) -> list[Tensor]:  # noqa: ANN401
     tensors = _Tensors.of(*operands)
     layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.given)
     # The loop writes gradients over what was kept, and a graph may be gone through again.
-    pass_.saved = saved[: layout.total].clone()
+    numbers = math.prod(pass_.saved_shape)
+    pass_.saved = spare.take(numbers, saved.dtype)
+    pass_.saved[:numbers] = saved[: layout.total].flatten()
     found = tensors.shaped(pass_.backward([output.flatten(0, 1), *last], needs))
     return _apart([g for g, needed in zip(found, needs, strict=True) if needed and g is not None])
 

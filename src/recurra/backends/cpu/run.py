@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from recurra.backends import reference
-from recurra.backends.cpu import threads
+from recurra.backends.cpu import spare, threads
 from recurra.backends.cpu.arrange import Arrangement, Memory, arrange, covered, launch
 from recurra.backends.cpu.prepare import Prepared, Which, prepare
 from recurra.backends.job import Job
@@ -318,6 +318,11 @@ class _Pass:
         self.total = call.layout.total
         self.saved: Tensor | None = None
 
+    @property
+    def saved_shape(self) -> tuple[int, int, int]:
+        """What the forward loop keeps: some values of every step that counts. They stand first in `saved`."""
+        return self.total, len(self.prepared.plan.saved), self.width
+
     def new(self, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=self.dtype, device="cpu")
 
@@ -365,7 +370,7 @@ class _Pass:
         """What the forward loop takes, laid out."""
         self.given["output"] = self.new_rows(self.width)
         if training:
-            self.saved = self.given["saved"] = self.new(self.total, len(self.prepared.plan.saved), self.width)
+            self.saved = self.given["saved"] = spare.take(math.prod(self.saved_shape), self.dtype)
         self.last = self.carried(self.state)
         call = self.ready("training" if training else "forward", self.call.reverse, most)
         self.address(*call)
@@ -408,6 +413,8 @@ class _Pass:
         groups, names = self.prepared.outside, self.prepared.parameters
         by_vector = dict(zip(self.prepared.vectors, self.sums.sum(0)[:, : self.hidden].unbind(), strict=True))
         arrangement.give_back(memory)
+        assert self.saved is not None
+        spare.give(self.saved)
         results = [self.given.get(f"gradient.operand.{number}") for number in range(len(groups))]
         for name, needed in zip(names, self.wanted[len(groups) :], strict=True):
             found = by_vector[name] if name in by_vector else self.given.get(f"gradient.{name}")

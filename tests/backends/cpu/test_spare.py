@@ -1,0 +1,124 @@
+"""Memory that calls give back and take again: never twice at once, never more than was held at one time."""
+
+import threading
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recurra.backends.cpu import spare
+from recurra.backends.cpu.spare import LEAST, LOOSE, give, release, take
+from recurra.nn import Recurrent
+
+
+@pytest.fixture(autouse=True)
+def empty():
+    release()
+    yield
+    release()
+
+
+def held():
+    return sum(block.nbytes for block in spare._blocks)
+
+
+def test_what_fits_is_taken_again_the_closest_first():
+    small, large = take(LEAST, torch.float32), take(3 * LEAST // 2, torch.float32)
+    give(large)
+    give(small)
+    assert take(LEAST, torch.float32) is small
+    assert take(LEAST, torch.float32) is large
+    assert not held()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "dtype"), [(LEAST + 1, torch.float32), (LEAST, torch.float64), (LEAST - 1, torch.float32)]
+)
+def test_what_does_not_fit_is_not_taken(numbers, dtype):
+    block = take(LEAST, torch.float32)
+    give(block)
+    other = take(numbers, dtype)
+    assert other is not block
+    assert (len(other), other.dtype) == (numbers, dtype)
+
+
+def test_what_is_much_too_large_is_left_for_others():
+    block = take(LOOSE * LEAST + 1, torch.float32)
+    give(block)
+    assert take(LEAST, torch.float32) is not block
+
+
+def test_a_little_memory_is_not_kept():
+    give(take(LEAST - 1, torch.float32))
+    assert not held()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(LEAST, 5 * LEAST)), max_size=40))
+def test_never_twice_at_once_and_never_more_than_was_held_at_one_time(events):
+    release()
+    taken, most = [], 0
+    for takes, numbers in events:
+        if takes or not taken:
+            taken.append(take(numbers, torch.float32))
+            assert len(taken[-1]) >= numbers
+        else:
+            give(taken.pop(numbers % len(taken)))
+        places = [block.data_ptr() for block in (*taken, *spare._blocks)]
+        assert len(set(places)) == len(places)
+        in_use = sum(block.nbytes for block in taken)
+        most = max(most, in_use)
+        assert in_use + held() <= most
+
+
+def test_memory_of_inference_serves_training():
+    with torch.inference_mode():
+        block = take(LEAST, torch.float32)
+    assert not block.is_inference()
+
+
+def test_threads_never_share_a_block():
+    shared, lock, faults = set(), threading.Lock(), []
+
+    def work():
+        for _ in range(200):
+            block = take(LEAST, torch.float32)
+            with lock:
+                faults.extend([block.data_ptr()] * (block.data_ptr() in shared))
+                shared.add(block.data_ptr())
+            with lock:
+                shared.remove(block.data_ptr())
+            give(block)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+
+
+def gradients(layer, x):
+    outputs, _ = layer(x)
+    return [g.clone() for g in torch.autograd.grad(outputs.square().sum(), [*layer.parameters(), x])]
+
+
+def test_training_takes_the_same_memory_again_and_gives_the_same_gradients(monkeypatch):
+    """Also where a graph is gone through twice, and where one is left without a backward pass."""
+    monkeypatch.setattr(spare, "LEAST", 64)
+    layer, x = Recurrent("lstm", 5, 7), torch.randn(3, 11, 5, requires_grad=True)
+    expected = gradients(layer, x)
+    kept = {block.data_ptr() for block in spare._blocks}
+    assert kept
+    layer(x)  # never gone back through
+    for _ in range(3):
+        assert all(torch.equal(a, b) for a, b in zip(gradients(layer, x), expected, strict=True))
+    outputs, _ = layer(x)
+    loss = outputs.square().sum()
+    for _ in range(2):
+        found = torch.autograd.grad(loss, [*layer.parameters(), x], retain_graph=True)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    one, two = layer(x)[0], layer(x)[0]
+    for outputs in (one, two):
+        found = torch.autograd.grad(outputs.square().sum(), [*layer.parameters(), x])
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))

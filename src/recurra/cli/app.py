@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -102,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: Whoever read the output has gone; typer and rich have seen to it that nothing more is written.
     """
     _write_what_the_terminal_lacks_as_escapes()
+    _take_memory_in_large_pages()
     try:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="recurra")
     except RecurraError as error:
@@ -116,6 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail("there is not enough memory for this: make the model, its batches or the length smaller")
     return code if isinstance(code, int) else 0
+
+
+def _take_memory_in_large_pages() -> None:
+    """Have torch ask for pages of 2 MiB, unless the user has decided; it looks when it first needs memory.
+
+    Each step of training gets its memory anew from the system, and touching it costs a page fault a page: of 4 KiB,
+    that is up to a third of the time of a step on long sequences.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def _write_what_the_terminal_lacks_as_escapes() -> None:

@@ -192,14 +192,14 @@ def test_dropout_between_layers_and_on_the_output_can_have_rates_of_their_own():
             initial="W = 0; b = 1",
             **rates,
         )
-        given, read = between(model, tokens(8, 6))  # every output of a layer is tanh(1)
+        given, read = between(model, tokens(64, 6))  # every output of a layer is tanh(1)
         assert (given == 0).float().mean() == pytest.approx(0.2, abs=0.03)
         assert (read == 0).float().mean() == pytest.approx(0.8, abs=0.03)
-        halves = model.recurrent.dropout(torch.ones(6, 8, 64))
+        halves = model.recurrent.dropout(torch.ones(6, 64, 64))
         assert (halves == 0).float().mean() == pytest.approx(0.5, abs=0.05)
         assert torch.equal((halves == 0).all(dim=0), (halves == 0).any(dim=0)) == locked
         assert halves.max() == 2
-        assert torch.equal(model.recurrent.eval().dropout(torch.ones(6, 8, 64)), torch.ones(6, 8, 64))
+        assert torch.equal(model.recurrent.eval().dropout(torch.ones(6, 64, 64)), torch.ones(6, 64, 64))
     plain = LanguageModel(7, "rnn", embedding_size=4, hidden_size=4, dropout=0.2)
     assert (plain.recurrent.dropout.p, plain.output_dropout.p) == (0.2, 0.2)
 

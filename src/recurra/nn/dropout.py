@@ -47,7 +47,7 @@ def draw_kept(shape: Sequence[int], probability: float, like: Tensor) -> Tensor:
 
     Example:
         >>> kept = draw_kept((1000,), 0.75, torch.zeros(1))
-        >>> set(kept.tolist()) == {0.0, 1.0} and 600 < kept.sum() < 900
+        >>> set(kept.tolist()) == {0.0, 1.0} and 600 < kept.sum().item() < 900
         True
     """
     kept = like.new_empty(shape)

@@ -19,7 +19,7 @@ CACHES = (
     prepare._kernel,
     prepare._code,
     prepare.matrix_functions,
-    arrange._of_equal_lengths,
+    arrange._arrange,
     arrange.matrix_sources,
     arrange.covered,
 )
@@ -60,12 +60,12 @@ def shared_by(count, *, units):
         return (count, True) if units else (min(count, arranger.batch), False)
 
     with pytest.MonkeyPatch.context() as patch:
-        arrange._of_equal_lengths.cache_clear()
+        arrange._arrange.cache_clear()
         patch.setattr(arrange._Arranger, "_share", share)
         try:
             yield
         finally:
-            arrange._of_equal_lengths.cache_clear()
+            arrange._arrange.cache_clear()
 
 
 @pytest.fixture(params=SHAPES)

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra import cells
+from recurra import Recurrent, cells
 from recurra.backends.cpu import arrange as module
-from recurra.backends.cpu.arrange import KEPT, arrange, covered, matrix_sources, split
+from recurra.backends.cpu.arrange import arrange, covered, matrix_sources
+from recurra.backends.cpu.arrangement import KEPT, split
 from recurra.backends.cpu.prepare import prepare
 from recurra.backends.cpu.products import ROWS
 from recurra.backends.layout import Layout
@@ -19,14 +20,18 @@ from support.classical import CLASSICAL
 from support.odd_cells import ODD
 
 LOOPS = ("forward", "training", "backward")
+EVEN = Layout.of(3, 3, None)
 EVERY_CELL = pytest.mark.parametrize("cell", CATALOGUE.values(), ids=CATALOGUE)
+
+
+def laid_out(lengths):
+    return Layout.of(max(lengths), len(lengths), torch.tensor(lengths))
 
 
 def arranged(cell, which="forward", lengths=(3, 3, 3), hidden=17, most=1, inputs=3):
     prepared = prepare(cell, True, inputs, hidden)
     wanted = (True,) * (len(prepared.outside) + len(cell.parameters)) if which == "backward" else ()
-    layout = Layout.of(max(lengths), len(lengths), torch.tensor(lengths))
-    return arrange(prepared, which, layout, False, most, wanted)
+    return arrange(prepared, which, laid_out(lengths), False, most, wanted)
 
 
 # How many threads, and what they share out ---------------------------------------------------------------------------
@@ -138,7 +143,10 @@ def test_a_word_is_a_number_or_one_address(name, which):
 def test_what_is_arranged_once_is_arranged_for_all_that_are_alike():
     assert arranged(cells.GRU) is arranged(cells.GRU)
     assert arranged(cells.GRU) is not arranged(cells.GRU, lengths=(3, 3))
-    assert arranged(cells.GRU, lengths=(3, 1, 2)) is not arranged(cells.GRU, lengths=(3, 1, 2))  # hardly ever again
+    ragged = arranged(cells.GRU, lengths=(3, 1, 2))
+    assert ragged is not arranged(cells.GRU)
+    assert ragged is arranged(cells.GRU, lengths=(5, 2, 2))  # what rows run when is written at every call
+    assert ragged is not arranged(cells.GRU, lengths=(50, 2, 2))
     assert arranged(cells.GRU) is not arranged(cells.GRU, "training")
 
 
@@ -148,39 +156,39 @@ def test_what_is_arranged_once_is_arranged_for_all_that_are_alike():
 @pytest.fixture
 def fresh():
     """An arrangement whose memory nobody has used."""
-    module._of_equal_lengths.cache_clear()
+    module._arrange.cache_clear()
     yield arranged(cells.GRU)
-    module._of_equal_lengths.cache_clear()
+    module._arrange.cache_clear()
 
 
 def test_memory_is_used_again_when_it_is_free_and_not_before(fresh):
-    one, two = fresh.memory(), fresh.memory()
+    one, two = fresh.memory(EVEN), fresh.memory(EVEN)
     assert one is not two
     assert one.address != two.address
     assert one.space.data_ptr() != two.space.data_ptr()
     fresh.give_back(one)
-    assert fresh.memory() is one
-    assert fresh.memory() not in (one, two)
+    assert fresh.memory(EVEN) is one
+    assert fresh.memory(EVEN) not in (one, two)
 
 
 def test_the_counters_of_memory_that_is_used_again_begin_at_zero(fresh):
-    memory = fresh.memory()
+    memory = fresh.memory(EVEN)
     first, end = (place // 8 for place in fresh.sync)
     before = list(memory.words)
     assert not any(before[first:end])
     memory.words[first:end] = [7] * (end - first)
     fresh.give_back(memory)
-    assert list(fresh.memory().words) == before
+    assert list(fresh.memory(EVEN).words) == before
 
 
 def test_no_more_memory_is_kept_than_can_be_of_use(fresh):
-    several = [fresh.memory() for _ in range(5)]
+    several = [fresh.memory(EVEN) for _ in range(5)]
     for memory in several:
         fresh.give_back(memory)
     assert len(fresh.free) <= 2
     large = arranged(cells.GRU, hidden=512)
     assert large.space > KEPT
-    large.give_back(large.memory())
+    large.give_back(large.memory(EVEN))
     assert not large.free
 
 
@@ -201,11 +209,12 @@ def test_the_columns_of_a_matrix_that_have_a_gradient(cell):
             assert covered(prepared, name) == bool(reached.all())
 
 
+@pytest.mark.parametrize("lengths", [(40,) * 3, (40, 1, 30), (1, 1, 2), (48, 47, 1)])
 @pytest.mark.parametrize("hidden", [1, ROWS, ROWS + 1, 3 * ROWS])
-def test_every_row_of_a_gradient_is_one_task_s(hidden):
+def test_every_row_of_a_gradient_is_one_task_s(hidden, lengths):
     """No task has more rows than it has room for."""
-    found = arranged(cells.RNN, "backward", (40,) * 3, hidden)
-    memory = found.memory()
+    found = arranged(cells.RNN, "backward", lengths, hidden)
+    memory = found.memory(laid_out(lengths))
     words, slots = list(memory.words), found.kernel.slots
     first = (words[slots["tasks"]] - memory.address) // 8
     tasks = [words[first + 4 * k : first + 4 * k + 4] for k in range(words[slots["tasks.count"]])]
@@ -214,9 +223,27 @@ def test_every_row_of_a_gradient_is_one_task_s(hidden):
         by_job.setdefault((function, job), []).append((begin, end))
     gradient = module.matrix_functions(True).addresses["gradient"]
     for (function, _), parts in by_job.items():
-        rows = hidden if function == gradient else 120
+        rows = hidden if function == gradient else sum(lengths)
         assert [row for begin, end in parts for row in range(begin, end)] == list(range(rows))
         assert all(end - begin <= ROWS for begin, end in parts)
     # Both parts of the matrix are of one job, since they share what its rows are made of.
     assert sum(function == gradient for function, _ in by_job) == 1
     assert len(by_job) == 2
+
+
+def test_batches_of_other_lengths_between_change_nothing():
+    """The call's memory is used again: what was longer before, shorter, or in another order."""
+    layer = Recurrent("gru", 5, 17, backend="cpu")
+    x = torch.randn(6, 30, 5, generator=torch.Generator().manual_seed(1), requires_grad=True)
+
+    def gradients(lengths):
+        output = layer(x, lengths=torch.tensor(lengths))[0]
+        return [output, *torch.autograd.grad(output.square().sum(), [x, *layer.parameters()])]
+
+    several = [(30, 1, 20, 7, 7, 2), (2, 30, 1, 1, 1, 1), (30,) * 6, (29, 30, 28, 30, 30, 30), (17, 18, 19, 20, 21, 30)]
+    first = [gradients(lengths) for lengths in several]
+    for lengths, expected in reversed(list(zip(several, first, strict=True))):
+        assert all(map(torch.equal, gradients(lengths), expected))
+    layer.backend = "reference"
+    for lengths, expected in zip(several, first, strict=True):
+        assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(gradients(lengths), expected, strict=True))

@@ -14,7 +14,8 @@ from recurra import cells
 from recurra.backends import reference
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu import threads as pool
-from recurra.backends.cpu.arrange import Arrangement, _Arranger, _of_equal_lengths
+from recurra.backends.cpu.arrange import _arrange, _Arranger
+from recurra.backends.cpu.arrangement import Arrangement
 from recurra.backends.cpu.prepare import prepare
 from recurra.backends.plan import plan
 from recurra.cells import modifiers
@@ -108,14 +109,14 @@ def moved(place):
         for tensor, copy in moves:
             ctypes.memmove(own_address(tensor), copy.address, tensor.nbytes)
 
-    _of_equal_lengths.cache_clear()
+    _arrange.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "data_ptr", address)
         patch.setattr(pool, "parallel", parallel)
         try:
             yield
         finally:
-            _of_equal_lengths.cache_clear()
+            _arrange.cache_clear()
 
 
 @contextlib.contextmanager
@@ -256,8 +257,8 @@ def test_what_nobody_has_written_never_reaches_a_result(cell, dtype, monkeypatch
             made.append(tensor.fill_(torch.nan))
         return tensor
 
-    def used_again(arrangement):
-        found = memory(arrangement)
+    def used_again(arrangement, layout):
+        found = memory(arrangement, layout)
         found.space.fill_(torch.nan)
         return found
 

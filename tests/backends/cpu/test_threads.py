@@ -209,7 +209,7 @@ def test_a_team_is_always_as_large_as_was_asked_for():
         problem = random_problem(cells.GRU, 0, steps=3, batch=9, input_size=3, hidden_size=17)
         for units in (False, True):
             arrange._Arranger._share = lambda arranger: (arranger.most, units)
-            arrange._of_equal_lengths.cache_clear()
+            arrange._arrange.cache_clear()
             assert worst_error(problem.autograd(cpu.run), problem.autograd()) < 1e-12
         print(threads.available(), torch.get_num_threads())
     """)

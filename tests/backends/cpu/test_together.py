@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recurra import Recurrent
-from recurra.backends.cpu import arrange, threads
+from recurra.backends.cpu import arrange, arrangement, threads
 
 
 @pytest.fixture
@@ -17,12 +17,13 @@ def two_threads(monkeypatch):
         launched.append(used)
         parallel(address, table, used)
 
-    monkeypatch.setattr(arrange, "SMALL", 0)
+    for module in (arrange, arrangement):
+        monkeypatch.setattr(module, "SMALL", 0)
     monkeypatch.setattr(threads, "parallel", counted)
     monkeypatch.setattr(threads, "available", lambda: 2)
-    arrange._of_equal_lengths.cache_clear()
+    arrange._arrange.cache_clear()
     yield launched
-    arrange._of_equal_lengths.cache_clear()
+    arrange._arrange.cache_clear()
 
 
 def results(layer, x, lengths, upstream):

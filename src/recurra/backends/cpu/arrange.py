@@ -1,30 +1,29 @@
 """Where everything is that a call of a loop needs: words, weights in panels, rings, and what is left to do after it.
 
-All of it depends on sizes alone, so it is worked out once for each, and memory is used again where it is small. What
-differs from call to call is the addresses of the caller's tensors.
+All of it depends on sizes alone, so it is worked out once for each.
 """
 
 from __future__ import annotations
 
 import ctypes
 import itertools
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from recurra.backends.cpu import spare, threads
+from recurra.backends.cpu import threads
+from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
 from recurra.backends.cpu.emit import home
-from recurra.backends.cpu.prepare import Block, Kernel, Prepared, Which, matrix_functions
+from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_functions
 from recurra.backends.cpu.products import ROWS, gradient_workspace
 from recurra.backends.cpu.table import LINE, panels
 from recurra.backends.cpu.target import host
 from recurra.backends.layout import Layout
 
-__all__ = ["Arrangement", "Memory", "arrange", "covered", "launch", "split"]
+__all__ = ["arrange", "covered"]
 
 CHUNK = 1 << 16
 """How many numbers the products with the input are, of as many steps at a time as make so many: what a cache holds."""
@@ -35,103 +34,12 @@ CHUNK_ROWS = (32, 128)
 TASK_ROWS = 48
 """For how many rows at a time the gradient of an input is computed."""
 
-KEPT = 1 << 18
-"""Memory of no more numbers than this is kept for the next call of the same sizes; of more, for any."""
+ROUNDED = 16
+"""Batches of different lengths are arranged for as many steps as a multiple of this, since few are alike."""
 
-SMALL = 50_000
-"""A call of fewer nanoseconds than this is not worth waking another thread for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """A word that holds the address of an array, and how many bytes after its beginning."""
-
-    word: int
-    array: str
-    bytes: int
-
-
-Word = tuple[int, str, int] | int
-"""A number, or an address: whether it is within the call's own memory, of which array, how many bytes after it."""
-
-
-@dataclass
-class Memory:
-    """The words of one call, and the numbers it works on."""
-
-    words: ctypes.Array[ctypes.c_int64]
-    address: int
-    space: Tensor
-    lines: Tensor
-
-
-@dataclass
-class Arrangement:
-    """How a loop is called at given sizes.
-
-    Args:
-        kernel: The loop.
-        used: How many threads run it.
-        words: The words at the beginning of a call, but for addresses.
-        sync: Where the counters among them are, from and to, in bytes.
-        space: How many numbers the call works on.
-        places: Where each array is among them.
-        lines: How many places of rows it needs.
-        own: The words that hold addresses within the call's own memory.
-        given: Those that hold addresses of the caller's tensors.
-        kept: What these addresses refer to besides.
-        cost: About how many nanoseconds it takes on one thread.
-        free: Memory that no call is using.
-    """
-
-    kernel: Kernel
-    used: int
-    words: bytes
-    sync: tuple[int, int]
-    space: int
-    places: dict[str, int]
-    lines: int
-    own: tuple[Fix, ...]
-    given: tuple[Fix, ...]
-    kept: tuple[Tensor, ...]
-    double: bool
-    cost: float
-    free: deque[Memory] = field(default_factory=lambda: deque(maxlen=1))
-
-    def memory(self) -> Memory:
-        """Memory for a call: some that no other uses, or new."""
-        try:
-            found = self.free.pop()
-        except IndexError:
-            return self._new()
-        ctypes.memset(found.address + self.sync[0], 0, self.sync[1] - self.sync[0])
-        return found
-
-    def _new(self) -> Memory:
-        words = (ctypes.c_int64 * (len(self.words) // 8)).from_buffer_copy(self.words)
-        dtype = torch.float64 if self.double else torch.float32
-        space = spare.take(self.space, dtype)
-        lines = torch.empty(self.lines, dtype=torch.int64, device="cpu")
-        address = ctypes.addressof(words)
-        begin = {"words": address, "lines": lines.data_ptr()}
-        base, size = space.data_ptr(), space.element_size()
-        for fix in self.own:
-            where = begin[fix.array] if fix.array in begin else base + self.places[fix.array] * size
-            words[fix.word] = where + fix.bytes
-        return Memory(words, address, space, lines)
-
-    def address(self, memory: Memory, addresses: dict[str, int]) -> None:
-        """Tell the call where the caller's tensors are."""
-        words = memory.words
-        for fix in self.given:
-            words[fix.word] = addresses[fix.array] + fix.bytes
-
-    def give_back(self, memory: Memory) -> None:
-        """Let another call use the memory."""
-        if self.space <= KEPT:
-            self.free.append(memory)
-        else:
-            spare.give(memory.space)
+Word = tuple[int, str, int] | Literal["total", "numbers"] | int
+"""A number, an address (whether it is within the call's own memory, of which array, how many bytes after it), or what
+depends on lengths: how many steps count, and where it stands which rows of the caller's batch they are of."""
 
 
 def arrange(
@@ -147,31 +55,22 @@ def arrange(
         most: How many threads there are.
         wanted: For a backward loop which gradients are wanted: of each operand before the loop, then each parameter.
     """
-    if layout.ragged:  # hardly ever the same again
-        return _Arranger(prepared, which, layout, backwards, most, wanted).run()
-    return _of_equal_lengths(prepared, which, layout.steps, layout.batch, backwards, most, wanted)
-
-
-def launch(calls: Sequence[tuple[Arrangement, Memory]]) -> None:
-    """Run loops: one on its threads, several side by side if each takes one, or else one after the other."""
-    alone = all(arrangement.used == 1 for arrangement, _ in calls)
-    if len(calls) > 1 and alone and threads.available() >= len(calls) and calls[0][0].cost >= SMALL:
-        address = matrix_functions(calls[0][0].double).addresses["several"]
-        words = [threads.thread_number()]
-        for arrangement, memory in calls:
-            words += [arrangement.kernel.address, memory.address]
-        table = (ctypes.c_int64 * len(words))(*words)
-        threads.parallel(address, ctypes.addressof(table), len(calls))
-        return
-    for arrangement, memory in calls:
-        threads.parallel(arrangement.kernel.address, memory.address, arrangement.used)
+    steps = -(-layout.steps // ROUNDED) * ROUNDED if layout.ragged else layout.steps
+    return _arrange(prepared, which, steps, layout.batch, layout.ragged, backwards, most, wanted)
 
 
 @lru_cache(maxsize=64)
-def _of_equal_lengths(
-    prepared: Prepared, which: Which, steps: int, batch: int, backwards: bool, most: int, wanted: tuple[bool, ...]
+def _arrange(
+    prepared: Prepared,
+    which: Which,
+    steps: int,
+    batch: int,
+    ragged: bool,
+    backwards: bool,
+    most: int,
+    wanted: tuple[bool, ...],
 ) -> Arrangement:
-    return _Arranger(prepared, which, Layout.of(steps, batch, None), backwards, most, wanted).run()
+    return _Arranger(prepared, which, steps, batch, ragged, backwards, most, wanted).run()
 
 
 class _Arranger:
@@ -179,14 +78,16 @@ class _Arranger:
         self,
         prepared: Prepared,
         which: Which,
-        layout: Layout,
+        steps: int,
+        batch: int,
+        ragged: bool,
         backwards: bool,
         most: int,
         wanted: tuple[bool, ...],
     ) -> None:
-        self.prepared, self.kernel, self.layout = prepared, prepared.kernel(which), layout
+        self.prepared, self.kernel, self.ragged = prepared, prepared.kernel(which), ragged
         self.backwards, self.wanted, self.which = backwards, wanted, which
-        self.sizes, self.batch, self.total = layout.sizes, layout.batch, layout.total
+        self.steps, self.batch, self.total = steps, batch, steps * batch  # at most, if ragged
         self.hidden, self.width, self.cell = prepared.hidden, prepared.width, prepared.cell
         self.size = 8 if prepared.double else 4
         self.functions = matrix_functions(prepared.double).addresses
@@ -198,7 +99,9 @@ class _Arranger:
         self.space = 0
         self.packs: list[list[Word]] = []
         self.most, self.cost = most, 0.0
-        self.numbers = 0 if layout.numbers is None else self._integers(layout.numbers)
+        self.lists: dict[str, int] = {}
+        self.by_length: dict[str, list[int]] = {"total": [], "numbers": []}
+        self.ends: list[tuple[int, int, int]] = []
 
     def run(self) -> Arrangement:
         """The arrangement."""
@@ -206,8 +109,9 @@ class _Arranger:
         rows = self.batch if self.by_units else -(-self.batch // self.used)
         numbers = max(1, len(self.kernel.loop.products)) * self._padded(self.hidden)
         together = min(max(CHUNK // numbers, CHUNK_ROWS[0]), CHUNK_ROWS[1])
-        self.chunk = max(1, min(len(self.sizes), together // rows))
+        self.chunk = max(1, min(self.steps, together // rows))
         self._plain()
+        self._lists()
         self._arrays()
         self._panels()
         jobs = self._tasks() if self.which == "backward" else []
@@ -217,16 +121,20 @@ class _Arranger:
         self._point("sync", len(self.words))
         self.words += [0] * ((3 + self.words[self.kernel.slots["shares"]]) * LINE)
         lines = self.used * self.chunk * (self.batch + 1)
+        words, lengths = (ctypes.c_int64 * len(self.words))(*self.words), self._lengths()
+        if not self.ragged:
+            lengths.write(words, Layout.of(self.steps, self.batch, None))
         return Arrangement(
             self.kernel,
             self.used,
-            bytes((ctypes.c_int64 * len(self.words))(*self.words)),
+            bytes(words),
             (sync, len(self.words) * 8),
             self.space,
             self.places,
             lines,
             tuple(self.own),
             tuple(self.given),
+            lengths if self.ragged else None,
             tuple(self.kept),
             self.prepared.double,
             self.cost,
@@ -275,10 +183,6 @@ class _Arranger:
     def _plain(self) -> None:
         """The words that are the same at every call."""
         groups = -(-self.width // (2 * self.prepared.lanes))
-        offsets = [0]
-        for size in self.sizes:
-            offsets.append(offsets[-1] + size)
-        splits = split(self.sizes, self.batch, 1 if self.by_units else self.used)
         self.index = self._integers(range(max(ROWS, self.batch) + 1))
         for name, value in {
             "thread": threads.thread_number() if self.used > 1 else threads.single(),
@@ -289,11 +193,6 @@ class _Arranger:
             "product": self.functions["product"],
             "pack": self.functions["pack"],
             "index": self.index,
-            "order": self.index if self.layout.order is None else self._integers(self.layout.order),
-            "splits": self._integers([*splits, *[self.batch] * self.used]),  # one that every thread reads
-            "sizes": self._integers(self.sizes),
-            "offsets": self._integers(offsets),
-            "steps": len(self.sizes),
             "backwards": int(self.backwards),
             "chunk": self.chunk,
             "lines.size": self.chunk * self.batch,
@@ -305,6 +204,24 @@ class _Arranger:
             self._set(name, value)
         self.own.append(Fix(self.kernel.slots["lines"], "lines", 0))
         self.own.append(Fix(self.kernel.slots["starts"], "lines", 8 * self.used * self.chunk * self.batch))
+
+    def _lists(self) -> None:
+        """Room for what is written for each layout of rows and steps."""
+        for name, count in Lengths.room(self.steps, self.batch, self.used).items():
+            self.lists[name] = self._words([self.batch] * count)
+            self._point(name, self.lists[name])
+
+    def _lengths(self) -> Lengths:
+        """Where the words are that depend on it."""
+        return Lengths(
+            self.batch,
+            1 if self.by_units else self.used,
+            {**self.lists, **{name: self.kernel.slots[name] for name in ("steps", "tasks.count")}},
+            tuple(self.by_length["total"]),
+            tuple(self.by_length["numbers"]),
+            self.words[self.kernel.slots["tasks.count"]] - len(self.ends),
+            tuple(self.ends),
+        )
 
     def _room(self, name: str, numbers: int) -> None:
         """Set numbers aside, from a cache line's beginning on."""
@@ -388,31 +305,35 @@ class _Arranger:
             self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1, 1])
 
     def _words(self, words: Sequence[Word]) -> int:
-        """Words after the table, some of them addresses: (whether within the call's own memory, array, bytes)."""
+        """Words after the table."""
         first = len(self.words)
         for word in words:
             if isinstance(word, tuple):
                 own, array, after = word
                 (self.own if own else self.given).append(Fix(len(self.words), array, after))
                 word = 0
+            elif isinstance(word, str):
+                self.by_length[word].append(len(self.words))
+                word = 0
             self.words.append(word)
         return first
 
-    def _list(self, name: str, rows: Sequence[Sequence[Word]]) -> None:
+    def _list(self, name: str, rows: Sequence[Sequence[Word]]) -> list[int]:
+        """Rows of words after the table; where each begins."""
         first = len(self.words)
-        for row in rows:
-            self._words(row)
+        begins = [self._words(row) for row in rows]
         self._point(name, first)
         self._set(f"{name}.count", len(rows))
+        return begins
 
     # -- after the last step --------------------------------------------------------------------------------------
 
-    def _side(self, side: tuple[str, int]) -> tuple[Word, int, int]:
+    def _side(self, side: tuple[str, int]) -> tuple[Word, int, Word]:
         """Where rows begin, how far it is from row to row, and which of them they are: those of an operand, or kept."""
         kind, place = side
         if kind == "operand":
             length = self._length(self.prepared.outside[place].blocks[0])
-            return (0, f"operand.{place}", 0), length, self.numbers
+            return (0, f"operand.{place}", 0), length, "numbers"
         plan = self.prepared.plan
         array, at = (kind, place) if kind == "saved" else home(plan.homes, place)
         count = len(plan.saved) if array == "saved" else plan.homes.count(-1)
@@ -439,7 +360,7 @@ class _Arranger:
             for (matrix, start, stop), _ in together:
                 job += [(0, f"gradient.{matrix}", start * self.size), self._columns(matrix), stop - start]
             for several in zip(*own, strict=True):
-                job += [*self._side(several[0][0]), self.total]
+                job += [*self._side(several[0][0]), "total"]
                 for _, right in several:
                     job += self._side(right)
             # As many rows as fit, but enough tasks for all threads.
@@ -451,7 +372,7 @@ class _Arranger:
             if not asked or not reached:
                 continue
             width = self._length(group.blocks[0])
-            job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached), self.numbers]
+            job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached), "numbers"]
             for term, (place, block) in enumerate(reached):
                 name = f"turned.{number}.{term}"
                 across = block.stop - block.start if block.transposed else self.hidden
@@ -463,16 +384,25 @@ class _Arranger:
         return found
 
     def _jobs(self, jobs: Sequence[tuple[str, list[Word], list[tuple[int, int]]]]) -> None:
+        """The tasks; those of some of the packed rows come last in their order, so that fewer rows are fewer tasks."""
         tasks: list[list[Word]] = []
+        by_rows: list[tuple[int, int, list[Word]]] = []
         for function, job, parts in jobs:
             first = self._words(job)
-            tasks += [[self.functions[function], (1, "words", 8 * first), begin, end] for begin, end in parts]
-        if tasks:
+            for begin, end in parts:
+                task: list[Word] = [self.functions[function], (1, "words", 8 * first), begin, end]
+                if function == "rows_product":
+                    by_rows.append((begin, end, task))
+                else:
+                    tasks.append(task)
+        if jobs:
             size = gradient_workspace(host(), double=self.prepared.double)
             self._room("workspace", self.used * size)
             self.own.append(Fix(self.kernel.slots["workspace"], "workspace", 0))
             self._set("workspace.size", size)
-        self._list("tasks", tasks)
+        by_rows.sort(key=lambda one: one[0])
+        begins = self._list("tasks", [*tasks, *(task for _, _, task in by_rows)])
+        self.ends = [(at + 3, begin, end) for at, (begin, end, _) in zip(begins[len(tasks) :], by_rows, strict=True)]
 
 
 Source = tuple[tuple[str, int], tuple[str, int]]
@@ -499,20 +429,3 @@ def covered(prepared: Prepared, matrix: str) -> bool:
     """Whether every column of a matrix has a gradient."""
     sizes = prepared.cell.parameters[matrix].column_sizes(prepared.input_size, prepared.hidden)
     return sum(stop - start for name, start, stop in matrix_sources(prepared) if name == matrix) == sum(sizes)
-
-
-def split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:
-    """Rows shared out over threads so that each has about the same number of steps."""
-    if parts == 1 or min(sizes) == batch:
-        return [batch * k // parts for k in range(parts + 1)]
-    lengths = [0] * batch
-    for step, size in enumerate(sizes):
-        lengths[size - 1] = step + 1
-    for row in range(batch - 1, 0, -1):  # those before it are no shorter
-        lengths[row - 1] = max(lengths[row - 1], lengths[row])
-    total, done, places = sum(lengths), 0, [0]
-    for row, length in enumerate(lengths):
-        done += length
-        while len(places) < parts and done * parts >= total * len(places):
-            places.append(row + 1)
-    return [*places, *[batch] * (parts + 1 - len(places))]

@@ -14,7 +14,8 @@ from torch.autograd import forward_ad
 
 from recurra.backends import reference
 from recurra.backends.cpu import spare, threads
-from recurra.backends.cpu.arrange import Arrangement, Memory, arrange, covered, launch
+from recurra.backends.cpu.arrange import arrange, covered
+from recurra.backends.cpu.arrangement import Arrangement, Memory, launch
 from recurra.backends.cpu.prepare import Prepared, Which, prepare
 from recurra.backends.job import Job
 from recurra.backends.layout import Layout
@@ -344,7 +345,7 @@ class _Pass:
     ) -> tuple[Arrangement, Memory]:
         """A call of a loop with its memory."""
         arrangement = arrange(self.prepared, which, self.layout, backwards, most, wanted)
-        return arrangement, arrangement.memory()
+        return arrangement, arrangement.memory(self.layout)
 
     def address(self, arrangement: Arrangement, memory: Memory) -> None:
         arrangement.address(memory, {name: tensor.data_ptr() for name, tensor in self.given.items()})

@@ -42,7 +42,7 @@ class Stepper:
         self._prepared = prepared = prepare(cell, dtype == torch.float64, input_size, hidden)
         self._layout = Layout.of(1, batch_size, None)
         self._arrangement = arrangement = arrange(prepared, "forward", self._layout, False, 1, ())
-        self._memory = memory = arrangement.memory()
+        self._memory = memory = arrangement.memory(self._layout)
         self.state = {key: torch.zeros(batch_size, hidden, dtype=dtype, device="cpu") for key in cell.carried}
         held = {f"parameter.{name}": tensor.detach().contiguous() for name, tensor in parameters.items()}
         addresses = {name: tensor.data_ptr() for name, tensor in held.items()}

@@ -1,0 +1,204 @@
+"""A call of a loop: its words and its memory, which are used again, and what each call writes into them.
+
+What differs from call to call is the addresses of the caller's tensors and, where sequences are of different lengths,
+which rows run at which step.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from recurra.backends.cpu import spare, threads
+from recurra.backends.cpu.prepare import Kernel, matrix_functions
+from recurra.backends.layout import Layout
+
+__all__ = ["KEPT", "SMALL", "Arrangement", "Fix", "Lengths", "Memory", "launch", "split"]
+
+KEPT = 1 << 18
+"""Memory of no more numbers than this is kept for the next call of the same sizes; of more, for any."""
+
+SMALL = 50_000
+"""A call of fewer nanoseconds than this is not worth waking another thread for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A word that holds the address of an array, and how many bytes after its beginning."""
+
+    word: int
+    array: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Where the words stand that say which rows run at which step.
+
+    Args:
+        batch: B.
+        parts: How many threads have rows of their own.
+        places: Of how many steps there are, of how many tasks, and where sizes, offsets, splits and order begin.
+        total: Words with how many steps count.
+        numbers: Words with the address of what row of the caller's batch each packed row is; 0 if they are in order.
+        tasks: How many tasks there are besides those that each have some of the packed rows, which are the last.
+        ends: Of these in their order, the word with the end of their rows, the first of them and the end.
+    """
+
+    batch: int
+    parts: int
+    places: Mapping[str, int]
+    total: tuple[int, ...]
+    numbers: tuple[int, ...]
+    tasks: int
+    ends: tuple[tuple[int, int, int], ...]
+
+    @staticmethod
+    def room(steps: int, batch: int, threads: int) -> dict[str, int]:
+        """How many words each of the lists takes."""
+        return {"sizes": steps, "offsets": steps + 1, "splits": 2 * threads + 1, "order": batch}
+
+    def write(self, words: ctypes.Array[ctypes.c_int64], layout: Layout) -> None:
+        """Tell a call which rows run."""
+        sizes, total = layout.sizes, layout.total
+        offsets = [0, *itertools.accumulate(sizes)]
+        order = range(self.batch) if layout.order is None else layout.order.tolist()
+        splits = split(sizes, self.batch, self.parts)
+        for name, values in (("sizes", sizes), ("offsets", offsets), ("splits", splits), ("order", order)):
+            place = self.places[name]
+            words[place : place + len(values)] = values
+        numbers = 0 if layout.numbers is None else layout.numbers.data_ptr()
+        for word in self.numbers:
+            words[word] = numbers
+        for word in self.total:
+            words[word] = total
+        used = self.tasks
+        for word, first, end in self.ends:
+            if first >= total:
+                break
+            words[word] = min(end, total)
+            used += 1
+        words[self.places["tasks.count"]] = used
+        words[self.places["steps"]] = len(sizes)
+
+
+@dataclass
+class Memory:
+    """The words of one call, and the numbers it works on."""
+
+    words: ctypes.Array[ctypes.c_int64]
+    address: int
+    space: Tensor
+    lines: Tensor
+
+
+@dataclass
+class Arrangement:
+    """How a loop is called at given sizes.
+
+    Args:
+        kernel: The loop.
+        used: How many threads run it.
+        words: The words at the beginning of a call, but for addresses.
+        sync: Where the counters among them are, from and to, in bytes.
+        space: How many numbers the call works on.
+        places: Where each array is among them.
+        lines: How many places of rows it needs.
+        own: The words that hold addresses within the call's own memory.
+        given: Those that hold addresses of the caller's tensors.
+        lengths: Those that each call writes anew if its sequences are of different lengths; else None.
+        kept: What the words refer to besides.
+        cost: About how many nanoseconds it takes on one thread.
+        free: Memory that no call is using.
+    """
+
+    kernel: Kernel
+    used: int
+    words: bytes
+    sync: tuple[int, int]
+    space: int
+    places: dict[str, int]
+    lines: int
+    own: tuple[Fix, ...]
+    given: tuple[Fix, ...]
+    lengths: Lengths | None
+    kept: tuple[Tensor, ...]
+    double: bool
+    cost: float
+    free: deque[Memory] = field(default_factory=lambda: deque(maxlen=1))
+
+    def memory(self, layout: Layout) -> Memory:
+        """Memory for a call with these rows and steps: some that no other uses, or new."""
+        try:
+            found = self.free.pop()
+        except IndexError:
+            found = self._new()
+        else:
+            ctypes.memset(found.address + self.sync[0], 0, self.sync[1] - self.sync[0])
+        if self.lengths is not None:
+            self.lengths.write(found.words, layout)
+        return found
+
+    def _new(self) -> Memory:
+        words = (ctypes.c_int64 * (len(self.words) // 8)).from_buffer_copy(self.words)
+        dtype = torch.float64 if self.double else torch.float32
+        space = spare.take(self.space, dtype)
+        lines = torch.empty(self.lines, dtype=torch.int64, device="cpu")
+        address = ctypes.addressof(words)
+        begin = {"words": address, "lines": lines.data_ptr()}
+        base, size = space.data_ptr(), space.element_size()
+        for fix in self.own:
+            where = begin[fix.array] if fix.array in begin else base + self.places[fix.array] * size
+            words[fix.word] = where + fix.bytes
+        return Memory(words, address, space, lines)
+
+    def address(self, memory: Memory, addresses: dict[str, int]) -> None:
+        """Tell the call where the caller's tensors are."""
+        words = memory.words
+        for fix in self.given:
+            words[fix.word] = addresses[fix.array] + fix.bytes
+
+    def give_back(self, memory: Memory) -> None:
+        """Let another call use the memory."""
+        if self.space <= KEPT:
+            self.free.append(memory)
+        else:
+            spare.give(memory.space)
+
+
+def launch(calls: Sequence[tuple[Arrangement, Memory]]) -> None:
+    """Run loops: one on its threads, several side by side if each takes one, or else one after the other."""
+    alone = all(arrangement.used == 1 for arrangement, _ in calls)
+    if len(calls) > 1 and alone and threads.available() >= len(calls) and calls[0][0].cost >= SMALL:
+        address = matrix_functions(calls[0][0].double).addresses["several"]
+        words = [threads.thread_number()]
+        for arrangement, memory in calls:
+            words += [arrangement.kernel.address, memory.address]
+        table = (ctypes.c_int64 * len(words))(*words)
+        threads.parallel(address, ctypes.addressof(table), len(calls))
+        return
+    for arrangement, memory in calls:
+        threads.parallel(arrangement.kernel.address, memory.address, arrangement.used)
+
+
+def split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:
+    """Rows shared out over threads so that each has about the same number of steps."""
+    if parts == 1 or min(sizes) == batch:
+        return [batch * k // parts for k in range(parts + 1)]
+    lengths = [0] * batch
+    for step, size in enumerate(sizes):
+        lengths[size - 1] = step + 1
+    for row in range(batch - 1, 0, -1):  # those before it are no shorter
+        lengths[row - 1] = max(lengths[row - 1], lengths[row])
+    total, done, places = sum(lengths), 0, [0]
+    for row, length in enumerate(lengths):
+        done += length
+        while len(places) < parts and done * parts >= total * len(places):
+            places.append(row + 1)
+    return [*places, *[batch] * (parts + 1 - len(places))]

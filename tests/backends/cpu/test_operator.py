@@ -8,6 +8,7 @@ import torch
 from recurra.backends import reference
 from recurra.backends.cpu import operator
 from recurra.backends.cpu.operator import describe, read
+from recurra.backends.cpu.run import operands
 from recurra.cells import CATALOGUE, GRU, LSTM, modifiers
 from recurra.equations import Cell
 from recurra.errors import ShapeError
@@ -34,8 +35,9 @@ def given(problem, *, training=True, needs=False):
     """What the operator takes for a problem."""
     drawn = problem.noise or {}
     described, wanted = operator._traced(problem.cell)
-    operands = operator._operands(problem.cell, wanted, problem.parameters, problem.x, problem.lengths, drawn)
-    groups = [operands, problem.parameters.values(), problem.state.values(), drawn.values()]
+    hidden = next(iter(problem.parameters.values())).shape[0]
+    found = operands(problem.cell, wanted, hidden, problem.x, problem.lengths, drawn)
+    groups = [found, problem.parameters.values(), problem.state.values(), drawn.values()]
     groups = [[t.detach().clone().requires_grad_(needs and k < 3) for t in group] for k, group in enumerate(groups)]
     return described, *groups, problem.lengths, *problem.x.shape, problem.reverse, training
 

@@ -72,7 +72,7 @@ class Lengths:
         splits = split(sizes, self.batch, self.parts)
         for name, values in (("sizes", sizes), ("offsets", offsets), ("splits", splits), ("order", order)):
             place = self.places[name]
-            words[place : place + len(values)] = values
+            words[place : place + len(values)] = [*values]
         numbers = 0 if layout.numbers is None else layout.numbers.data_ptr()
         for word in self.numbers:
             words[word] = numbers

@@ -21,10 +21,9 @@ from torch import Tensor
 
 from recurra.backends.cpu import spare
 from recurra.backends.cpu.prepare import Prepared, prepare
-from recurra.backends.cpu.run import _Call, _check, _differentiable_backward, _layout, _Pass
+from recurra.backends.cpu.run import _Call, _check, _differentiable_backward, _layout, _Pass, operands
 from recurra.backends.layout import Layout
 from recurra.backends.plan import plan
-from recurra.backends.reference.interpret import Program, constants
 from recurra.equations.cell import Cell, Noise
 
 __all__ = ["describe", "read", "recurrence", "recurrence_backward", "run"]
@@ -68,13 +67,15 @@ def run(
     description, wanted = _traced(cell)
     carried = list(cell.carried)
     drawn = {name: (noise or {})[name] for name in cell.noise}
-    operands = [operand.contiguous() for operand in _operands(cell, wanted, parameters, x, lengths, drawn)]
-    matrices, before = [parameters[name] for name in cell.parameters], [state[key] for key in carried]
-    training = torch.is_grad_enabled() and any(t.requires_grad for t in [*operands, *matrices, *before])
     steps, batch, input_size = x.shape
+    hidden = parameters[next(iter(parameters))].shape[0]
+    read = operands(cell, wanted, hidden, x, lengths, drawn)
+    given = [operand.contiguous() for operand in read]
+    matrices, before = [parameters[name] for name in cell.parameters], [state[key] for key in carried]
+    training = torch.is_grad_enabled() and any(t.requires_grad for t in [*given, *matrices, *before])
     results = torch.ops.recurra.recurrence(
         description,
-        operands,
+        given,
         matrices,
         before,
         list(drawn.values()),
@@ -95,35 +96,6 @@ def _traced(cell: Cell) -> tuple[str, tuple[int, ...]]:
 
 # A trace calls it and keeps what it gives; see `recurra.backends.cpu.run.refusal`.
 _traced._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-def _operands(
-    cell: Cell,
-    wanted: Sequence[int],
-    parameters: Mapping[str, Tensor],
-    x: Tensor,
-    lengths: Tensor | None,
-    noise: Mapping[str, Tensor],
-) -> list[Tensor]:
-    """What the products before the loop read, (T, B, ...): x, or what is computed from x alone."""
-    graph = cell.graph.graph
-    if all(graph[number].kind == "input" for number in wanted):
-        return [x for _ in wanted]
-    steps, batch, input_size = x.shape
-    if lengths is not None:
-        # Padding may hold anything, and a function of it be infinite: what is read there is a step that counts.
-        counts = torch.arange(steps, device=x.device)[:, None, None] < lengths[:, None]
-        x = torch.where(counts, x, x[:1])
-    hidden = parameters[next(iter(parameters))].shape[0]
-    values = constants(graph, x, input_size, hidden)
-    for number, node in enumerate(graph.nodes):
-        if node.kind == "input":
-            values[number] = x.reshape(steps * batch, input_size)
-        elif node.kind == "noise":
-            values[number] = noise[node.name].expand(steps, batch, hidden).reshape(steps * batch, hidden)
-    Program(graph, wanted).run(values, {})
-    found = [values[number] for number in wanted]
-    return [value.expand(steps * batch, -1).reshape(steps, batch, -1) for value in found if value is not None]
 
 
 @dataclass(frozen=True, slots=True)

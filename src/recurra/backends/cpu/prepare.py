@@ -110,6 +110,11 @@ class Prepared:
         """The block of a matrix that meets a part of its operand."""
         return _block(self.cell, self.input_size, self.hidden, matrix, part, transposed)
 
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The nodes of the cell's graph that the products before the loop read."""
+        return tuple(group.operand for group in self.outside)
+
     def kernel(self, which: Which) -> Kernel:
         """A loop, compiled when it is first called."""
         return _kernel(self, which)

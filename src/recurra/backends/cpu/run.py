@@ -110,8 +110,12 @@ def _call(job: Job) -> tuple[_Call, list[Tensor]]:
         drawn[name] = (layout.repeat if cell.noise[name].each == "sequence" else layout.pack)(given[name])
     hidden = next(iter(job.parameters.values())).shape[0]
     prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
-    read = operands(prepared, x.flatten(0, 1), given, layout)
-    tensors = [*read, *(job.parameters[n] for n in prepared.parameters), *(job.state[k] for k in prepared.carried)]
+    read = operands(cell, prepared.wanted, hidden, x, job.lengths if layout.ragged else None, given)
+    tensors = [
+        *(operand.flatten(0, 1) for operand in read),
+        *(job.parameters[n] for n in prepared.parameters),
+        *(job.state[k] for k in prepared.carried),
+    ]
     _check(x, [*tensors, *drawn.values()])
     return _Call(prepared, layout, job.reverse, drawn, x.detach(), given), tensors
 
@@ -143,28 +147,46 @@ def _layout(steps: int, batch: int) -> Layout:
     return Layout.of(steps, batch, None)
 
 
-def operands(prepared: Prepared, x: Tensor, noise: Mapping[str, Tensor], layout: Layout) -> list[Tensor]:
-    """What the products before the loop read: x, or what is computed from x alone, for all rows (T · B, ...)."""
-    graph = prepared.cell.graph.graph
-    wanted = [group.operand for group in prepared.outside]
-    if all(graph[n].kind == "input" for n in wanted):
-        return [x] * len(wanted)
-    if layout.numbers is not None:
+def operands(
+    cell: Cell,
+    wanted: Sequence[int],
+    hidden: int,
+    x: Tensor,
+    lengths: Tensor | None = None,
+    noise: Mapping[str, Tensor] | None = None,
+) -> list[Tensor]:
+    """What the products before the loop read: x, or what is computed from x alone.
+
+    A tracer's tensors are taken as well.
+
+    Args:
+        cell: The cell.
+        wanted: The nodes of its graph that the products read.
+        hidden: H.
+        x: Inputs (T, B, I).
+        lengths: How many steps of each row count (B,); None for all.
+        noise: What is drawn for this pass, by name, (T, B, H) or (B, H).
+
+    Returns:
+        For each node its value (T, B, ·).
+    """
+    graph, (steps, batch, inputs) = cell.graph.graph, x.shape
+    if all(graph[number].kind == "input" for number in wanted):
+        return [x] * len(wanted)  # of a graph, too, which could not follow it through other shapes and back
+    if lengths is not None:
         # Padding may hold anything, and a function of it be infinite: what is read there is a step that counts.
-        counts = torch.zeros(len(x), 1, dtype=torch.bool, device="cpu")
-        counts[layout.numbers] = True
-        x = torch.where(counts, x, x[layout.numbers[:1]])
-    values = constants(graph, x, prepared.input_size, prepared.hidden)
+        counts = torch.arange(steps, device=x.device)[:, None, None] < lengths[:, None]
+        x = torch.where(counts, x, x[:1])
+    rows = x.reshape(steps * batch, inputs)
+    values = constants(graph, rows, inputs, hidden)
     for number, node in enumerate(graph.nodes):
         if node.kind == "input":
-            values[number] = x
+            values[number] = rows
         elif node.kind == "noise":
-            drawn = noise[node.name]
-            each_step = prepared.cell.noise[node.name].each == "step"
-            values[number] = drawn.flatten(0, 1) if each_step else drawn.repeat(x.shape[0] // drawn.shape[0], 1)
+            values[number] = (noise or {})[node.name].expand(steps, batch, hidden).reshape(steps * batch, hidden)
     Program(graph, wanted).run(values, {})
     found = [values[number] for number in wanted]
-    return [value.expand(x.shape[0], -1) for value in found if value is not None]
+    return [value.expand(steps * batch, -1).reshape(steps, batch, -1) for value in found if value is not None]
 
 
 @dataclass(frozen=True, slots=True)

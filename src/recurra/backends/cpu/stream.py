@@ -83,7 +83,9 @@ class Stepper:
         """The output (B, H) for an input (B, I), contiguous and of the parameters' dtype; nothing is checked."""
         if self._plain:
             return self._advance(x)
-        operands = [tensor.contiguous() for tensor in run.operands(self._prepared, x, {}, self._layout)]
+        prepared = self._prepared
+        found = run.operands(prepared.cell, prepared.wanted, prepared.hidden, x[None])
+        operands = [tensor.contiguous() for tensor in found]
         for places, operand in zip(self._operands, operands, strict=True):
             for word in places:
                 self._memory.words[word] = operand.data_ptr()

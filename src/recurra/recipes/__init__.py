@@ -36,6 +36,6 @@ def get(name: str) -> Recipe:
     """
     if name not in names():
         nearest = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {nearest[0]}? " if nearest else ""
-        raise SettingError(f"there is no recipe {name!r}; {hint}The recipes are: {', '.join(names())}")
+        hint = f"did you mean {nearest[0]}? The" if nearest else "the"
+        raise SettingError(f"there is no recipe {name!r}; {hint} recipes are: {', '.join(names())}")
     return read_recipe(FOLDER / f"{name}.toml")

@@ -9,10 +9,9 @@ import ctypes
 import itertools
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
 
 from recurra.backends.cpu import threads
 from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
@@ -56,49 +55,42 @@ def arrange(
         wanted: For a backward loop which gradients are wanted: of each operand before the loop, then each parameter.
     """
     steps = -(-layout.steps // ROUNDED) * ROUNDED if layout.ragged else layout.steps
-    return _arrange(prepared, which, steps, layout.batch, layout.ragged, backwards, most, wanted)
+    return _arrange(_Sizes(prepared, which, steps, layout.batch, layout.ragged, backwards, most, wanted))
+
+
+class _Sizes(NamedTuple):
+    """What an arrangement depends on; of a batch of different lengths the most steps that there may be."""
+
+    prepared: Prepared
+    which: Which
+    steps: int
+    batch: int
+    ragged: bool
+    backwards: bool
+    most: int
+    wanted: tuple[bool, ...]
 
 
 @lru_cache(maxsize=64)
-def _arrange(
-    prepared: Prepared,
-    which: Which,
-    steps: int,
-    batch: int,
-    ragged: bool,
-    backwards: bool,
-    most: int,
-    wanted: tuple[bool, ...],
-) -> Arrangement:
-    return _Arranger(prepared, which, steps, batch, ragged, backwards, most, wanted).run()
+def _arrange(sizes: _Sizes) -> Arrangement:
+    return _Arranger(sizes).run()
 
 
 class _Arranger:
-    def __init__(
-        self,
-        prepared: Prepared,
-        which: Which,
-        steps: int,
-        batch: int,
-        ragged: bool,
-        backwards: bool,
-        most: int,
-        wanted: tuple[bool, ...],
-    ) -> None:
-        self.prepared, self.kernel, self.ragged = prepared, prepared.kernel(which), ragged
-        self.backwards, self.wanted, self.which = backwards, wanted, which
-        self.steps, self.batch, self.total = steps, batch, steps * batch  # at most, if ragged
+    def __init__(self, sizes: _Sizes) -> None:
+        prepared, self.which, self.steps, self.batch, self.ragged, self.backwards, self.most, self.wanted = sizes
+        self.prepared, self.kernel = prepared, prepared.kernel(self.which)
+        self.total = self.steps * self.batch  # at most, if ragged
         self.hidden, self.width, self.cell = prepared.hidden, prepared.width, prepared.cell
         self.size = 8 if prepared.double else 4
         self.functions = matrix_functions(prepared.double).addresses
         self.words: list[int] = [0] * len(self.kernel.slots)
         self.own: list[Fix] = []
         self.given: list[Fix] = []
-        self.kept: list[Tensor] = []
         self.places: dict[str, int] = {}
         self.space = 0
         self.packs: list[list[Word]] = []
-        self.most, self.cost = most, 0.0
+        self.cost = 0.0
         self.lists: dict[str, int] = {}
         self.by_length: dict[str, list[int]] = {"total": [], "numbers": []}
         self.ends: list[tuple[int, int, int]] = []
@@ -135,7 +127,7 @@ class _Arranger:
             tuple(self.own),
             tuple(self.given),
             lengths if self.ragged else None,
-            tuple(self.kept),
+            self.kept,
             self.prepared.double,
             self.cost,
         )
@@ -173,17 +165,12 @@ class _Arranger:
         """Have a word of the table tell where another word is."""
         self.own.append(Fix(self.kernel.slots[name], "words", 8 * word))
 
-    def _integers(self, values: Sequence[int] | Tensor) -> int:
-        """The address of whole numbers, which are kept."""
-        # The device is named, since the caller may have made another the default.
-        tensor = torch.as_tensor(values, dtype=torch.int64, device="cpu").contiguous()
-        self.kept.append(tensor)
-        return tensor.data_ptr()
-
     def _plain(self) -> None:
         """The words that are the same at every call."""
         groups = -(-self.width // (2 * self.prepared.lanes))
-        self.index = self._integers(range(max(ROWS, self.batch) + 1))
+        # The device is named, since the caller may have made another the default.
+        self.kept = torch.arange(max(ROWS, self.batch) + 1, device="cpu")
+        self.index = self.kept.data_ptr()
         for name, value in {
             "thread": threads.thread_number() if self.used > 1 else threads.single(),
             "threads": self.used,

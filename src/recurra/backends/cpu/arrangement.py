@@ -128,7 +128,7 @@ class Arrangement:
     own: tuple[Fix, ...]
     given: tuple[Fix, ...]
     lengths: Lengths | None
-    kept: tuple[Tensor, ...]
+    kept: Tensor
     double: bool
     cost: float
     free: deque[Memory] = field(default_factory=lambda: deque(maxlen=1))

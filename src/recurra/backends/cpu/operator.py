@@ -69,8 +69,7 @@ def run(
     drawn = {name: (noise or {})[name] for name in cell.noise}
     steps, batch, input_size = x.shape
     hidden = parameters[next(iter(parameters))].shape[0]
-    read = operands(cell, wanted, hidden, x, lengths, drawn)
-    given = [operand.contiguous() for operand in read]
+    given = [operand.contiguous() for operand in operands(cell, wanted, hidden, x, lengths, drawn)]
     matrices, before = [parameters[name] for name in cell.parameters], [state[key] for key in carried]
     training = torch.is_grad_enabled() and any(t.requires_grad for t in [*given, *matrices, *before])
     results = torch.ops.recurra.recurrence(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from recurra.backends.cpu import emit, library, products
@@ -110,7 +110,7 @@ class Prepared:
         """The block of a matrix that meets a part of its operand."""
         return _block(self.cell, self.input_size, self.hidden, matrix, part, transposed)
 
-    @property
+    @cached_property
     def wanted(self) -> tuple[int, ...]:
         """The nodes of the cell's graph that the products before the loop read."""
         return tuple(group.operand for group in self.outside)

@@ -172,7 +172,7 @@ class _Arranger:
         self.kept = torch.arange(max(ROWS, self.batch) + 1, device="cpu")
         self.index = self.kept.data_ptr()
         for name, value in {
-            "thread": threads.thread_number() if self.used > 1 else threads.single(),
+            "thread": threads.thread_number() if self.used > 1 else threads.SINGLE,
             "threads": self.used,
             "by_units": int(self.by_units),
             "shares": min(groups, 4 * self.used) if self.by_units else 1,

@@ -6,7 +6,7 @@ from llvmlite import ir
 
 from recurra.backends.cpu.mathematics import I32, I64
 
-__all__ = ["constant", "larger", "loop_over", "smaller", "spread", "transposed"]
+__all__ = ["ask", "constant", "larger", "loop_over", "smaller", "spread", "transposed"]
 
 
 def constant(value: int) -> ir.Constant:
@@ -45,6 +45,18 @@ class loop_over:  # noqa: N801  (reads as a statement)
         self.index.add_incoming(following, b.block)
         b.cbranch(b.icmp_signed("<", following, self.end), self.head, self.done)
         b.position_at_end(self.done)
+
+
+def ask(b: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    """What the C function at an address, int f(void), says; 0 if the address is 0."""
+    before = b.block
+    with b.if_then(b.icmp_signed("!=", address, constant(0))):
+        said = b.call(b.inttoptr(address, ir.FunctionType(I32, []).as_pointer()), [])
+        asked = b.block
+    answer = b.phi(I32)
+    answer.add_incoming(ir.Constant(I32, 0), before)
+    answer.add_incoming(said, asked)
+    return answer
 
 
 def smaller(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, larger, loop_over, smaller
+from recurra.backends.cpu.building import ask, constant, larger, loop_over, smaller
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.stages import StageEmitter
 from recurra.backends.cpu.table import LINE, slots
@@ -203,8 +203,7 @@ class _Entry:
         self.function = ir.Function(of.code, ir.FunctionType(VOID, [WORDS]), "entry")
         self.b = b = ir.IRBuilder(self.function.append_basic_block())
         (self.table,) = self.function.args
-        told = b.inttoptr(self.word("thread"), ir.FunctionType(I32, []).as_pointer())
-        self.thread = b.sext(b.call(told, []), I64)
+        self.thread = b.sext(ask(b, self.word("thread")), I64)
         # What lives in memory while the loops below run.
         self.met, self.epoch, self.last = b.alloca(I64), b.alloca(I64), b.alloca(I64)
         self.count, self.done = b.alloca(I64), b.alloca(I64)
@@ -252,7 +251,7 @@ class _Entry:
                 if self.of.target.triple.startswith(("x86_64", "i686", "i386", "amd64")):
                     b.call(ir.Function(code, ir.FunctionType(VOID, []), "llvm.x86.sse2.pause"), [])
             with let:
-                b.call(b.inttoptr(address, ir.FunctionType(I32, []).as_pointer()), [])
+                ask(b, address)
         turn.add_incoming(b.add(turn, constant(1)), b.block)
         b.branch(look)
         b.position_at_end(done)

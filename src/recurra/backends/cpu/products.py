@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over, smaller, spread, transposed
+from recurra.backends.cpu.building import ask, constant, loop_over, smaller, spread, transposed
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.target import Target
 
@@ -410,8 +410,7 @@ class _Products:
         """
         function, b = self.begin("several", self.words)
         (table,) = function.args
-        told = b.inttoptr(self.word(b, table, 0), ir.FunctionType(I32, []).as_pointer())
-        place = b.add(constant(1), b.mul(b.sext(b.call(told, []), I64), constant(2)))
+        place = b.add(constant(1), b.mul(b.sext(ask(b, self.word(b, table, 0)), I64), constant(2)))
         loop = b.inttoptr(self.word(b, table, place), ir.FunctionType(VOID, [self.words]).as_pointer())
         b.call(loop, [b.inttoptr(self.word(b, table, b.add(place, constant(1))), self.words)])
         b.ret_void()

@@ -77,7 +77,7 @@ class Stepper:
         for number in range(words[slots["packs.count"]]):
             pack(words[slots["packs"]] + number * 7 * 8, 0, 1)
         words[slots["packs.count"]] = 0
-        assert words[slots["thread"]] == threads.single()
+        assert words[slots["thread"]] == threads.SINGLE
 
     def step(self, x: Tensor) -> Tensor:
         """The output (B, H) for an input (B, I), contiguous and of the parameters' dtype; nothing is checked."""

@@ -10,12 +10,12 @@ from recurra.backends.plan import Loop
 __all__ = ["slots"]
 
 COMMON = (
-    "thread",  # address of the function that tells the number of this thread
+    "thread",  # address of the function that tells the number of this thread; 0 for a call on one
     "threads",  # how many there are
     "by_units",  # 1 if the threads share out the units of every step, 0 if each has rows of its own
     "shares",  # how many parts the units are shared out in
     "sync",  # counters that threads wait for, a cache line each: barrier, tasks, parts done, and a claim a part
-    "yield",  # address of the function that lets other threads run
+    "yield",  # address of the function that lets other threads run; 0 for none
     "product",  # address of the function of that name
     "pack",  # likewise
     "packs",  # matrices to be packed before anything else (packs, 7)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["available", "let_others_run", "parallel", "single", "thread_number"]
+__all__ = ["SINGLE", "available", "let_others_run", "parallel", "thread_number"]
 
 
 @lru_cache(maxsize=1)
@@ -33,31 +33,28 @@ def _openmp() -> ctypes.CDLL | None:
     return None
 
 
-_alone = ctypes.CFUNCTYPE(ctypes.c_int32)(lambda: 0)
+SINGLE = 0
+"""In the place of `thread_number()` in a call on one thread, which is the first of its own whichever it is."""
 
 
 @lru_cache(maxsize=1)
 def thread_number() -> int:
-    """The address of a function that tells a thread of a parallel call its number."""
+    """The address of a function that tells a thread of a parallel call its number; 0 where there are no such calls."""
     library = _openmp()
-    function = _alone if library is None else library.omp_get_thread_num
-    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
-
-
-@lru_cache(maxsize=1)
-def single() -> int:
-    """The address of a function that says 0: that of a call on one thread, whichever thread that is."""
-    return int(ctypes.cast(_alone, ctypes.c_void_p).value or 0)
+    return SINGLE if library is None else _address(library, "omp_get_thread_num")
 
 
 @lru_cache(maxsize=1)
 def let_others_run() -> int:
-    """The address of a function that gives the processor to another thread that waits for one."""
+    """The address of a function that gives the processor to another thread that waits for one; 0 if there is none."""
     try:
-        function = ctypes.CDLL(None).sched_yield
+        return _address(ctypes.CDLL(None), "sched_yield")
     except (OSError, AttributeError):
-        return single()
-    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+        return 0
+
+
+def _address(library: ctypes.CDLL, name: str) -> int:
+    return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)
 
 
 def available() -> int:

@@ -78,6 +78,14 @@ def test_the_order_is_another_in_every_epoch_and_with_every_seed(tmp_path):
     assert len({tuple(order) for order in orders}) == 3
 
 
+def test_images_trained_on_are_distorted_and_no_others(tmp_path):
+    path = write_images(tmp_path, number=40)
+    plain = read(config(path))
+    moved = read(config(path, shift=1, rotation=10, scaling=0.1))
+    assert not torch.equal(next(moved.batches.epoch(0)).inputs, next(plain.batches.epoch(0)).inputs)
+    assert torch.equal(next(moved.valid.epoch(0)).inputs, next(plain.valid.epoch(0)).inputs)
+
+
 def test_a_file_to_validate_on_leaves_all_to_train_on(tmp_path):
     path, valid = write_images(tmp_path), write_images(tmp_path, "valid-images", number=6)
     data = read(config(path, valid=valid))

@@ -6,11 +6,13 @@
 - `batching`: batches, sentences as batches, and the part of them that a process takes
 - `streams`: a stream as batches, for truncated backpropagation through time
 - `images`: files of images with labels, and their pixels as batches
+- `distortion`: images moved, turned and scaled at random
 - `files`: a file that is there whole or not at all
 - `mackey_glass`: the chaotic series by which forecasters are compared
 """
 
 from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches
+from recurra.data.distortion import Distortion
 from recurra.data.files import write_atomically
 from recurra.data.images import ImageBatch, ImageBatches, read_idx, read_images
 from recurra.data.mackey_glass import mackey_glass
@@ -26,6 +28,7 @@ __all__ = [
     "UNKNOWN",
     "Batch",
     "Batches",
+    "Distortion",
     "ImageBatch",
     "ImageBatches",
     "Level",

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from recurra.data.batching import IGNORED, Epoch, generator_of, rows_of
+from recurra.data.distortion import Distortion
 from recurra.errors import DataError, SettingError, ShapeError
 
 __all__ = ["ImageBatch", "ImageBatches", "labels_beside", "read_idx", "read_images"]
@@ -173,9 +174,9 @@ class ImageBatch:
 class ImageBatches:
     """Images as sequences of pixels, row by row from the top left, in a random order each epoch.
 
-    The order is a function of the seed and the epoch's number alone; torch's own random state is neither read nor
-    changed. Pixels become numbers as batches are made, (pixel - mean) / deviation, so that the images need one byte a
-    pixel.
+    The order, and how each image is distorted, is a function of the seed and the epoch's number alone; torch's own
+    random state is neither read nor changed. Pixels become numbers as batches are made, (pixel - mean) / deviation, so
+    that the images need one byte a pixel.
 
     Args:
         images: (N, height, width), uint8.
@@ -186,7 +187,8 @@ class ImageBatches:
         mean: What is taken off every pixel, which counts from 0 to 255.
         deviation: What it is divided by then.
         shuffle: Whether to take another order of images each epoch; otherwise it is that of the file.
-        seed: What the orders are drawn from.
+        seed: What the orders, and the distortions, are drawn from.
+        distortion: How each image is moved, turned and scaled at random, in every epoch another way.
 
     Raises:
         SettingError: The batch size is below 1, or the pixels cannot be read so many a step.
@@ -212,6 +214,7 @@ class ImageBatches:
         deviation: float = 1.0,
         shuffle: bool = True,
         seed: int = 0,
+        distortion: Distortion | None = None,
     ) -> None:
         if images.dim() != 3 or labels.shape != images.shape[:1]:
             raise ShapeError(
@@ -229,10 +232,9 @@ class ImageBatches:
         if order is not None and sorted(order) != list(range(height * width)):
             raise ShapeError(f"the order is no permutation of the {height * width} pixels of an image")
         self.batch_size, self.pixels_per_step, self.shuffle, self.seed = batch_size, pixels_per_step, shuffle, seed
-        self.mean, self.deviation = mean, deviation
-        pixels = images.flatten(1)
-        self._pixels = pixels if order is None else pixels[:, torch.tensor(list(order))]
-        self._labels = labels.long()
+        self.mean, self.deviation, self.distortion = mean, deviation, distortion or Distortion()
+        self._images, self._labels = images, labels.long()
+        self._order = None if order is None else torch.tensor(list(order))
 
     @property
     def count(self) -> int:
@@ -252,9 +254,15 @@ class ImageBatches:
         draw = generator_of(self.seed, number)
         taken = torch.randperm(self.count, generator=draw) if self.shuffle else torch.arange(self.count)
 
+        draws = self.distortion.draws(self.count, draw) if self.distortion else None
+
         def make(place: int) -> ImageBatch:
             members = taken[place * self.batch_size : (place + 1) * self.batch_size]
-            pixels = (self._pixels[members].float() - self.mean) / self.deviation
+            images = self._images[members].float()
+            if draws is not None:
+                images = self.distortion(images, draws[members])
+            pixels = images.flatten(1) if self._order is None else images.flatten(1)[:, self._order]
+            pixels = (pixels - self.mean) / self.deviation
             return ImageBatch(pixels.view(len(members), -1, self.pixels_per_step), self._labels[members])
 
         return Epoch(len(self), start, make)

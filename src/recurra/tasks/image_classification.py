@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from recurra.data import IGNORED, ImageBatch, ImageBatches, read_images, write_atomically
+from recurra.data import IGNORED, Distortion, ImageBatch, ImageBatches, read_images, write_atomically
 from recurra.errors import DataError, RunError, SettingError, ShapeError
 from recurra.models.classifier import Classifier, Summary
 from recurra.nn.initialise import chrono_
@@ -51,6 +51,15 @@ class ImageSettings(Settings):
     )
     permuted: bool = Field(
         False, description="Read the pixels in a random order, the same for every image: neighbours are far apart."
+    )
+    shift: int = Field(
+        0, ge=0, description="Move each image trained on at random, by up to so many pixels along either axis."
+    )
+    rotation: float = Field(
+        0.0, ge=0, le=180, description="Turn each image trained on at random, by up to so many degrees."
+    )
+    scaling: float = Field(
+        0.0, ge=0, lt=1, description="Grow or shrink each image trained on at random, by up to this share of its size."
     )
 
 
@@ -122,19 +131,21 @@ class Images(Data):
         return {name: getattr(self, name) for name in names}
 
     def in_batches(
-        self, images: Tensor, labels: Tensor, batch_size: int, config: ImageClassificationConfig, shuffle: bool = False
+        self, images: Tensor, labels: Tensor, batch_size: int, config: ImageClassificationConfig, train: bool = False
     ) -> ImageBatches:
-        """Images as this run reads them."""
+        """Images as this run reads them; those to train on in a random order and distorted."""
+        settings = config.images
         return ImageBatches(
             images,
             labels,
             batch_size,
-            pixels_per_step=config.images.pixels_per_step,
+            pixels_per_step=settings.pixels_per_step,
             order=self.order,
             mean=self.mean,
             deviation=self.deviation,
-            shuffle=shuffle,
+            shuffle=train,
             seed=config.training.seed,
+            distortion=Distortion(settings.shift, settings.rotation, settings.scaling) if train else None,
         )
 
 
@@ -164,7 +175,7 @@ def read(config: ImageClassificationConfig) -> Images:
             f"{settings.data}: the last {len(valid)} images, which are to be validated on, have the label "
             f"{int(valid_labels.max())}, and those before end at {classes - 1}; mix them, or give a file to validate on"
         )
-    data.batches = data.in_batches(images, labels, config.batches.batch_size, config, shuffle=True)
+    data.batches = data.in_batches(images, labels, config.batches.batch_size, config, train=True)
     data.valid = data.in_batches(valid, valid_labels, config.batches.valid_batch_size, config)
     return data
 

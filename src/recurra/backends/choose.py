@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -74,7 +74,7 @@ class Backend:
 
     def all(self, jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
         """The forward pass of each job."""
-        if self.together is not None and len(jobs) > 1:
+        if self.together is not None:
             return self.together(jobs)
         return [
             self.run(j.cell, j.parameters, j.x, j.state, lengths=j.lengths, reverse=j.reverse, noise=j.noise)
@@ -82,8 +82,7 @@ class Backend:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The backend that will run, and why it is this one."""
 
     backend: Backend
@@ -128,7 +127,7 @@ def choose(name: str, cell: Cell, device: torch.device | str = "cpu", dtype: tor
         >>> choose("auto", Cell("h[t] = tanh(W @ [h[t-1], x[t]])")).backend.name
         'cpu'
     """
-    device = torch.device(device)
+    device = torch.device(device) if isinstance(device, str) else device
     if name != "auto":
         if name not in BACKENDS:
             raise SettingError(f"there is no backend {name!r}; choose one of: auto, {', '.join(BACKENDS)}")
@@ -137,9 +136,9 @@ def choose(name: str, cell: Cell, device: torch.device | str = "cpu", dtype: tor
             raise BackendError(f"the {name} backend cannot run this cell: {refusal}; backend='auto' takes one that can")
         return Choice(BACKENDS[name], "it was asked for")
     passed: list[str] = []
-    for backend in BACKENDS.values():
+    for name, backend in BACKENDS.items():
         refusal = backend.refusal(cell, device, dtype)
         if refusal is None:
-            return Choice(backend, "; ".join([*passed, f"{backend.name}: the first that can run this cell"]))
-        passed.append(f"{backend.name}: {refusal}")
+            return Choice(backend, "; ".join([*passed, f"{name}: the first that can run this cell"]))
+        passed.append(f"{name}: {refusal}")
     raise BackendError(f"no backend can run this cell: {'; '.join(passed)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -12,8 +12,7 @@ from recurra.equations.cell import Cell
 __all__ = ["Job"]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A cell, what it runs on and in which direction; see `recurra.backends.reference.run`."""
 
     cell: Cell

@@ -49,7 +49,10 @@ class CellParameters(nn.Module):
 
     def tensors(self, cell: Cell) -> dict[str, Tensor]:
         """The parameters of the equations by name."""
-        return {name: getattr(self, name) for name in cell.parameters}
+        # Read directly, since by name each takes as long as a short step; what is no longer among them (`parametrize`
+        # puts a property in the place of one) is read by name.
+        own = self._parameters
+        return {name: own[name] if name in own else getattr(self, name) for name in cell.parameters}  # type: ignore[misc]
 
     def initial_state(self, key: str) -> Tensor | None:
         """The learned initial state (H,) for a key of the state, if it is learned."""

@@ -178,14 +178,17 @@ class Recurrent(nn.Module):
 
     def choice(self) -> Choice:
         """The backend that runs this layer where its parameters now are, and why."""
-        parameter = self._parameter(torch.empty(0))
+        parameter = self._parameter()
+        if parameter is None:
+            return choose(self.backend, self._now)
         return choose(self.backend, self._now, parameter.device, parameter.dtype)
 
-    def _parameter(self, otherwise: Tensor) -> Tensor:
-        """One of the parameters, which all have one device and dtype."""
+    def _parameter(self) -> Tensor | None:
+        """One of the parameters, which all have one device and dtype; None if the cell has none."""
         # Not by parameters(), which takes longer than a short step of the network.
-        found = next(iter(self.layers[0]._parameters.values()), None)
-        return otherwise if found is None else found
+        for first in self.layers:
+            return next(iter(first._parameters.values()), None)
+        return None
 
     def forward(
         self,
@@ -213,27 +216,28 @@ class Recurrent(nn.Module):
         """
         if isinstance(x, Tensor) and x.device.type in {"cpu", "cuda"} and torch.is_autocast_enabled(x.device.type):
             return self._without_autocast(x, state, lengths)
-        self._check_input(x)
+        parameter = self._parameter()
+        self._check_input(x, parameter)
         single = x.dim() == 2
         sequence = x.unsqueeze(1) if single else x.transpose(0, 1) if self.batch_first else x
-        ends = self._check_lengths(lengths, sequence)
-        given = self._check_state({} if state is None else state, sequence, single)
-        backend = self.choice().backend
-        last: dict[str, list[Tensor]] = {key: [] for key in self.cell.carried}
-        for layer in range(self.num_layers):
+        ends = None if lengths is None else self._check_lengths(lengths, sequence)
+        given = {} if state is None else self._check_state(state, sequence, single)
+        backend, cell = self.choice().backend, self._now
+        last: dict[str, list[Tensor]] = {key: [] for key in cell.carried}
+        # What is only read may be one tensor for all.
+        zero = sequence.new_zeros(sequence.shape[1], self.hidden_size)
+        directions = (self.layers, self.reverse_layers) if self.bidirectional else (self.layers,)
+        for layer, both in enumerate(zip(*directions, strict=True)):
             if layer:
                 sequence = self.dropout(sequence)
-            jobs = [
-                self._job(layer, direction, self.input_dropout(sequence, time=0), given, ends)
-                for direction in range(self.num_directions)
-            ]
+            jobs = [self._job(cell, own, layer, k, sequence, given, zero, ends) for k, own in enumerate(both)]
             outputs = []
             for own, carried in backend.all(jobs):
                 outputs.append(own)
                 for key, value in carried.items():
                     last[key].append(value)
             sequence = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
-        result = {key: torch.stack(values) if len(values) > 1 else values[0][None] for key, values in last.items()}
+        result = {k: torch.stack(values) if len(values) > 1 else values[0].unsqueeze(0) for k, values in last.items()}
         if single:
             return sequence[:, 0], {key: value[:, 0] for key, value in result.items()}
         return sequence.transpose(0, 1) if self.batch_first else sequence, result
@@ -246,7 +250,8 @@ class Recurrent(nn.Module):
         What a recurrence rounds it rounds again at every step, so that it keeps all its digits, as torch's own layers
         do that autocast has no rule for.
         """
-        dtype = self._parameter(x).dtype
+        parameter = self._parameter()
+        dtype = x.dtype if parameter is None else parameter.dtype
 
         def cast(value: Tensor) -> Tensor:
             return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
@@ -256,38 +261,50 @@ class Recurrent(nn.Module):
             return self.forward(cast(x), given, lengths)
 
     def _job(
-        self, layer: int, direction: int, sequence: Tensor, given: Mapping[str, Tensor], lengths: Tensor | None
+        self,
+        cell: Cell,
+        own: nn.Module,
+        layer: int,
+        direction: int,
+        sequence: Tensor,
+        given: Mapping[str, Tensor],
+        zero: Tensor,
+        lengths: Tensor | None,
     ) -> Job:
         """What one layer runs in one direction."""
-        steps, batch = sequence.shape[:2]
-        own = (self.reverse_layers if direction else self.layers)[layer]
         assert isinstance(own, CellParameters)
-        cell = self._now
-        tensors = own.tensors(cell)
-        if self.training and self.weight_drop:
-            tensors = drop_weights(cell, tensors, own.input_size, self.weight_drop)
+        tensors, noise = own.tensors(cell), None
+        if self.training:
+            sequence = self.input_dropout(sequence, time=0)
+            if self.weight_drop:
+                tensors = drop_weights(cell, tensors, own.input_size, self.weight_drop)
+            steps, batch = sequence.shape[:2]
+            noise = draw_noise(cell, steps, batch, self.hidden_size, sequence)
         state = {}
         for key in cell.carried:
-            learned = own.initial_state(key)
             if key in given:
                 state[key] = given[key][layer * self.num_directions + direction]
-            elif learned is not None:
-                state[key] = learned.expand(batch, -1)
             else:
-                state[key] = sequence.new_zeros(batch, self.hidden_size)
-        noise = draw_noise(cell, steps, batch, self.hidden_size, sequence)
+                learned = own.initial_state(key)
+                state[key] = zero if learned is None else learned.expand(len(zero), -1)
         return Job(cell, tensors, sequence, state, lengths, bool(direction), noise)
 
-    def _check_input(self, x: Tensor) -> None:
-        axes = "(B, T, I)" if self.batch_first else "(T, B, I)"
-        expected = f"expected {axes} with I = {self.input_size}, or (T, I) for one sequence"
+    def _check_input(self, x: object, parameter: Tensor | None) -> None:
         if not isinstance(x, Tensor):
-            raise ShapeError(f"x is a {type(x).__name__}; {expected}: pad ragged sequences and give their lengths")
-        if x.dim() not in (2, 3) or x.shape[-1] != self.input_size:
-            raise ShapeError(f"x has the shape {tuple(x.shape)}; {expected}")
-        if 0 in x.shape:
-            raise ShapeError(f"x has the shape {tuple(x.shape)}; expected at least one row and one step")
-        self._check_place("x", x, self._parameter(x))
+            expected = f"{self._expected}: pad ragged sequences and give their lengths"
+            raise ShapeError(f"x is a {type(x).__name__}; {expected}")
+        shape = x.shape
+        if len(shape) not in (2, 3) or shape[-1] != self.input_size:
+            raise ShapeError(f"x has the shape {tuple(shape)}; {self._expected}")
+        if 0 in shape:
+            raise ShapeError(f"x has the shape {tuple(shape)}; expected at least one row and one step")
+        if parameter is not None:
+            self._check_place("x", x, parameter)
+
+    @property
+    def _expected(self) -> str:
+        axes = "(B, T, I)" if self.batch_first else "(T, B, I)"
+        return f"expected {axes} with I = {self.input_size}, or (T, I) for one sequence"
 
     @staticmethod
     def _check_place(name: str, tensor: Tensor, parameter: Tensor) -> None:
@@ -297,9 +314,7 @@ class Recurrent(nn.Module):
                 "move one of them with .to(...)"
             )
 
-    def _check_lengths(self, lengths: Tensor | Sequence[int] | None, sequence: Tensor) -> Tensor | None:
-        if lengths is None:
-            return None
+    def _check_lengths(self, lengths: Tensor | Sequence[int], sequence: Tensor) -> Tensor:
         steps, batch = sequence.shape[:2]
         try:
             ends = torch.as_tensor(lengths, device=sequence.device)

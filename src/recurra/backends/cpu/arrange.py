@@ -227,7 +227,6 @@ class _Arranger:
             "products": self.chunk * self.batch * self._padded(self.hidden) * len(loop.products),
         }
         if self.which == "backward":
-            sizes["sums"] = self.used * len(self.prepared.vectors) * self.width
             sizes["gradients"] = self.total * self.prepared.plan.homes.count(-1) * self.width
         for name, numbers in sizes.items():
             if numbers:
@@ -235,7 +234,11 @@ class _Arranger:
                 self.own.append(Fix(slots[name], name, 0))
         given = [f"noise.{name}" for name in self.cell.noise]
         given += [f"{place}.{key}" for key in self.cell.carried for place in ("before", "after")]
-        given += {"forward": ["output"], "training": ["output", "saved"], "backward": ["received", "saved"]}[self.which]
+        given += {
+            "forward": ["output"],
+            "training": ["output", "saved"],
+            "backward": ["received", "saved", "sums"],
+        }[self.which]
         self.given += [Fix(slots[name], name, 0) for name in given]
         for place in loop.products:
             block = self.kernel.inputs[f"input.{place}"]

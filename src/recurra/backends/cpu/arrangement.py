@@ -11,6 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,8 +29,7 @@ SMALL = 50_000
 """A call of fewer nanoseconds than this is not worth waking another thread for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(NamedTuple):
     """A word that holds the address of an array, and how many bytes after its beginning."""
 
     word: int
@@ -161,8 +161,8 @@ class Arrangement:
     def address(self, memory: Memory, addresses: dict[str, int]) -> None:
         """Tell the call where the caller's tensors are."""
         words = memory.words
-        for fix in self.given:
-            words[fix.word] = addresses[fix.array] + fix.bytes
+        for word, array, after in self.given:
+            words[word] = addresses[array] + after
 
     def give_back(self, memory: Memory) -> None:
         """Let another call use the memory."""

@@ -129,13 +129,7 @@ class _Tensors:
         # Of x nothing is read but what the operands are: nothing is what it holds.
         x = parameters[0].new_full((), torch.nan).expand(steps, batch, input_size)
         call = _Call(prepared, layout, reverse, packed, x, given)
-        return cls(call, [*(operand.flatten(0, 1) for operand in operands), *parameters, *state])
-
-    def shaped(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """Gradients of the operands in their shape, (T, B, ...); the others as they are."""
-        first, layout = len(self.call.prepared.outside), self.call.layout
-        operands = [None if g is None else g.view(layout.steps, layout.batch, -1) for g in gradients[:first]]
-        return [*operands, *gradients[first:]]
+        return cls(call, [*operands, *parameters, *state])
 
 
 def _prepared(cell: str, parameters: Sequence[Tensor], input_size: int) -> Prepared:
@@ -151,7 +145,7 @@ def recurrence(*given: Any) -> list[Tensor]:  # noqa: ANN401
     tensors = _Tensors.of(*operands)
     layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.given)
     output, *last = pass_.forward(training=training)
-    results = [output.view(layout.steps, layout.batch, -1), *last]
+    results = [output, *last]
     if training:
         assert pass_.saved is not None
         kept = pass_.saved[: math.prod(pass_.saved_shape)].view(pass_.saved_shape)
@@ -190,7 +184,7 @@ def recurrence_backward(*given: Any) -> list[Tensor]:  # noqa: ANN401
     numbers = math.prod(pass_.saved_shape)
     pass_.saved = spare.take(numbers, saved.dtype)
     pass_.saved[:numbers] = saved[: layout.total].flatten()
-    found = tensors.shaped(pass_.backward([output.flatten(0, 1), *last], needs))
+    found = pass_.backward([output, *last], needs)
     return _apart([g for g, needed in zip(found, needs, strict=True) if needed and g is not None])
 
 
@@ -245,8 +239,7 @@ def _cut(values: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:
 
 def _differentiable(inputs: tuple[Any, ...], gradients: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor | None]:
     tensors = _Tensors.of(*inputs)
-    received = [gradients[0].flatten(0, 1), *gradients[1:]]
-    return tensors.shaped(_differentiable_backward(tensors.call, tensors.given, received, needs))
+    return _differentiable_backward(tensors.call, tensors.given, gradients, needs)
 
 
 recurrence.register_autograd(_backward, setup_context=_keep)

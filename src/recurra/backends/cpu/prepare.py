@@ -115,6 +115,26 @@ class Prepared:
         """The nodes of the cell's graph that the products before the loop read."""
         return tuple(group.operand for group in self.outside)
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether all that the products before the loop read is the input itself."""
+        graph = self.cell.graph.graph
+        return all(graph[number].kind == "input" for number in self.wanted)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What the operands, the parameters and the states at first are called where a call is given its tensors."""
+        return (
+            *(f"operand.{number}" for number, _ in enumerate(self.outside)),
+            *(f"parameter.{name}" for name in self.parameters),
+            *(f"before.{key}" for key in self.carried),
+        )
+
+    @cached_property
+    def after(self) -> tuple[str, ...]:
+        """What the states at last are called there."""
+        return tuple(f"after.{key}" for key in self.carried)
+
     def kernel(self, which: Which) -> Kernel:
         """A loop, compiled when it is first called."""
         return _kernel(self, which)

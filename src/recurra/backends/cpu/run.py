@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +24,9 @@ from recurra.equations.cell import Cell
 from recurra.errors import BackendError, ShapeError
 
 __all__ = ["operands", "refusal", "run", "together"]
+
+_HERE = torch.device("cpu")
+"""Named wherever memory is made, since the caller may have made another device the default."""
 
 
 def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -92,11 +94,10 @@ def _run(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
     else:
         flat = _forward([_Pass(call, own) for call, own in zip(calls, tensors, strict=True)], training=False)
     found = []
-    for job, call in zip(jobs, calls, strict=True):
+    for call in calls:
         count = 1 + len(call.prepared.carried)
         (outputs, *last), flat = flat[:count], flat[count:]
-        shape = (*job.x.shape[:2], call.prepared.hidden)
-        found.append((outputs.view(shape), dict(zip(call.prepared.carried, last, strict=True))))
+        found.append((outputs, dict(zip(call.prepared.carried, last, strict=True))))
     return found
 
 
@@ -105,19 +106,22 @@ def _call(job: Job) -> tuple[_Call, list[Tensor]]:
     cell, x, given = job.cell, job.x, job.noise or {}
     steps, batch = x.shape[:2]
     layout = _layout(steps, batch) if job.lengths is None else Layout.of(steps, batch, job.lengths)
-    drawn = {}
-    for name in cell.noise:
-        drawn[name] = (layout.repeat if cell.noise[name].each == "sequence" else layout.pack)(given[name])
-    hidden = next(iter(job.parameters.values())).shape[0]
+    drawn = {
+        name: (layout.repeat if noise.each == "sequence" else layout.pack)(given[name])
+        for name, noise in cell.noise.items()
+    }
+    parameters, state = job.parameters, job.state
+    hidden = next(iter(parameters.values())).shape[0]
     prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
-    read = operands(cell, prepared.wanted, hidden, x, job.lengths if layout.ragged else None, given)
-    tensors = [
-        *(operand.flatten(0, 1) for operand in read),
-        *(job.parameters[n] for n in prepared.parameters),
-        *(job.state[k] for k in prepared.carried),
-    ]
+    if prepared.plain:
+        read = [x] * len(prepared.wanted)
+    else:
+        read = operands(cell, prepared.wanted, hidden, x, job.lengths if layout.ragged else None, given)
+    tensors = [operand.contiguous() for operand in read]  # here, so that both passes read the one copy
+    tensors += [parameters[n] for n in prepared.parameters]
+    tensors += [state[k] for k in prepared.carried]
     _check(x, [*tensors, *drawn.values()])
-    return _Call(prepared, layout, job.reverse, drawn, x.detach(), given), tensors
+    return _Call(prepared, layout, job.reverse, drawn, x, given), tensors
 
 
 def _has_memory(tensor: Tensor) -> bool:
@@ -134,8 +138,9 @@ def _check(x: Tensor, tensors: Sequence[Tensor]) -> None:
     """Refuse what compiled code would read as something else: it takes addresses, and knows no types."""
     if not _has_memory(x):
         raise BackendError("the cpu backend needs tensors that have memory; backend='reference' takes any")
+    dtype = x.dtype
     for tensor in tensors:
-        if tensor.dtype != x.dtype or tensor.device != x.device:
+        if tensor.dtype != dtype or not tensor.is_cpu:
             raise ShapeError(
                 f"x is {x.dtype} on {x.device}, and a tensor that goes with it {tensor.dtype} on {tensor.device}; "
                 "move one of them with .to(...)"
@@ -189,8 +194,7 @@ def operands(
     return [value.expand(steps * batch, -1).reshape(steps, batch, -1) for value in found if value is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     """What a call is, but for its tensors: `noise` packed, `drawn` as it was given."""
 
     prepared: Prepared
@@ -202,7 +206,7 @@ class _Call:
 
 
 class _Recurrence(torch.autograd.Function):
-    """(operands, parameters, state) → (outputs, last state) of each call, all steps of all rows below one another."""
+    """(operands (T, B, ·), parameters, state) → (outputs (T, B, H), last state) of each call."""
 
     @staticmethod
     def forward(ctx: Any, calls: Sequence[_Call], *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
@@ -255,8 +259,10 @@ def _shared_out(calls: Sequence[_Call], values: Sequence[T]) -> list[Sequence[T]
 def _most(passes: Sequence[_Pass]) -> int:
     """How many threads a pass may take: one where there are others and too few rows to share out well."""
     most = threads.available()
+    if len(passes) == 1:
+        return most
     few = all(pass_.layout.batch < 12 * most for pass_ in passes)
-    return 1 if few and len(passes) > 1 and most <= len(passes) else most
+    return 1 if few and most <= len(passes) else most
 
 
 def _forward(passes: Sequence[_Pass], *, training: bool) -> list[Tensor]:
@@ -290,19 +296,18 @@ def _differentiable_backward(
     unrolled = unroll(
         cell,
         dict(zip(cell.parameters, tensors[first:count], strict=True)),
-        call.x,
+        call.x.detach(),
         dict(zip(cell.carried, tensors[count:], strict=True)),
         layout,
         reverse=call.reverse,
         noise=call.drawn,
         keep=False,
         given={
-            group.operand: layout.pack(tensor.view(layout.steps, layout.batch, -1))
-            for group, tensor in zip(call.prepared.outside, tensors, strict=False)
+            group.operand: layout.pack(tensor) for group, tensor in zip(call.prepared.outside, tensors, strict=False)
         },
     )
     outputs = [
-        layout.unpack(torch.cat(unrolled.outputs)).flatten(0, 1),
+        layout.unpack(torch.cat(unrolled.outputs)),
         *(layout.unsort(unrolled.state[k]) for k in cell.carried),
     ]
     wanted = [t for t, needed in zip(tensors, needs, strict=True) if needed]
@@ -324,20 +329,16 @@ class _Pass:
     """One call of the loops, forward or backward: results made, addresses given, what is left added up."""
 
     def __init__(self, call: _Call, tensors: Sequence[Tensor]) -> None:
-        self.call, self.prepared, self.layout = call, call.prepared, call.layout
-        self.cell, self.hidden, self.width = call.prepared.cell, call.prepared.hidden, call.prepared.width
-        first = len(self.prepared.outside)
-        count = first + len(self.prepared.parameters)
-        self.dtype = torch.float64 if self.prepared.double else torch.float32
+        prepared = call.prepared
+        self.call, self.prepared, self.layout = call, prepared, call.layout
+        self.cell, self.hidden, self.width = prepared.cell, prepared.hidden, prepared.width
+        self.dtype = torch.float64 if prepared.double else torch.float32
         # What is named here is held until the loop has run, since only its address is given away.
-        self.given: dict[str, Tensor] = {}
-        for number, operand in enumerate(tensors[:first]):
-            self.given[f"operand.{number}"] = operand.contiguous()
-        for name, parameter in zip(self.prepared.parameters, tensors[first:count], strict=True):
-            self.given[f"parameter.{name}"] = parameter.contiguous()
+        self.given: dict[str, Tensor] = dict(
+            zip(prepared.names, [tensor.contiguous() for tensor in tensors], strict=True)
+        )
         for name, drawn in call.noise.items():
             self.given[f"noise.{name}"] = self.padded(drawn)
-        self.state = tensors[count:]
         self.total = call.layout.total
         self.saved: Tensor | None = None
 
@@ -346,19 +347,16 @@ class _Pass:
         """What the forward loop keeps: some values of every step that counts. They stand first in `saved`."""
         return self.total, len(self.prepared.plan.saved), self.width
 
-    def new(self, *shape: int) -> Tensor:
-        return torch.empty(shape, dtype=self.dtype, device="cpu")
-
     def new_rows(self, width: int) -> Tensor:
-        """Something for all steps of all rows (T · B, width), zero where a step does not count."""
-        rows = self.layout.steps * self.layout.batch
-        return (torch.zeros if self.layout.ragged else torch.empty)(rows, width, dtype=self.dtype, device="cpu")
+        """Something for all steps of all rows (T, B, width), zero where a step does not count."""
+        shape = self.layout.steps, self.layout.batch, width
+        return (torch.zeros if self.layout.ragged else torch.empty)(shape, dtype=self.dtype, device=_HERE)
 
     def padded(self, array: Tensor) -> Tensor:
         """Rows of hidden width as contiguous rows of whole vectors."""
         if self.width == self.hidden:
             return array.contiguous()
-        wide = torch.zeros(*array.shape[:-1], self.width, dtype=self.dtype, device="cpu")
+        wide = torch.zeros(*array.shape[:-1], self.width, dtype=self.dtype, device=_HERE)
         wide[..., : self.hidden] = array
         return wide
 
@@ -372,13 +370,11 @@ class _Pass:
     def address(self, arrangement: Arrangement, memory: Memory) -> None:
         arrangement.address(memory, {name: tensor.data_ptr() for name, tensor in self.given.items()})
 
-    def carried(self, before: Sequence[Tensor]) -> list[Tensor]:
-        """Give the loop the rows that it begins with, and new ones for those that it ends with."""
-        after = []
-        for key, rows in zip(self.prepared.carried, before, strict=True):
-            self.given[f"before.{key}"] = rows.contiguous()
-            after.append(self.new(self.layout.batch, self.hidden))
-            self.given[f"after.{key}"] = after[-1]
+    def new_last(self) -> list[Tensor]:
+        """Rows for what the loop ends with."""
+        shape = self.layout.batch, self.hidden
+        after = [torch.empty(shape, dtype=self.dtype, device=_HERE) for _ in self.prepared.after]
+        self.given.update(zip(self.prepared.after, after, strict=True))
         return after
 
     def forward(self, *, training: bool) -> tuple[Tensor, ...]:
@@ -394,7 +390,7 @@ class _Pass:
         self.given["output"] = self.new_rows(self.width)
         if training:
             self.saved = self.given["saved"] = spare.take(math.prod(self.saved_shape), self.dtype)
-        self.last = self.carried(self.state)
+        self.last = self.new_last()
         call = self.ready("training" if training else "forward", self.call.reverse, most)
         self.address(*call)
         return call
@@ -404,22 +400,25 @@ class _Pass:
         arrangement.give_back(memory)
         output = self.given["output"]
         # None of what is returned is a view, so that each may be changed in place.
-        return [output if self.width == self.hidden else output[:, : self.hidden].clone(), *self.last]
+        return [output if self.width == self.hidden else output[..., : self.hidden].clone(), *self.last]
 
     def begin_backward(
         self, most: int, gradients: Sequence[Tensor], needs: Sequence[bool]
     ) -> tuple[Arrangement, Memory]:
         """What the backward loop takes, laid out."""
         assert self.saved is not None
-        self.given |= {"saved": self.saved, "received": self.padded(gradients[0])}
-        self.last = self.carried(gradients[1:])
         groups, names = self.prepared.outside, self.prepared.parameters
+        self.given |= {"saved": self.saved, "received": self.padded(gradients[0])}
+        # It begins with the gradients at the last state, and ends with those at the first.
+        first = self.prepared.names[len(groups) + len(names) :]
+        self.given.update(zip(first, [rows.contiguous() for rows in gradients[1:]], strict=True))
+        self.last = self.new_last()
         self.wanted = wanted = tuple(needs[: len(groups) + len(names)])
         for number, (group, needed) in enumerate(zip(groups, wanted, strict=False)):
             if needed:
                 operand = self.given[f"operand.{number}"]
                 reached = any(place >= 0 for place in group.gradients)
-                result = self.new_rows(operand.shape[1]) if reached else torch.zeros_like(operand)
+                result = self.new_rows(operand.shape[2]) if reached else torch.zeros_like(operand)
                 self.given[f"gradient.operand.{number}"] = result
         for name, needed in zip(names, wanted[len(groups) :], strict=True):
             if needed and name not in self.prepared.vectors:
@@ -427,14 +426,18 @@ class _Pass:
                 whole = covered(self.prepared, name)
                 self.given[f"gradient.{name}"] = torch.empty_like(parameter) if whole else torch.zeros_like(parameter)
         call = self.ready("backward", not self.call.reverse, most, wanted)
-        self.sums = self._sums(*call)
+        # What the gradients of vectors are added up in, by each thread its own.
+        shape = call[0].used, len(self.prepared.vectors), self.width
+        self.given["sums"] = self.sums = torch.zeros(shape, dtype=self.dtype, device=_HERE)
         self.address(*call)
         return call
 
     def end_backward(self, arrangement: Arrangement, memory: Memory) -> list[Tensor | None]:
         """The gradients of operands, parameters and state; None where none is wanted."""
         groups, names = self.prepared.outside, self.prepared.parameters
-        by_vector = dict(zip(self.prepared.vectors, self.sums.sum(0)[:, : self.hidden].unbind(), strict=True))
+        sums = self.sums[0] if len(self.sums) == 1 else self.sums.sum(0)
+        sums = sums if self.width == self.hidden else sums[:, : self.hidden]
+        by_vector = dict(zip(self.prepared.vectors, sums.unbind(), strict=True))
         arrangement.give_back(memory)
         assert self.saved is not None
         spare.give(self.saved)
@@ -443,9 +446,3 @@ class _Pass:
             found = by_vector[name] if name in by_vector else self.given.get(f"gradient.{name}")
             results.append(found if needed else None)
         return results + list(self.last)
-
-    def _sums(self, arrangement: Arrangement, memory: Memory) -> Tensor:
-        """What the gradients of vectors are added up in, (threads, vectors, width), at zero."""
-        shape = (arrangement.used, len(self.prepared.vectors), self.width)
-        place = arrangement.places.get("sums", 0)
-        return memory.space[place : place + math.prod(shape)].view(shape).zero_()

@@ -45,8 +45,10 @@ def take(numbers: int, dtype: torch.dtype) -> Tensor:
             missing = numbers * dtype.itemsize  # new memory takes the place of old
             while _blocks and missing > 0:
                 missing -= _blocks.popleft().nbytes
-    with torch.inference_mode(False):  # it may be used again outside
-        return torch.empty(numbers, dtype=dtype, device="cpu")
+    if torch.is_inference_mode_enabled():
+        with torch.inference_mode(False):  # it may be used again outside
+            return torch.empty(numbers, dtype=dtype, device="cpu")
+    return torch.empty(numbers, dtype=dtype, device="cpu")
 
 
 def give(block: Tensor) -> None:

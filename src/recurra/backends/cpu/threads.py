@@ -65,7 +65,14 @@ def available() -> int:
     library = _openmp()
     if library is None or library.omp_in_parallel():
         return 1
-    return min(torch.get_num_threads(), int(library.omp_get_thread_limit()))
+    return min(torch.get_num_threads(), _limit())
+
+
+@lru_cache(maxsize=1)
+def _limit() -> int:
+    """OMP_THREAD_LIMIT, which the runtime reads once."""
+    library = _openmp()
+    return 1 if library is None else int(library.omp_get_thread_limit())
 
 
 _call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)

@@ -108,7 +108,7 @@ def compile_to_object(ir: str, target: Target) -> bytes:
 
 def _machine(target: Target) -> llvm.TargetMachine:
     return llvm.Target.from_triple(target.triple).create_target_machine(
-        cpu=target.processor, features=target.features, opt=3, reloc="pic", codemodel="default"
+        cpu=target.processor, features=target.features, opt=2, reloc="pic", codemodel="default"
     )
 
 

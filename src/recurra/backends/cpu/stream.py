@@ -58,8 +58,6 @@ class Stepper:
             tuple(word for array, word in words if array == f"operand.{number}")
             for number in range(len(prepared.outside))
         ]
-        graph = cell.graph.graph
-        self._plain = all(graph[group.operand].kind == "input" for group in prepared.outside)
         self._inputs = tuple(word for place in self._operands for word in place)
         self._shape, self._dtype = (OUTPUTS, batch_size, prepared.width), dtype
         self._exact = prepared.width == hidden
@@ -68,6 +66,8 @@ class Stepper:
         kind = ctypes.PYFUNCTYPE if small else ctypes.CFUNCTYPE
         self._call = kind(None, ctypes.c_void_p)(arrangement.kernel.address)
         self._advance = self._advancing()
+        self.step: Callable[[Tensor], Tensor] = self._advance if prepared.plain else self._computed
+        """The output (B, H) for an input (B, I), contiguous and of the parameters' dtype; nothing is checked."""
 
     def _pack(self) -> None:
         """Pack the weights, and have no call of the loop do so."""
@@ -79,10 +79,8 @@ class Stepper:
         words[slots["packs.count"]] = 0
         assert words[slots["thread"]] == threads.SINGLE
 
-    def step(self, x: Tensor) -> Tensor:
-        """The output (B, H) for an input (B, I), contiguous and of the parameters' dtype; nothing is checked."""
-        if self._plain:
-            return self._advance(x)
+    def _computed(self, x: Tensor) -> Tensor:
+        """A step of a cell whose products before the loop read something else than its input."""
         prepared = self._prepared
         found = run.operands(prepared.cell, prepared.wanted, prepared.hidden, x[None])
         operands = [tensor.contiguous() for tensor in found]

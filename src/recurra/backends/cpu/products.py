@@ -34,6 +34,9 @@ NEAREST_CACHE = 16384
 AHEAD = 2048
 """How many bytes before they are read weights are asked for, where rows are so few that fetching is all there is."""
 
+ROWS_AHEAD = 16
+"""How many rows before they are read those are asked for that lie too far apart for the processor to foresee them."""
+
 VOID = ir.VoidType()
 
 Side = tuple[ir.Value, ir.Value, ir.Value]
@@ -170,7 +173,7 @@ class _Products:
             part = turn * keys
             place = b.gep(panel, [b.mul(at, constant(2 * self.lanes))])
             if turns > 1:
-                self._fetch(b, b.gep(place, [constant(AHEAD // self.bytes)]))
+                self._fetch(b, b.gep(place, [constant(AHEAD // self.bytes)]), 2 * self.lanes)
             weights = [self.load(b, b.gep(place, [constant(v * self.lanes)])) for v in range(2)]
             for r, line in enumerate(lines):
                 value = spread(b, b.load(b.gep(line, [at])), self.lanes)
@@ -191,12 +194,12 @@ class _Products:
             found.append(phi)
         return found
 
-    def _fetch(self, b: ir.IRBuilder, place: ir.Value) -> None:
+    def _fetch(self, b: ir.IRBuilder, place: ir.Value, numbers: int) -> None:
         """Have brought near what is read soon; where there is no such memory, nothing happens."""
         name = "llvm.prefetch.p0"
         kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
         prefetch = self.code.globals.get(name) or ir.Function(self.code, kind, name)
-        for line in range(0, 2 * self.lanes * self.bytes, 64):
+        for line in range(0, numbers * self.bytes, 64):
             at = b.gep(place, [constant(line // self.bytes)])
             b.call(prefetch, [at, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
 
@@ -443,7 +446,10 @@ class _Products:
         whole = b.sub(length, b.srem(length, lanes))
         with loop_over(b, constant(0), whole, lanes) as k:
             rows = [b.gep(self._row(b, side, b.add(n, b.add(k, constant(r)))), [first]) for r in range(self.lanes)]
+            after = b.mul(side[1], lanes)
             with loop_over(b, constant(0), by_squares, lanes) as unit:
+                for row in rows:
+                    self._fetch(b, b.gep(row, [b.add(after, unit)]), self.lanes)
                 turned = transposed(b, [self.load(b, b.gep(row, [unit])) for row in rows])
                 for lane, value in enumerate(turned):
                     place = b.add(b.mul(b.add(unit, constant(lane)), block), k)
@@ -468,8 +474,10 @@ class _Products:
         """A panel of some columns of rows from the n-th on, with zeros past the last column."""
         lanes, line = constant(self.lanes), constant(2 * self.lanes)
         full = b.icmp_signed("==", wide, line)
+        after = b.mul(side[1], constant(ROWS_AHEAD))
         with loop_over(b, constant(0), length) as k:
             row = b.gep(self._row(b, side, b.add(n, k)), [first])
+            self._fetch(b, b.gep(row, [after]), 2 * self.lanes)
             at = b.gep(to, [b.mul(k, line)])
             with b.if_else(full) as (whole, part):
                 with whole:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 Pass = Callable[[], object]
 LEAST_RUNS = 3
-SHORT = 0.05
+SHORT, TURN = 0.05, 0.01
 NAP, NAPS = 0.005, 40
 
 
@@ -39,7 +39,8 @@ def alternate(passes: Mapping[str, Pass], effort: Effort) -> dict[str, Timing]:
     """The median time of each pass, run by turns: one run of every contender, then again.
 
     A slow one sits out some of the turns, evenly. A contender begins when no thread of the one before still spins, and
-    runs a short pass once untimed, so that it finds its own data in the caches.
+    runs a short pass untimed first, so that it finds its own data in the caches. Of a pass that is over in less than
+    `TURN` a turn is the median of as many as fit into that: one alone, after a rest, would be the time of waking up.
     """
     estimates = {name: _estimate(run) for name, run in passes.items()}
     wanted = {name: effort.runs(seconds) for name, seconds in estimates.items()}
@@ -53,7 +54,7 @@ def alternate(passes: Mapping[str, Pass], effort: Effort) -> dict[str, Timing]:
                 wait_for_rest()
                 if estimates[name] < SHORT:
                     run()
-                times[name].append(_seconds(run))
+                times[name].append(_turn(run))
     return {name: Timing(statistics.median(taken), len(taken)) for name, taken in times.items()}
 
 
@@ -68,6 +69,14 @@ def wait_for_rest() -> None:
         time.sleep(NAP)
         if time.process_time() - before < NAP / 10:
             return
+
+
+def _turn(run: Pass) -> float:
+    """The median of the runs that fit into a turn, at least one."""
+    taken = [_seconds(run)]
+    while sum(taken) < TURN:
+        taken.append(_seconds(run))
+    return statistics.median(taken)
 
 
 def _estimate(run: Pass) -> float:

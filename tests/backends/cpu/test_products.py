@@ -27,7 +27,7 @@ MARGIN = 37
 
 POINTER, WORD = ctypes.c_void_p, ctypes.c_int64
 SIGNATURES = {
-    "product": (POINTER, WORD, WORD, WORD, POINTER, POINTER, WORD, WORD, POINTER),
+    "product": (POINTER, WORD, WORD, WORD, POINTER, POINTER, WORD, WORD, POINTER, WORD, WORD, WORD),
     "pack": (POINTER, WORD, WORD),
     "gradient": (POINTER, WORD, WORD, POINTER),
     "rows_product": (POINTER, WORD, WORD, POINTER),
@@ -136,9 +136,33 @@ def test_rows_of_a_panel(functions):
         apart = wide + draw(st.sampled_from([0, 3]))
         out = Framed(None if fresh else before, (rows, wide), apart, functions.dtype)
         index = chosen.data_ptr()
-        functions.product(out.address, apart, fresh, rows, index, base.address, base.apart, length, panel.address)
+        functions.product(
+            out.address, apart, fresh, rows, index, base.address, base.apart, length, panel.address, 1, 0, 0
+        )
         begin = 0.0 if fresh else before.double()
         assert functions.close(out.values, [(base.values[chosen], weights.T)], begin)
+        assert out.whole()
+
+    check()
+
+
+def test_several_panels(functions):
+    # As many as there are, whatever lies between them, and however the rows share out over tiles.
+    @FEW
+    @given(st.integers(1, 7), st.integers(1, 9), st.integers(0, 8), st.booleans(), st.data())
+    def check(rows, panels, length, fresh, data):
+        torch.manual_seed(0)
+        length, wide = functions.lengths[length], functions.wide
+        base, weights = Framed(functions.draw(rows, length)), functions.draw(panels * wide, length)
+        gap = data.draw(st.sampled_from([0, 5]))
+        packed = functions.packed(weights).values.reshape(panels, wide * length)
+        panel, before = Framed(packed, apart=wide * length + gap), functions.draw(rows, panels * wide)
+        apart = panels * wide + data.draw(st.sampled_from([0, 3]))
+        out = Framed(None if fresh else before, (rows, panels * wide), apart, functions.dtype)
+        sizes = (length, panel.address, panels, wide * length + gap, wide)
+        index = functions.numbers.data_ptr()
+        functions.product(out.address, apart, fresh, rows, index, base.address, base.apart, *sizes)
+        assert functions.close(out.values, [(base.values, weights.T)], 0.0 if fresh else before.double())
         assert out.whole()
 
     check()
@@ -148,7 +172,7 @@ def test_rows_of_a_panel(functions):
 def test_no_row_is_nothing(functions, fresh):
     panel, out = functions.packed(functions.draw(functions.wide, 5)), Framed(None, (0, 0), dtype=functions.dtype)
     index, base = functions.numbers.data_ptr(), Framed(functions.draw(1, 5))
-    functions.product(out.address, 1, fresh, 0, index, base.address, 5, 5, panel.address)
+    functions.product(out.address, 1, fresh, 0, index, base.address, 5, 5, panel.address, 1, 0, 0)
     assert out.untouched()
 
 
@@ -158,7 +182,7 @@ def test_what_is_not_a_number_reaches_its_own_row_and_unit_only(functions):
     base[4, 7], weights[wide - 1, 3] = torch.inf, torch.nan
     out, held = Framed(None, (rows, wide), dtype=functions.dtype), Framed(base)
     index, panel = functions.numbers.data_ptr(), functions.packed(weights)
-    functions.product(out.address, wide, 1, rows, index, held.address, length, length, panel.address)
+    functions.product(out.address, wide, 1, rows, index, held.address, length, length, panel.address, 1, 0, 0)
     strange = torch.zeros(rows, wide, dtype=torch.bool)
     strange[4], strange[:, wide - 1] = True, True
     assert torch.equal(out.values.isfinite(), ~strange)
@@ -340,11 +364,11 @@ def test_code_for_every_kind_of_processor(name, double):
     # A tile multiplies whole vectors: for each k its own, nothing more, and nothing number by number.
     rows = tile_rows(TARGETS[name].registers)
     pattern = MULTIPLY_ADD[name][double]
-    assert len(re.findall(pattern, body_of(assembly, f"tile_{rows}"))) == 2 * rows
+    assert len(re.findall(pattern, body_of(assembly, f"tile_{rows}_1"))) == 2 * rows
     # The smallest has eight sums under way all the same, and a second loop for what is left of them.
-    assert len(re.findall(pattern, body_of(assembly, "tile_1"))) == 8 + 2
+    assert len(re.findall(pattern, body_of(assembly, "tile_1_1"))) == 8 + 2
     if name == "avx2":
-        check_loop(body_of(assembly, "tile_6"))
+        check_loop(body_of(assembly, "tile_6_1"))
 
 
 def check_loop(tile):

@@ -143,7 +143,7 @@ class _Emitter:
     def call_product(self, b: ir.IRBuilder, address: ir.Value, arguments: list[ir.Value]) -> None:
         """Call the function `product`, which the table names."""
         pointer = self.maths.scalar.as_pointer()
-        kind = ir.FunctionType(VOID, [pointer, I64, I64, I64, WORDS, pointer, I64, I64, pointer])
+        kind = ir.FunctionType(VOID, [pointer, I64, I64, I64, WORDS, pointer, I64, I64, pointer, I64, I64, I64])
         b.call(b.inttoptr(address, kind.as_pointer()), arguments)
 
     def _inputs(self) -> ir.Function:
@@ -160,10 +160,11 @@ class _Emitter:
         for number, own in enumerate(self.loop.products):
             base, panels = self.array_of(b, table, f"operand.{own}"), self.array_of(b, table, f"input.{own}")
             length = self.word(b, table, f"length.{own}")
-            with loop_over(b, first, end, wide) as unit:
-                to = b.gep(out, [b.add(b.mul(width, constant(number)), unit)])
-                panel = b.gep(panels, [b.mul(unit, length)])
-                self.call_product(b, product, [to, line, constant(1), rows, lines, base, length, length, panel])
+            to = b.gep(out, [b.add(b.mul(width, constant(number)), first)])
+            panel = b.gep(panels, [b.mul(first, length)])
+            count = b.sdiv(b.add(b.sub(end, first), constant(2 * self.lanes - 1)), wide)
+            rest = [count, b.mul(wide, length), wide]
+            self.call_product(b, product, [to, line, constant(1), rows, lines, base, length, length, panel, *rest])
         b.ret_void()
         return function
 

@@ -13,7 +13,6 @@ from llvmlite import ir
 
 from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
-from recurra.backends.cpu.table import panels
 from recurra.backends.plan import SLOW, Loop, Operation, Stage, Store
 
 __all__ = ["Context", "StageEmitter"]
@@ -200,11 +199,8 @@ class StageEmitter:
             end = smaller(b, self.end_unit, b.add(unit, b.mul(blocks, wide)))
             with loop_over(b, self.first, self.end, constant(ROWS)) as begin:
                 rows = smaller(b, constant(ROWS), b.sub(self.end, begin))
-                with loop_over(b, unit, end, wide) as own:
-                    after = b.mul(b.mul(b.sdiv(b.sub(own, unit), wide), rows), line)
-                    buffer = b.gep(self.buffer, [after])
-                    for place, operation in enumerate(self.current.sums):
-                        self._sum(number, place, operation, begin, rows, line, own, buffer)
+                count = b.sdiv(b.add(b.sub(end, unit), constant(2 * lanes - 1)), wide)
+                self._sums(number, begin, rows, unit, count)
                 self._elementwise(begin, rows, unit, end, line)
 
     def _elementwise(
@@ -257,32 +253,38 @@ class StageEmitter:
         }
         return tuple(sorted(found))
 
-    def _sum(
-        self,
-        number: int,
-        place: int,
-        operation: int,
-        begin: ir.Value,
-        rows: ir.Value,
-        line: ir.Value,
-        unit: ir.Value,
-        buffer: ir.Value,
-    ) -> None:
-        """The products of one sum, added up in the buffer."""
-        b = self.b
-        total = self.loop.operations[operation].sum
-        assert total is not None
-        out = b.gep(buffer, [constant(place * 2 * self.of.lanes)])
+    def _sums(self, number: int, begin: ir.Value, rows: ir.Value, unit: ir.Value, count: ir.Value) -> None:
+        """The products of every sum, added up in the buffer, for `count` panels of units."""
+        b, wide = self.b, 2 * self.of.lanes
         index = b.inttoptr(self.word("index"), I64.as_pointer())
-        for term, product in enumerate(total.terms):
-            base, stride = self._operand(product.operand, begin)
-            # The panels of a stage lie in the order in which they are read.
-            apart = constant(len(panels(self.loop, number)))
-            panel = b.gep(self.address(f"panel.{number}.{place}.{term}"), [b.mul(b.mul(unit, self.hidden), apart)])
-            fresh = constant(int(term == 0))
-            self.of.call_product(
-                b, self.word("product"), [out, line, fresh, rows, index, base, stride, self.hidden, panel]
-            )
+        sums = [total.terms for place in self.current.sums if (total := self.loop.operations[place].sum)]
+        # The panels of a stage lie in the order of its sums and their terms, for one panel of units after the other.
+        size, line = b.mul(constant(wide), self.hidden), constant(wide * len(sums))
+        apart = constant(sum(map(len, sums)))
+        first = b.mul(b.mul(unit, self.hidden), apart)
+
+        def product(place: int, term: int, panels: ir.Value, panel_step: ir.Value, out_step: ir.Value) -> None:
+            base, stride = self._operand(sums[place][term].operand, begin)
+            out = b.gep(self.buffer, [constant(wide * place)])
+            panel = b.gep(self.address(f"panel.{number}.{place}.{term}"), [first])
+            rest = [index, base, stride, self.hidden, panel, panels, panel_step, out_step]
+            self.of.call_product(b, self.word("product"), [out, line, constant(int(term == 0)), rows, *rest])
+
+        def one_by_one() -> None:
+            for place, terms in enumerate(sums):
+                for term, _ in enumerate(terms):
+                    product(place, term, count, b.mul(size, apart), b.mul(rows, line))
+
+        operands = {tuple(term.operand for term in terms) for terms in sums}
+        if len(sums) > 1 and len(operands) == 1 and len(sums[0]) == 1:
+            # Of a single row sums that read the same operand lie side by side, as their panels do: one product.
+            with b.if_else(b.icmp_signed("==", rows, constant(1))) as (single, more):
+                with single:
+                    product(0, 0, b.mul(count, apart), size, constant(wide))
+                with more:
+                    one_by_one()
+        else:
+            one_by_one()
 
     def _operand(self, number: int, row: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Where an operand's vector of a row begins, and how far it is to the next row's."""

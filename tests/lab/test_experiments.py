@@ -175,12 +175,12 @@ def test_depth_wants_more_than_one_layer_to_be_better_beyond_chance():
     measured = {
         "layers": [1, 2],
         "widths": {"text": [9, 5], "adding": [9, 5]},
-        "bits": [[2.5, 2.6], [2.4, 2.45]],
-        "errors": [[0.1, 0.1], [0.1, 0.1]],
+        "bits": [[2.4, 2.4], [2.5, 2.5]],  # of text nothing is claimed
+        "errors": [[0.03, 0.02], [0.01, 0.015]],
     }
     assert verdict("depth", measured)
-    assert not verdict("depth", measured | {"bits": [[2.5, 2.6], [2.4, 2.51]]})
-    assert not verdict("depth", measured | {"bits": [[2.4, 2.4], [2.5, 2.5]]})
+    assert not verdict("depth", measured | {"errors": [[0.03, 0.02], [0.01, 0.021]]})
+    assert not verdict("depth", measured | {"errors": [[0.01, 0.01], [0.02, 0.02]]})
 
 
 def test_cells_compared_wants_gates_to_beat_the_plain_one():

@@ -13,9 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recurra.backends.cpu import library, products
-from recurra.backends.cpu.products import FUNCTIONS, ROWS, block_length, emit_products, gradient_workspace, tile_rows
+from recurra.backends.cpu import library, tiles
+from recurra.backends.cpu.products import FUNCTIONS, ROWS, emit_products, gradient_workspace
 from recurra.backends.cpu.target import host
+from recurra.backends.cpu.tiles import block_length, tile_rows
 from support.machine_code import MULTIPLY_ADD, TARGETS, assembly_of, body_of, calls, functions_of, seen_from_outside
 
 POISON = {torch.float64: (torch.int64, 0x7FF8DEADBEEF1234), torch.float32: (torch.int32, 0x7FC0BEEF)}
@@ -339,7 +340,7 @@ def test_a_tile_fits_the_registers_and_no_larger_one_does(registers):
 @pytest.mark.parametrize("name", TARGETS)
 def test_half_of_the_nearest_cache_holds_what_is_worked_on(name):
     target = TARGETS[name]
-    assert 2 * target.vector_bytes * block_length(target) == products.NEAREST_CACHE
+    assert 2 * target.vector_bytes * block_length(target) == tiles.NEAREST_CACHE
 
 
 DOUBLE = {

@@ -1,17 +1,26 @@
-"""The processor's own peak of multiply-adds, measured: what every figure is a fraction of."""
+"""What the processor itself can do, measured: multiply-adds, which every figure is a fraction of, and reading."""
 
 from __future__ import annotations
 
 import ctypes
 import time
 
+import torch
 from llvmlite import ir
 
 from recurra.backends.cpu import library, threads
+from recurra.backends.cpu.building import constant, loop_over
 from recurra.backends.cpu.target import Target, host
 
 COUNT = 500_000
 """How often a call goes round the loop: a few milliseconds, beside which starting the threads is nothing."""
+
+
+READ, READ_BYTES = 8, 1 << 28
+"""How many vectors are read a turn of the loop, and about how many bytes a call."""
+
+SIZES = tuple(1 << bits for bits in range(14, 24))
+"""Of what is read: from what the nearest cache holds to more than the second one does."""
 
 
 def fma_peak(used: int) -> tuple[float, float]:
@@ -29,6 +38,11 @@ def fma_peak(used: int) -> tuple[float, float]:
     return one, all_
 
 
+def reading_rates(used: int) -> list[tuple[int, float]]:
+    """How fast some threads together read as many bytes again and again, each a part of them: (bytes, GB/s)."""
+    return [(size, _reading(used, size)) for size in SIZES]
+
+
 def _best(used: int, seconds: float) -> float:
     """The best of all calls in a while."""
     target = host()
@@ -36,10 +50,27 @@ def _best(used: int, seconds: float) -> float:
     code = library.load(f"peak {chains} {COUNT}", lambda: _kernel(target, chains), target)
     table = (ctypes.c_float * _lanes(target))()
     work = 2 * chains * COUNT * _lanes(target) * used
+    return _fastest(code.address, ctypes.addressof(table), used, work, seconds)
+
+
+def _reading(used: int, size: int) -> float:
+    """The best of all calls in a while; the part that each thread reads is the same memory, which is no slower."""
+    target = host()
+    line = READ * target.vector_bytes
+    turns, lines = -(-READ_BYTES // size), max(1, size // used // line)
+    memory = torch.zeros(lines * line // 4)
+    result = torch.zeros(target.vector_bytes // 4)
+    code = library.load("reading", lambda: _reader(target), target)
+    table = (ctypes.c_int64 * 4)(memory.data_ptr(), lines, turns, result.data_ptr())
+    return _fastest(code.address, ctypes.addressof(table), used, lines * line * turns * used, 0.1)
+
+
+def _fastest(address: int, table: int, used: int, work: int, seconds: float) -> float:
+    """Work a second, in thousands of millions, of the best call in a while."""
     best, until = 0.0, time.perf_counter() + seconds
     while time.perf_counter() < until:
         begun = time.perf_counter()
-        threads.parallel(code.address, ctypes.addressof(table), used)
+        threads.parallel(address, table, used)
         best = max(best, work / (time.perf_counter() - begun) / 1e9)
     return best
 
@@ -92,5 +123,33 @@ def _kernel(target: Target, chains: int) -> str:
         total = b.fadd(total, new)
     # Given away, so that no chain can be left out.
     b.store(total, function.args[0], align=4)
+    b.ret_void()
+    return str(module)
+
+
+def _reader(target: Target) -> str:
+    """Numbers of a row added up in several vectors, again and again.
+
+    The table: (the row, how often as many vectors as are read at a time, how often all of it, where the sum goes).
+    """
+    module = ir.Module("reading")
+    module.triple = target.triple
+    index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), _lanes(target))
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [index.as_pointer()]), "entry")
+    b = ir.IRBuilder(function.append_basic_block())
+    words = [b.load(b.gep(function.args[0], [constant(place)])) for place in range(4)]
+    row, result = (b.inttoptr(words[place], vector.as_pointer()) for place in (0, 3))
+    zero = ir.Constant(vector, [ir.Constant(ir.FloatType(), 0.0)] * _lanes(target))
+    sums = [b.alloca(vector) for _ in range(READ)]
+    for place in sums:
+        b.store(zero, place)
+    with loop_over(b, constant(0), words[2]), loop_over(b, constant(0), words[1]) as line:
+        first = b.gep(row, [b.mul(line, constant(READ))])
+        for number, place in enumerate(sums):
+            b.store(b.fadd(b.load(place), b.load(b.gep(first, [constant(number)]), align=4)), place)
+    total = b.load(sums[0])
+    for place in sums[1:]:
+        total = b.fadd(total, b.load(place))
+    b.store(total, result, align=4)
     b.ret_void()
     return str(module)

@@ -39,6 +39,11 @@ def operations(cell: Cell, batch: int, size: int, steps: int, kind: Kind) -> int
     return 2 * elements * batch * steps * (3 if kind == "training" else 1)
 
 
+def carried_bytes(cell: Cell, size: int) -> int:
+    """Bytes of the weights, in float32, that stand before a state: whoever runs a step reads them, each time anew."""
+    return 4 * sum(math.prod(p.shape(0, size)) for p in cell.parameters.values() if p.kind == "matrix")
+
+
 def measure_points(results: Results, grid: Grid, effort: Effort, progress: Callable[[str], None]) -> None:
     """Measure all points, and add each to the results when it is known."""
     for name in grid.cells:
@@ -63,10 +68,12 @@ def _point(name: str, batch: int, size: int, kind: Kind, results: Results, grid:
             found["torch.compile"] = result
     timings = alternate({who: pass_of(c, x, above, kind) for who, c in found.items()}, effort)
     work = operations(CELLS[name], batch, size, grid.steps, kind)
+    passes = grid.steps * (2 if kind == "training" else 1)
+    least = results.machine.least_seconds(work, carried_bytes(CELLS[name], size), passes)
     points = []
     for who, timing in timings.items():
         gflops = work / timing.seconds / 1e9
         of_peak = gflops / results.machine.peak
-        point = Point(kind, name, batch, size, grid.steps, who, timing.seconds, timing.runs, gflops, of_peak)
+        point = Point(kind, name, batch, size, grid.steps, who, timing.seconds, timing.runs, gflops, of_peak, least)
         points.append(point)
     return points

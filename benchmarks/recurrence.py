@@ -22,7 +22,7 @@ import torch
 from contenders import CELLS, check_equal
 from first_use import measure_first_use
 from memory import measure_memory
-from peak import fma_peak
+from peak import fma_peak, reading_rates
 from points import Grid, measure_points
 from ragged import measure_ragged
 from results import Machine, Results, read
@@ -126,7 +126,8 @@ def machine_of(threads: int, arguments: Sequence[str]) -> Machine:
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     command = shlex.join(["python", "benchmarks/recurrence.py", *_what_was_measured(arguments)])
     versions = {"Python": platform.python_version()} | installed
-    return Machine(date, _processor(), host().processor, threads, one, peak, versions, command)
+    reading = reading_rates(threads)
+    return Machine(date, _processor(), host().processor, threads, one, peak, versions, command, reading)
 
 
 def _what_was_measured(arguments: Sequence[str]) -> list[str]:
@@ -186,11 +187,19 @@ def heading(machine: Machine) -> list[str]:
         ", ".join(f"{name} {number}" for name, number in machine.versions.items()),
         f"peak of multiply-adds, float32: {machine.peak:.0f} GFLOP/s; on one thread {machine.peak_of_one:.0f}",
     ]
+    if machine.reading:
+        rates = ", ".join(f"{_size(size)} {rate:.0f}" for size, rate in machine.reading[::3])
+        lines.append(f"reading again and again, all threads together, GB/s: {rates}")
     if machine.peak < 0.9 * of_one:
         lines.append(
             f"The threads together reach {machine.peak / of_one:.0%} of what they should: is another program running?"
         )
     return lines
+
+
+def _size(count: int) -> str:
+    """Bytes in words."""
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
 
 
 def show(results: Results, console: Console) -> None:

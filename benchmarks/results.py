@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,10 @@ Place = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and with what it was measured; the peaks, in GFLOP/s, are those of one thread and of all that are used."""
+    """Where and with what it was measured; the peaks, in GFLOP/s, are those of one thread and of all that are used.
+
+    `reading` is how fast all threads together read as many bytes again and again, in GB/s, as pairs from few to many.
+    """
 
     date: str
     processor: str
@@ -28,11 +31,21 @@ class Machine:
     peak: float
     versions: dict[str, str]
     command: str
+    reading: list[tuple[int, float]] = field(default_factory=list)
+
+    def least_seconds(self, operations: float, read: int, times: int) -> float:
+        """What no program could beat: all operations at the peak, or all reading of as many bytes so many times."""
+        rates = [rate for size, rate in self.reading if size <= read] or [rate for _, rate in self.reading[:1]]
+        reading = read * times / (rates[-1] * 1e9) if rates else 0.0
+        return max(operations / (self.peak * 1e9), reading)
 
 
 @dataclass(frozen=True)
 class Point:
-    """One contender at one point: the median time of a pass, and the operations of its products a second."""
+    """One contender at one point: the median time of a pass, and the operations of its products a second.
+
+    `least` is the time that no contender could beat on this machine; 0 if it is not known.
+    """
 
     kind: Kind
     cell: str
@@ -44,6 +57,7 @@ class Point:
     runs: int
     gflops: float
     of_peak: float
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +159,9 @@ def read(file: Path) -> Results:
     given = {name: value for name, value in document.items() if name in known}
     for name, record in RECORDS.items():
         given[name] = [record(**entry) for entry in given.get(name, [])]
-    return Results(**given | {"machine": Machine(**document["machine"])})
+    machine = Machine(**document["machine"])
+    machine = replace(machine, reading=[(size, rate) for size, rate in machine.reading])
+    return Results(**given | {"machine": machine})
 
 
 def geometric_mean(values: Iterable[float]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from results import Kind, Place, Results, geometric_mean
@@ -13,12 +13,17 @@ SLACK = 1 / 1.05
 
 @dataclass(frozen=True)
 class Target:
-    """One line of the summary; `met` is None where nothing was measured."""
+    """One line of the summary; `met` is None where nothing was measured.
+
+    `limit` is what a program would reach that wastes no time at all: every operation at the peak, every weight as fast
+    as it can be read, gates for nothing.
+    """
 
     what: str
     target: str
     measured: str
     met: bool | None
+    limit: str = ""
 
 
 def targets(results: Results) -> list[Target]:
@@ -65,7 +70,17 @@ def _faster(
         return Target(what, asked, "not measured", None)
     average, worst = geometric_mean(ratios.values()), min(ratios.values())
     measured = f"{times(average)}, least {times(worst)} ({_where(ratios)})"
-    return Target(what, asked, measured, average >= mean and (least is None or worst >= least))
+    met = average >= mean and (least is None or worst >= least)
+    return Target(what, asked, measured, met, _limit(results, kind, rival, ratios))
+
+
+def _limit(results: Results, kind: Kind, rival: str, places: Iterable[Place]) -> str:
+    """The same ratios, had this library taken the least time there is."""
+    points = [results.by_place(kind)[place][rival] for place in places]
+    if not all(point.least for point in points):
+        return ""
+    ratios = [point.seconds / point.least for point in points]
+    return f"{times(geometric_mean(ratios))}, least {times(min(ratios))}"
 
 
 def _of_peak(results: Results, kind: Kind, asked: float) -> Target:

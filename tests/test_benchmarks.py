@@ -21,14 +21,15 @@ def modules(monkeypatch):
 def made_up(modules, speed):
     """Results in which torch.nn takes `speed[kind]` times as long as the library, at every point."""
     r = modules("results")
-    machine = r.Machine("2026-01-01", "a processor", "generic", 2, 100.0, 200.0, {"torch": "2"}, "python x.py")
+    reading = [(1 << 14, 100.0), (1 << 20, 50.0)]
+    machine = r.Machine("2026-01-01", "a processor", "generic", 2, 100.0, 200.0, {"torch": "2"}, "python x.py", reading)
     results = r.Results(machine)
     for kind in r.KINDS:
         for batch in (1, 32):
             for who, seconds in (("recurra", 0.5), ("torch.nn", 0.5 * speed[kind])):
                 gflops = 80 / seconds
                 results.points.append(
-                    r.Point(kind, "lstm", batch, 128, 100, who, seconds, 3, gflops, gflops / machine.peak)
+                    r.Point(kind, "lstm", batch, 128, 100, who, seconds, 3, gflops, gflops / machine.peak, 0.1 * batch)
                 )
     return results
 
@@ -101,6 +102,35 @@ def test_one_slow_point_misses_a_target(modules):
     target = modules("targets").targets(results)[0]
     assert target.met is False
     assert target.measured == "1.26x, least 0.80x (1x128)"
+
+
+def test_the_limit_is_what_the_least_time_would_give(modules):
+    target = modules("targets").targets(made_up(modules, {"forward": 1.3, "training": 1.7}))[0]
+    # torch.nn takes 0.65 s at both points, of which 0.1 and 3.2 s are the least there could be.
+    assert target.limit == f"{0.65 / (0.1 * 3.2) ** 0.5:.2f}x, least 0.20x"
+
+
+def test_the_least_time_is_that_of_the_operations_or_of_reading_the_weights(modules):
+    machine = made_up(modules, {"forward": 1, "training": 1}).machine
+    assert machine.least_seconds(200e9, 1 << 10, 1) == 1.0
+    # As fast as the largest row that is no larger is read: 50 GB/s from a mebibyte on.
+    assert machine.least_seconds(1.0, 1 << 14, 1000) == (1 << 14) * 1000 / 100e9
+    assert machine.least_seconds(1.0, 1 << 22, 1000) == (1 << 22) * 1000 / 50e9
+
+
+def test_weights_before_a_state_are_counted(modules):
+    points, contenders = modules("points"), modules("contenders")
+    # Four matrices of 3 rows, of whose 3 + 3 columns 3 read the state, in 4 bytes each.
+    assert points.carried_bytes(contenders.CELLS["lstm"], 3) == 4 * 3 * 3 * 4
+
+
+def test_reading_is_measured(modules, monkeypatch):
+    peak = modules("peak")
+    monkeypatch.setattr(peak, "SIZES", (1 << 14,))
+    monkeypatch.setattr(peak, "READ_BYTES", 1 << 16)
+    ((size, rate),) = peak.reading_rates(1)
+    assert size == 1 << 14
+    assert 0 < rate < 1e5
 
 
 def test_results_are_read_as_they_were_written(modules, tmp_path):

@@ -47,6 +47,8 @@ def test_a_file_that_is_not_there_or_a_folder_is_refused(tmp_path):
         read_idx(tmp_path / "gone")
     with pytest.raises(DataError, match="this is a folder"):
         read_idx(tmp_path)
+    with pytest.raises(DataError, match="there is no such file"):
+        read_images(tmp_path / "digits")  # whatever else is wrong with its name
 
 
 def test_labels_are_found_beside_their_images(tmp_path):

@@ -112,12 +112,12 @@ def read_images(path: str | Path) -> tuple[Tensor, Tensor]:
     Raises:
         DataError: One of the two files cannot be used, or they do not belong together.
     """
-    beside = labels_beside(path)
-    images = read_idx(path)
+    images = read_idx(path)  # before its name is looked at, which matters only if it is there
     if images.dim() != 3 or not images.numel():
         raise DataError(
             f"{path}: images have three dimensions, number x height x width, none of them 0; this is {_sizes(images)}"
         )
+    beside = labels_beside(path)
     labels = read_idx(beside)
     if labels.shape != images.shape[:1]:
         raise DataError(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread
+from recurra.backends.cpu.building import constant, loop_over, smaller, spread
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.target import Target
 
@@ -193,30 +193,29 @@ class TileEmitter:
         count_ = b.select(b.icmp_unsigned("==", count_, ir.Constant(I32, 0)), ir.Constant(I32, 1), count_)
         count = b.zext(count_, I64)
         least, longer = b.zext(b.udiv(number, count_), I64), b.zext(b.urem(number, count_), I64)
-        # A panel that only one tile reads need not stay near.
-        block = b.select(b.icmp_signed("==", count, constant(1)), larger(b, length, constant(1)), constant(self.block))
-        with loop_over(b, constant(0), length, block) as k:
-            here = smaller(b, block, b.sub(length, k))
-            first = b.and_(b.icmp_signed("!=", fresh, constant(0)), b.icmp_signed("==", k, constant(0)))
+        begins = b.icmp_signed("!=", fresh, constant(0))
+
+        def call(tile: ir.Function, p: ir.Value, row: ir.Value, k: ir.Value, here: ir.Value, several: bool) -> None:
+            first = b.and_(begins, b.icmp_signed("==", k, constant(0)))
             start_stride, start_step = (b.select(first, constant(0), step) for step in (out_stride, out_step))
-            lines = b.gep(base, [k])
+            to = b.gep(out, [b.mul(p, out_step)])
+            from_ = b.gep(b.select(first, nothing, to), [b.mul(row, start_stride)])
+            weights = b.gep(panel, [b.add(b.mul(p, panel_step), b.mul(k, constant(2 * self.lanes)))])
+            place, chosen, lines = b.gep(to, [b.mul(row, out_stride)]), b.gep(index, [row]), b.gep(base, [k])
+            rest = [place, out_stride, from_, start_stride, chosen, lines, stride, here, weights]
+            b.call(tile, [*rest, panel_step, out_step, start_step] if several else rest)
 
-            def call(function: ir.Function, p: ir.Value, begin: ir.Value, *steps: ir.Value) -> None:
-                to = b.gep(out, [b.mul(p, out_step)])
-                from_ = b.gep(b.select(first, nothing, to), [b.mul(begin, start_stride)])
-                weights = b.gep(panel, [b.add(b.mul(p, panel_step), b.mul(k, constant(2 * self.lanes)))])
-                place, chosen = b.gep(to, [b.mul(begin, out_stride)]), b.gep(index, [begin])
-                rest = [place, out_stride, from_, start_stride, chosen, lines, stride, here, weights]
-                b.call(function, [*rest, *steps])
-
-            so_far: ir.Value = constant(0)
-            for r, together in ((r, FEW // r) for r in range(1, FEW) if FEW // r > 1):
-                whole = b.sub(panels, b.urem(panels, constant(together)))
-                end = b.select(b.icmp_signed("==", rows, constant(r)), whole, constant(0))
-                with loop_over(b, constant(0), end, constant(together)) as p:
-                    call(self._tile(r, together), p, constant(0), panel_step, out_step, start_step)
-                so_far = b.add(so_far, end)
-            with loop_over(b, so_far, panels) as p, loop_over(b, constant(0), count) as tile:
+        so_far: ir.Value = constant(0)
+        for r, together in ((r, FEW // r) for r in range(1, FEW) if FEW // r > 1):
+            whole = b.sub(panels, b.urem(panels, constant(together)))
+            end = b.select(b.icmp_signed("==", rows, constant(r)), whole, constant(0))
+            with loop_over(b, constant(0), end, constant(together)) as p:
+                call(self._tile(r, together), p, constant(0), constant(0), length, several=True)
+            so_far = b.add(so_far, end)
+        block = constant(self.block)
+        with loop_over(b, so_far, panels) as p, loop_over(b, constant(0), length, block) as k:
+            here = smaller(b, block, b.sub(length, k))
+            with loop_over(b, constant(0), count) as tile:
                 begin = b.add(b.mul(tile, least), smaller(b, tile, longer))
                 size = b.add(least, b.zext(b.icmp_signed("<", tile, longer), I64))
                 done = b.append_basic_block("tiled")
@@ -224,7 +223,7 @@ class TileEmitter:
                 for r, tile_ in tiles.items():
                     with b.goto_block(b.append_basic_block(f"rows_{r}")):
                         switch.add_case(constant(r), b.block)
-                        call(tile_, p, begin)
+                        call(tile_, p, begin, k, here, several=False)
                         b.branch(done)
                 b.position_at_end(done)
         b.ret_void()

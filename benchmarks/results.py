@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -159,9 +159,9 @@ def read(file: Path) -> Results:
     given = {name: value for name, value in document.items() if name in known}
     for name, record in RECORDS.items():
         given[name] = [record(**entry) for entry in given.get(name, [])]
-    machine = Machine(**document["machine"])
-    machine = replace(machine, reading=[(size, rate) for size, rate in machine.reading])
-    return Results(**given | {"machine": machine})
+    machine = document["machine"]
+    reading = [(size, rate) for size, rate in machine.get("reading", [])]
+    return Results(**given | {"machine": Machine(**machine | {"reading": reading})})
 
 
 def geometric_mean(values: Iterable[float]) -> float:

@@ -76,7 +76,8 @@ def _faster(
 
 def _limit(results: Results, kind: Kind, rival: str, places: Iterable[Place]) -> str:
     """The same ratios, had this library taken the least time there is."""
-    points = [results.by_place(kind)[place][rival] for place in places]
+    by_place = results.by_place(kind)
+    points = [by_place[place][rival] for place in places]
     if not all(point.least for point in points):
         return ""
     ratios = [point.seconds / point.least for point in points]

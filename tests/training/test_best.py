@@ -29,6 +29,16 @@ def test_lower_is_better_and_what_is_no_number_is_not():
     assert best.is_beaten_by(4.9)
 
 
+def test_of_equals_the_one_with_the_lower_loss_is_better():
+    model = nn.Linear(1, 1)
+    best = BestModel(model.state_dict, model.load_state_dict)
+    best.keep(1, 0.25, {"error": 0.25, "loss": 2.0})
+    assert best.is_beaten_by(0.25, loss=1.9)
+    assert not best.is_beaten_by(0.25, loss=2.0)
+    assert not best.is_beaten_by(0.25, loss=math.nan)
+    assert not best.is_beaten_by(0.26, loss=1.0)
+
+
 def test_tied_weights_and_buffers_are_restored():
     model = nn.Module()
     model.embedding, model.output = nn.Embedding(3, 2), nn.Linear(2, 3, bias=False)

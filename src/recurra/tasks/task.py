@@ -79,6 +79,8 @@ class Task(Generic[ConfigT, DataT, ModelT]):
         sample: What the model writes for people to watch while it learns; None if there is nothing to show.
         views: From the settings, which metrics are shown and how.
         unit: From the settings, what the loss counts, in the plural.
+        best_by: The metric of validation by which the weights that are kept are the best; lower is better,
+            and of equals the one with the lower loss.
     """
 
     name: str
@@ -95,3 +97,4 @@ class Task(Generic[ConfigT, DataT, ModelT]):
     views: Callable[[ConfigT], Sequence[MetricView]]
     unit: Callable[[ConfigT], str]
     run: Callable[..., Any]
+    best_by: str = "loss"

@@ -41,9 +41,12 @@ class BestModel:
         self.step: int | None = None
         self.metrics: dict[str, float] = {}
 
-    def is_beaten_by(self, value: float) -> bool:
-        """Say whether a value is better, which is lower, than the best; what is not a number never is."""
-        return value < self._value
+    def is_beaten_by(self, value: float, loss: float = math.inf) -> bool:
+        """Say whether a value is better, which is lower, than the best, or as good with a lower loss.
+
+        What is not a number never is better.
+        """
+        return value < self._value or (value == self._value and loss < self.metrics.get("loss", math.inf))
 
     def keep(self, step: int, value: float, metrics: dict[str, float]) -> None:
         """Copy the weights as they are now.

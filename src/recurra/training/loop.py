@@ -81,7 +81,7 @@ def train(
         settings: See `TrainingSettings`. All global generators of random numbers are seeded from it; seed before the
             model is built, too, to make a run repeat.
         evaluate: Measures the model, in evaluation mode and without gradients.
-        best_by: The name of the metric that says which weights are best; lower is better.
+        best_by: The name of the metric that says which weights are best; lower is better, and of equals the lower loss.
         observers: Told of every event, in this order.
         save_best: Called with the weights by name whenever there are new best ones, to write them, so that a killed run
             leaves them.
@@ -378,7 +378,7 @@ class Training(Generic[BatchT]):
         value = self.world.from_first(metrics[self.best_by])
         self.learning_rate.observe(value)
         self.average.observe(value)
-        is_best = self.best.is_beaten_by(value)
+        is_best = self.best.is_beaten_by(value, self.world.from_first(metrics.get("loss", math.inf)))
         if is_best:
             self._keep(value, metrics)
         self._measure_time()

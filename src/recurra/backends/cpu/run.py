@@ -349,8 +349,8 @@ class _Pass:
 
     def new_rows(self, width: int) -> Tensor:
         """Something for all steps of all rows (T, B, width), zero where a step does not count."""
-        shape = self.layout.steps, self.layout.batch, width
-        return (torch.zeros if self.layout.ragged else torch.empty)(shape, dtype=self.dtype, device=_HERE)
+        rows = spare.lend((self.layout.steps, self.layout.batch, width), self.dtype)
+        return rows.zero_() if self.layout.ragged else rows
 
     def padded(self, array: Tensor) -> Tensor:
         """Rows of hidden width as contiguous rows of whole vectors."""
@@ -399,8 +399,11 @@ class _Pass:
         """Outputs and last state."""
         arrangement.give_back(memory)
         output = self.given["output"]
-        # None of what is returned is a view, so that each may be changed in place.
-        return [output if self.width == self.hidden else output[..., : self.hidden].clone(), *self.last]
+        if self.width != self.hidden:
+            # None of what is returned is a view, so that each may be changed in place.
+            wide = output
+            output = spare.lend((*wide.shape[:2], self.hidden), self.dtype).copy_(wide[..., : self.hidden])
+        return [output, *self.last]
 
     def begin_backward(
         self, most: int, gradients: Sequence[Tensor], needs: Sequence[bool]
@@ -424,7 +427,8 @@ class _Pass:
             if needed and name not in self.prepared.vectors:
                 parameter = self.given[f"parameter.{name}"]
                 whole = covered(self.prepared, name)
-                self.given[f"gradient.{name}"] = torch.empty_like(parameter) if whole else torch.zeros_like(parameter)
+                result = spare.lend(parameter.shape, self.dtype)
+                self.given[f"gradient.{name}"] = result if whole else result.zero_()
         call = self.ready("backward", not self.call.reverse, most, wanted)
         # What the gradients of vectors are added up in, by each thread its own.
         shape = call[0].used, len(self.prepared.vectors), self.width

@@ -1,71 +1,150 @@
 """Memory of calls that are over, for those to come.
 
-The C library hands large memory back to the system at once, and what the system gives anew costs a page fault for
-every 4 KiB that is touched: a quarter of the time in which a GRU of 128 units is trained on 784 steps. So the largest
-memory, what is kept from the forward pass for the backward one, is used again by the next. There is never more of it
-than calls have held at one time.
+The C library hands large memory back to the system sooner or later, and what the system gives anew costs a page fault
+for every 4 KiB that is touched: up to half of the time of a short call. So memory is used again by the next. There are
+two pools of it: of what calls work in, and of what they return, which comes back when nothing refers to it any more.
 """
 
 from __future__ import annotations
 
+import math
 import threading
+import weakref
 from collections import deque
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["give", "release", "take"]
+__all__ = ["Pool", "give", "lend", "release", "take"]
 
-LEAST = 1 << 20
-"""Fewer numbers than this are not kept here: the C library keeps as many itself."""
+LEAST = 1 << 18
+"""Fewer numbers than this are not kept here: they are soon touched, and the C library mostly keeps them itself."""
 
-LOOSE = 2
-"""How many times as large as needed memory may be."""
+SLACK = 64 << 20
+"""So many bytes may be kept besides what was in use at one time, so that layers that take turns keep what they need."""
 
-_blocks: deque[Tensor] = deque()
-_lock = threading.Lock()
+LENT = 256 << 20
+"""The most bytes that are kept of what was returned: a caller may have collected much and let all of it go."""
+
+
+class Pool:
+    """Memory that is taken and given back, by any thread.
+
+    Args:
+        loose: How many times as large as needed memory may be.
+        most: How many bytes are kept at most. Without it, there is never more here than was in use at one time, but
+            for `SLACK`.
+
+    Example:
+        >>> pool = Pool(loose=2)
+        >>> block = pool.take(3_000_000, torch.float32)
+        >>> pool.give(block)
+        >>> pool.take(2_000_000, torch.float32) is block
+        True
+    """
+
+    def __init__(self, loose: float, most: int | None = None) -> None:
+        self.loose, self.most = loose, most
+        self.blocks: deque[Tensor] = deque()
+        self._given: deque[Tensor] = deque()
+        self._lock = threading.Lock()
+
+    def take(self, numbers: int, dtype: torch.dtype) -> Tensor:
+        """Memory for at least so many numbers, holding anything: some that was given back, or new."""
+        if numbers >= LEAST:
+            with self._lock:
+                self._sort_in()
+                fitting = [b for b in self.blocks if b.dtype == dtype and numbers <= len(b) <= self.loose * numbers]
+                if fitting:
+                    best = min(fitting, key=len)
+                    self.blocks = deque(b for b in self.blocks if b is not best)
+                    return best
+                self._make_room(numbers * dtype.itemsize)
+        if torch.is_inference_mode_enabled():
+            with torch.inference_mode(False):  # it may be used again outside
+                return torch.empty(numbers, dtype=dtype, device="cpu")
+        return torch.empty(numbers, dtype=dtype, device="cpu")
+
+    def give(self, block: Tensor) -> None:
+        """Let another call use memory from `take`."""
+        # No lock here: Python may let go of a tensor, and so come here, while this very thread holds it.
+        if len(block) >= LEAST:
+            self._given.append(block)
+
+    def held(self) -> int:
+        """How many bytes are kept."""
+        with self._lock:
+            self._sort_in()
+            return self._bytes()
+
+    def release(self) -> None:
+        """Hand all memory that no call uses back to the system."""
+        with self._lock:
+            self._given.clear()
+            self.blocks.clear()
+
+    def _bytes(self) -> int:
+        return sum(block.nbytes for block in self.blocks)
+
+    def _sort_in(self) -> None:
+        while self._given:
+            self.blocks.append(self._given.popleft())
+        if self.most is not None:
+            surplus = self._bytes() - self.most
+            while surplus > 0:
+                surplus -= self.blocks.popleft().nbytes
+
+    def _make_room(self, missing: int) -> None:
+        """New memory takes the place of old."""
+        surplus = min(missing, self._bytes() + missing - SLACK)
+        while self.blocks and surplus > 0:
+            surplus -= self.blocks.popleft().nbytes
+
+
+_WORK = Pool(loose=2)
+_RESULTS = Pool(loose=1.25, most=LENT)  # less may be wasted of what a caller keeps
+_lent: dict[int, tuple[weakref.ref[np.ndarray], Tensor]] = {}
 
 
 def take(numbers: int, dtype: torch.dtype) -> Tensor:
-    """Memory for at least so many numbers, holding anything: some that was given back, or new.
-
-    Example:
-        >>> block = take(3_000_000, torch.float32)
-        >>> give(block)
-        >>> take(2_000_000, torch.float32) is block
-        True
-    """
-    if numbers >= LEAST:
-        with _lock:
-            fitting = [b for b in _blocks if b.dtype == dtype and numbers <= len(b) <= LOOSE * numbers]
-            if fitting:
-                best = min(fitting, key=len)
-                _forget(best)
-                return best
-            missing = numbers * dtype.itemsize  # new memory takes the place of old
-            while _blocks and missing > 0:
-                missing -= _blocks.popleft().nbytes
-    if torch.is_inference_mode_enabled():
-        with torch.inference_mode(False):  # it may be used again outside
-            return torch.empty(numbers, dtype=dtype, device="cpu")
-    return torch.empty(numbers, dtype=dtype, device="cpu")
+    """Memory to work in for at least so many numbers, holding anything: some that was given back, or new."""
+    return _WORK.take(numbers, dtype)
 
 
 def give(block: Tensor) -> None:
     """Let another call use memory from `take`."""
-    if len(block) >= LEAST:
-        with _lock:
-            _blocks.append(block)
+    _WORK.give(block)
+
+
+def lend(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A tensor for a caller, holding anything, whose memory comes back when neither it nor a view of it is left.
+
+    Example:
+        >>> first = lend((100, 4000), torch.float32)
+        >>> place = first.data_ptr()
+        >>> del first
+        >>> lend((400, 1000), torch.float32).data_ptr() == place
+        True
+    """
+    numbers = math.prod(shape)
+    if numbers < LEAST:
+        return torch.empty(tuple(shape), dtype=dtype, device="cpu")
+    block = _RESULTS.take(numbers, dtype)
+    # The tensor's storage refers to the array for as long as it lives, and views share the storage.
+    array = block.numpy()[:numbers].reshape(shape)
+    reference = weakref.ref(array, _come_back)
+    _lent[id(reference)] = reference, block
+    return torch.from_numpy(array)
+
+
+def _come_back(reference: weakref.ref[np.ndarray]) -> None:
+    _, block = _lent.pop(id(reference))
+    _RESULTS.give(block)
 
 
 def release() -> None:
     """Hand all memory that no call uses back to the system."""
-    with _lock:
-        _blocks.clear()
-
-
-def _forget(block: Tensor) -> None:
-    for place, other in enumerate(_blocks):
-        if other is block:
-            del _blocks[place]
-            return
+    _WORK.release()
+    _RESULTS.release()

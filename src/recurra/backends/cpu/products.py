@@ -16,7 +16,7 @@ from llvmlite import ir
 from recurra.backends.cpu.building import ask, constant, loop_over, smaller, transposed
 from recurra.backends.cpu.mathematics import I32, I64
 from recurra.backends.cpu.target import Target
-from recurra.backends.cpu.tiles import SINGLE, VOID, TileEmitter, block_length
+from recurra.backends.cpu.tiles import SINGLE, VOID, TileEmitter
 
 __all__ = ["FUNCTIONS", "ROWS", "emit_products", "gradient_workspace"]
 
@@ -24,6 +24,9 @@ FUNCTIONS = ("product", "pack", "gradient", "rows_product", "several")
 
 ROWS = 256
 """The most rows of a matrix's gradient that one call of `gradient` works on."""
+
+TURNED = 256
+"""How many numbers of each of these rows are worked on at a time."""
 
 ROWS_AHEAD = 16
 """How many rows before they are read those are asked for that lie too far apart for the processor to foresee them."""
@@ -35,7 +38,7 @@ Side = tuple[ir.Value, ir.Value, ir.Value]
 def gradient_workspace(target: Target, *, double: bool) -> int:
     """How many numbers `gradient` needs to work in, for each thread."""
     wide = 2 * target.vector_bytes // (8 if double else 4)
-    return ROWS * block_length(target) + (ROWS + block_length(target)) * wide
+    return ROWS * TURNED + (ROWS + TURNED) * wide
 
 
 def emit_products(target: Target, *, double: bool) -> str:
@@ -146,7 +149,7 @@ class _Products(TileEmitter):
         index, matrices, sources = (
             b.inttoptr(self.word(b, job, 0), self.words), self.word(b, job, 1), self.word(b, job, 2)
         )  # fmt: skip
-        rows, block = b.sub(end, first), constant(self.block)
+        rows, block = b.sub(end, first), constant(TURNED)
         apart = b.add(constant(4), b.mul(matrices, constant(3)))
         begin = b.add(constant(3), b.mul(matrices, constant(3)))
         with loop_over(b, constant(0), sources) as number:
@@ -176,9 +179,9 @@ class _Products(TileEmitter):
         workspace: ir.Value,
     ) -> None:
         """What some n add to some rows of one matrix, strip by strip, from the rows of A that the workspace holds."""
-        block, line = constant(self.block), constant(2 * self.lanes)
-        strip = b.gep(workspace, [constant(ROWS * self.block)])
-        spare = b.gep(strip, [constant(2 * self.lanes * self.block)])
+        block, line = constant(TURNED), constant(2 * self.lanes)
+        strip = b.gep(workspace, [constant(ROWS * TURNED)])
+        spare = b.gep(strip, [constant(2 * self.lanes * TURNED)])
         numbers, apart, columns = self.array(b, matrix, 0), self.word(b, matrix, 1), self.word(b, matrix, 2)
         with loop_over(b, constant(0), columns, line) as j:
             wide = smaller(b, line, b.sub(columns, j))
@@ -256,7 +259,7 @@ class _Products(TileEmitter):
         self, b: ir.IRBuilder, to: ir.Value, side: Side, n: ir.Value, first: ir.Value, units: ir.Value, length: ir.Value
     ) -> None:
         """to[unit · block + k] = row n + k of a side at first + unit: the columns of some rows as rows."""
-        lanes, block = constant(self.lanes), constant(self.block)
+        lanes, block = constant(self.lanes), constant(TURNED)
         by_squares = b.sub(units, b.srem(units, lanes))
         whole = b.sub(length, b.srem(length, lanes))
         with loop_over(b, constant(0), whole, lanes) as k:
@@ -279,7 +282,7 @@ class _Products(TileEmitter):
     ) -> None:
         """The same for what is no whole square."""
         with loop_over(b, first, end) as unit:
-            place = b.gep(to, [b.add(b.mul(unit, constant(self.block)), k)])
+            place = b.gep(to, [b.add(b.mul(unit, constant(TURNED)), k)])
             for number, row in enumerate(rows):
                 b.store(b.load(b.gep(row, [unit])), b.gep(place, [constant(number)]))
 

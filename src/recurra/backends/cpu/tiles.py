@@ -5,7 +5,7 @@
 
 A *panel* holds the weights of two vectors of units in the order they are read: for each k the weights of those units,
 zeros where there are fewer. A tile reads a panel once and keeps one sum a row and vector in registers; a panel is
-worked on in pieces that stay in the nearest cache while all rows pass. Where there are but one or two rows, a tile
+worked on in pieces that stay in a cache while all rows pass, the nearest where tiles have but a few rows. Where there are but one or two rows, a tile
 takes several panels side by side.
 
 Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008.
@@ -22,7 +22,13 @@ from recurra.backends.cpu.target import Target
 __all__ = ["SINGLE", "VOID", "TileEmitter", "block_length", "tile_rows"]
 
 NEAREST_CACHE = 16384
-"""How many bytes of a panel are worked on at a time: half of the smallest nearest cache there is."""
+"""Half of the smallest nearest cache there is, in bytes."""
+
+SECOND_CACHE = 65536
+"""A small part of the smallest second cache there is, in bytes."""
+
+MANY = 8
+"""A tile of so many rows reads a panel slowly enough for the second cache to keep up."""
 
 FEW = 4
 """Rows times panels of a tile that has fewer rows: as many sums as it takes to hide how long a multiply-add takes."""
@@ -45,7 +51,8 @@ def tile_rows(registers: int) -> int:
 
 def block_length(target: Target) -> int:
     """How many k of a panel are worked on at a time."""
-    return NEAREST_CACHE // (2 * target.vector_bytes)
+    near = SECOND_CACHE if tile_rows(target.registers) >= MANY else NEAREST_CACHE
+    return near // (2 * target.vector_bytes)
 
 
 class TileEmitter:

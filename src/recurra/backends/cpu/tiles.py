@@ -5,8 +5,8 @@
 
 A *panel* holds the weights of two vectors of units in the order they are read: for each k the weights of those units,
 zeros where there are fewer. A tile reads a panel once and keeps one sum a row and vector in registers; a panel is
-worked on in pieces that stay in a cache while all rows pass, the nearest where tiles have but a few rows. Where there are but one or two rows, a tile
-takes several panels side by side.
+worked on in pieces that stay in a cache while all rows pass, the nearest where tiles have but a few rows. Where there
+are but one or two rows, a tile takes several panels side by side.
 
 Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 2008.
 """

@@ -3,6 +3,7 @@
 import ctypes
 import dataclasses
 import functools
+import gc
 import hashlib
 import os
 import random
@@ -299,6 +300,35 @@ def test_many_threads_that_want_one_code_compile_it_once():
         thread.join()
     assert found == [1] * 8
     assert emitter.asked == 1
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_collector_waits_while_code_is_emitted_and_is_then_as_it_was(collects):
+    emitter, seen = Emitter(3), []
+
+    def emit():
+        seen.append(gc.isenabled())
+        if len(seen) == 1:  # another thread emits meanwhile, and is done before
+            other = threading.Thread(target=library.load, args=("another", emit, host()))
+            other.start()
+            other.join()
+            seen.append(gc.isenabled())
+        return emitter()
+
+    def fail():
+        raise ZeroDivisionError
+
+    was = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        library.load("one", emit, host())
+        assert gc.isenabled() == collects
+        with pytest.raises(ZeroDivisionError):
+            library.load("two", fail, host())
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if was else gc.disable)()
+    assert seen == [False, False, False]
 
 
 def test_an_error_of_the_compiler_leaves_nothing_behind(folder, monkeypatch):

@@ -9,10 +9,11 @@ entry.
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -47,13 +48,18 @@ _lock = threading.Lock()
 _locks: dict[str, threading.Lock] = {}
 _loaded: dict[str, Compiled] = {}
 _jit: list[llvm.LLJIT] = []
+_emitting = 0
+_collects = True
 
 
 def _forget_locks() -> None:
     """In a process that was forked while another thread was compiling: that thread is not here to open its locks."""
-    global _lock
+    global _lock, _emitting
     _lock = threading.Lock()
     _locks.clear()
+    if _emitting and _collects:
+        gc.enable()
+    _emitting = 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -112,6 +118,24 @@ def _machine(target: Target) -> llvm.TargetMachine:
     )
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let Python's collector wait: IR is thousands of objects, for which it goes through all of torch's, for 0.1 s."""
+    global _emitting, _collects
+    with _lock:
+        if not _emitting:
+            _collects = gc.isenabled()
+            gc.disable()
+        _emitting += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _emitting -= 1
+            if not _emitting and _collects:
+                gc.enable()
+
+
 def load(description: str, emit: Callable[[], str], target: Target, functions: Sequence[str] = ("entry",)) -> Compiled:
     """Code for the host, from the process, from disk, or compiled now.
 
@@ -129,7 +153,9 @@ def load(description: str, emit: Callable[[], str], target: Target, functions: S
         if key not in _loaded:
             code = _read(key)
             if code is None:
-                code = compile_to_object(emit(), target)
+                with _uncollected():
+                    ir = emit()
+                code = compile_to_object(ir, target)
                 _write(key, code)
             with _lock:
                 _loaded[key] = _link(key, code, functions)

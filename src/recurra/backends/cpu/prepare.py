@@ -203,23 +203,34 @@ def _block(cell: Cell, input_size: int, hidden: int, matrix: str, part: int, tra
 
 
 @lru_cache(maxsize=256)
-def _ahead(cell: Cell, double: bool, training: bool) -> None:
-    """Have compiled on another thread what is needed next: products of matrices, and after training its gradient."""
+def _ahead(cell: Cell, double: bool, training: bool) -> threading.Event:
+    """Have compiled on another thread what is needed next: products of matrices, and after training its gradient.
+
+    Returns:
+        What says that the products are there.
+    """
+    there = threading.Event()
 
     def compile_() -> None:
         matrix_functions(double)
+        there.set()
         if training:
             _code(cell, "backward", double)
 
     threading.Thread(target=compile_, name="recurra compiles").start()
+    return there
 
 
 @lru_cache(maxsize=1024)
 def _kernel(prepared: Prepared, which: Which) -> Kernel:
     loop: Loop = getattr(prepared.plan, which)
-    if which != "backward":
-        _ahead(prepared.cell, prepared.double, which == "training")
-    code = _code(prepared.cell, which, prepared.double)
+    if which == "backward":
+        code = _code(prepared.cell, which, prepared.double)
+    else:
+        products = _ahead(prepared.cell, prepared.double, which == "training")
+        code = _code(prepared.cell, which, prepared.double)
+        if which == "training" and not products.is_set():
+            _code(prepared.cell, "backward", prepared.double)  # better than to wait
     found = {}
     for number, stage in enumerate(loop.stages):
         sums = [loop.operations[place].sum for place in stage.sums]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,15 +25,15 @@ class Layout:
         steps: T, the length of the padded time axis.
         batch: B.
         sizes: For each step up to the longest length, how many rows are running.
-        order: The rows from longest to shortest (B,); None if all are T long and nothing moves.
-        places: The place of each packed row in the flattened (T · B) batch of sorted rows (N,); None likewise.
+        sorted_rows: The rows from longest to shortest (B,); None if all are T long and nothing moves.
+        device: Where tensors that are laid out are.
     """
 
     steps: int
     batch: int
     sizes: list[int]
-    order: Tensor | None = None
-    places: Tensor | None = None
+    sorted_rows: np.ndarray | None = None
+    device: torch.device = torch.device("cpu")
 
     @classmethod
     def of(cls, steps: int, batch: int, lengths: Tensor | None) -> Layout:
@@ -47,24 +48,34 @@ class Layout:
             >>> Layout.of(3, 2, torch.tensor([1, 3])).sizes
             [2, 1, 1]
         """
-        if lengths is None or bool((lengths == steps).all()):
+        if lengths is None:
             return cls(steps, batch, [batch] * steps)
-        order = torch.argsort(lengths, descending=True, stable=True)
-        running = torch.arange(steps, device=lengths.device)[:, None] < lengths[order]
-        sizes = [n for n in running.sum(1).tolist() if n]
-        return cls(steps, batch, sizes, order, running.flatten().nonzero()[:, 0])
+        # NumPy, since each of these few numbers' operations takes it a fraction of the time that it takes PyTorch.
+        ends = lengths.cpu().numpy()
+        if (ends == steps).all():
+            return cls(steps, batch, [batch] * steps)
+        over = np.bincount(ends)[:-1].cumsum()
+        return cls(steps, batch, (batch - over).tolist(), np.argsort(-ends, kind="stable"), lengths.device)
 
-    @cached_property
+    @property
     def ragged(self) -> bool:
         """Whether there are steps that do not count."""
-        return self.order is not None
+        return self.sorted_rows is not None
+
+    @cached_property
+    def order(self) -> Tensor | None:
+        """The rows from longest to shortest (B,); None if all are T long."""
+        return None if self.sorted_rows is None else torch.from_numpy(self.sorted_rows).to(self.device)
 
     @cached_property
     def numbers(self) -> Tensor | None:
         """For each packed row its place in the flattened (T · B) batch as it is given; None if all are in order."""
-        if self.order is None or self.places is None:
+        if self.sorted_rows is None:
             return None
-        return self.places // self.batch * self.batch + self.order[self.places % self.batch]
+        sizes = np.asarray(self.sizes)
+        row = np.arange(self.total) - np.repeat(sizes.cumsum() - sizes, sizes)
+        step = np.repeat(np.arange(len(sizes)) * self.batch, sizes)
+        return torch.from_numpy(step + self.sorted_rows[row]).to(self.device)
 
     @cached_property
     def total(self) -> int:
@@ -73,25 +84,29 @@ class Layout:
 
     def pack(self, padded: Tensor) -> Tensor:
         """From (T, B, ...) to (N, ...)."""
-        if self.order is None or self.places is None:
-            return padded.reshape(self.steps * self.batch, *padded.shape[2:])
-        rows = padded.index_select(1, self.order).flatten(0, 1)
-        return rows.index_select(0, self.places)
+        flat = padded.reshape(self.steps * self.batch, *padded.shape[2:])
+        # Asked in this order, since torch.compile cannot read what a layout has yet to work out.
+        if self.sorted_rows is None or self.numbers is None:
+            return flat
+        return flat.index_select(0, self.numbers)
 
     def unpack(self, packed: Tensor) -> Tensor:
         """From (N, ...) to (T, B, ...), with zeros past each row's length."""
-        if self.order is None or self.places is None:
-            return packed.reshape(self.steps, self.batch, *packed.shape[1:])
-        rows = packed.new_zeros(self.steps * self.batch, *packed.shape[1:]).index_copy(0, self.places, packed)
-        return rows.reshape(self.steps, self.batch, *packed.shape[1:]).index_select(1, torch.argsort(self.order))
+        if self.sorted_rows is not None and self.numbers is not None:
+            packed = packed.new_zeros(self.steps * self.batch, *packed.shape[1:]).index_copy(0, self.numbers, packed)
+        return packed.reshape(self.steps, self.batch, *packed.shape[1:])
 
     def sort(self, rows: Tensor) -> Tensor:
         """The rows of (B, ...) from longest to shortest."""
-        return rows if self.order is None else rows.index_select(0, self.order)
+        if self.sorted_rows is None or self.order is None:
+            return rows
+        return rows.index_select(0, self.order)
 
     def unsort(self, rows: Tensor) -> Tensor:
         """The rows of (B, ...) back in the order they came in."""
-        return rows if self.order is None else rows.index_select(0, torch.argsort(self.order))
+        if self.sorted_rows is None or self.order is None:
+            return rows
+        return rows.index_select(0, torch.argsort(self.order))
 
     def repeat(self, rows: Tensor) -> Tensor:
         """One vector a row (B, ...) given at each of its steps, packed (N, ...)."""

@@ -46,9 +46,9 @@ def _check_size(name: str, size: object) -> int:
 
 def _check_ends(lengths: Tensor, steps: int) -> Tensor:
     """Lengths, each from 1 to T."""
-    wrong = ((lengths < 1) | (lengths > steps)).nonzero()
-    if len(wrong):
-        row = int(wrong[0])
+    least, most = lengths.aminmax()
+    if int(least) < 1 or int(most) > steps:
+        row = int(((lengths < 1) | (lengths > steps)).nonzero()[0])
         raise ShapeError(
             f"the length of row {row} is {int(lengths[row])}; expected 1 to T = {steps}: leave empty sequences out"
         )

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,7 +69,7 @@ class Lengths:
         """Tell a call which rows run."""
         sizes, total = layout.sizes, layout.total
         offsets = [0, *itertools.accumulate(sizes)]
-        order = range(self.batch) if layout.order is None else layout.order.tolist()
+        order = range(self.batch) if layout.sorted_rows is None else layout.sorted_rows.tolist()
         splits = split(sizes, self.batch, self.parts)
         for name, values in (("sizes", sizes), ("offsets", offsets), ("splits", splits), ("order", order)):
             place = self.places[name]
@@ -191,14 +192,8 @@ def split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:
     """Rows shared out over threads so that each has about the same number of steps."""
     if parts == 1 or min(sizes) == batch:
         return [batch * k // parts for k in range(parts + 1)]
-    lengths = [0] * batch
-    for step, size in enumerate(sizes):
-        lengths[size - 1] = step + 1
-    for row in range(batch - 1, 0, -1):  # those before it are no shorter
-        lengths[row - 1] = max(lengths[row - 1], lengths[row])
-    total, done, places = sum(lengths), 0, [0]
-    for row, length in enumerate(lengths):
-        done += length
-        while len(places) < parts and done * parts >= total * len(places):
-            places.append(row + 1)
-    return [*places, *[batch] * (parts + 1 - len(places))]
+    # How many steps each row has: those at which more rows than stand before it run.
+    lengths = np.searchsorted(-np.asarray(sizes), -np.arange(batch), side="left")
+    done = lengths.cumsum() * parts
+    shares = np.arange(1, parts) * int(lengths.sum())
+    return [0, *(np.searchsorted(done, shares, side="left") + 1).tolist(), batch]

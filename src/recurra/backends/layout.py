@@ -16,6 +16,8 @@ from torch import Tensor
 
 __all__ = ["Layout"]
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -33,7 +35,7 @@ class Layout:
     batch: int
     sizes: list[int]
     sorted_rows: np.ndarray | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
 
     @classmethod
     def of(cls, steps: int, batch: int, lengths: Tensor | None) -> Layout:

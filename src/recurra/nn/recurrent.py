@@ -178,12 +178,10 @@ class Recurrent(nn.Module):
 
     def choice(self) -> Choice:
         """The backend that runs this layer where its parameters now are, and why."""
-        return self._choice(self._now, self._parameter())
-
-    def _choice(self, cell: Cell, parameter: Tensor | None) -> Choice:
+        parameter = self._parameter()
         if parameter is None:
-            return choose(self.backend, cell)
-        return choose(self.backend, cell, parameter.device, parameter.dtype)
+            return choose(self.backend, self._now)
+        return choose(self.backend, self._now, parameter.device, parameter.dtype)
 
     def _parameter(self) -> Tensor | None:
         """One of the parameters, which all have one device and dtype; None if the cell has none."""
@@ -224,8 +222,7 @@ class Recurrent(nn.Module):
         sequence = x.unsqueeze(1) if single else x.transpose(0, 1) if self.batch_first else x
         ends = None if lengths is None else self._check_lengths(lengths, sequence)
         given = {} if state is None else self._check_state(state, sequence, single)
-        cell = self._now
-        backend = self._choice(cell, parameter).backend
+        backend, cell = self.choice().backend, self._now
         last: dict[str, list[Tensor]] = {key: [] for key in cell.carried}
         # What is only read may be one tensor for all.
         zero = sequence.new_zeros(sequence.shape[1], self.hidden_size)

@@ -8,8 +8,9 @@ from safetensors.torch import load_file, save_file
 
 import recurra
 from recurra.errors import DataError, RunError, SettingError, TrainingError
+from recurra.tasks import run as tasks_run
 from recurra.tasks.language_modelling import LANGUAGE_MODELLING
-from recurra.tasks.run import new_folder
+from recurra.tasks.run import new_folder, resume_run
 from recurra.training import Observer
 
 FILES = ["checkpoints", "config.toml", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
@@ -150,6 +151,32 @@ def test_a_folder_that_holds_something_is_refused_and_kept(train_tiny, tmp_path)
         with pytest.raises(RunError, match="there is something here already; give another folder with --out"):
             train_tiny(folder=folder)
     assert names(tmp_path / "full") == ["note.txt"]
+
+
+def test_two_do_not_train_in_one_folder(train_tiny, tmp_path):
+    """Neither one that goes on with a run that is still trained, nor one that begins where another just has."""
+    folder, refused = tmp_path / "run", []
+
+    def resume():
+        with pytest.raises(RunError, match="another process is training in it"):
+            resume_run(folder, {LANGUAGE_MODELLING.name: LANGUAGE_MODELLING})
+        refused.append("resume")
+
+    def begin():
+        before = names(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tasks_run, "check_free", lambda folder: None)  # as when both begin at the same time
+            with pytest.raises(RunError, match="another process is training in it"):
+                train_tiny(folder=folder)
+        assert names(folder) == before
+        refused.append("begin")
+
+    def both(model, data):
+        return [At(3, begin), At(12, resume)]
+
+    train_tiny(folder=folder, observers=both, epochs=2, checkpoint_every=5)
+    assert refused == ["begin", "resume"]
+    resume_run(folder, {LANGUAGE_MODELLING.name: LANGUAGE_MODELLING}, {"epochs": 3})
 
 
 def test_a_folder_that_cannot_be_made_is_refused(train_tiny, tmp_path):

@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,16 +106,19 @@ def train_run(
         The run with its best weights, and how training went.
 
     Raises:
-        RunError: There is something in the folder already, or it cannot be written.
+        RunError: There is something in the folder already, another process trains in it, or it cannot be written.
         RecurraError: Whatever the task finds wrong with the settings or the data.
     """
     folder = Path(folder)
-    with World.joined() as world:
+    with World.joined() as world, contextlib.ExitStack() as held:
         if world.is_first:
             check_free(folder)
         world.wait()
         data, model = _prepare(task, config)
         made = make_folder(folder) if world.is_first else []
+        if world.is_first:
+            held.enter_context(_alone_in(folder))
+            check_free(folder)  # another may have begun there while the data were read
         try:
             if world.is_first:
                 data.save(folder)
@@ -144,14 +147,17 @@ def resume_run(
         The run with its best weights, and how training went, from its beginning.
 
     Raises:
-        RunError: There is no run in the folder or no checkpoint in it, or the data have changed since.
+        RunError: There is no run in the folder or no checkpoint in it, the data have changed since, or another process
+            trains in it.
         RecurraError: Whatever the task finds wrong with the settings or the data.
     """
     folder = Path(folder)
-    with World.joined() as world:
+    with World.joined() as world, contextlib.ExitStack() as held:
         task, config = _config_of(folder, tasks, overrides)
         if not can_resume(folder):
             raise RunError(f"{folder}: there is no checkpoint in it to go on from; train again with another --out")
+        if world.is_first:
+            held.enter_context(_alone_in(folder))
         data, model = _prepare(task, config)
         world.wait()
         result = _train(task, config, folder, data, model, lambda *made: observers(task, config, *made), resume=True)
@@ -202,6 +208,29 @@ def _train(
         elif begun.yet and (folder / WEIGHTS).exists():
             error.add_note(f"what was learned before is kept in {folder}")
         raise
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep others from training in a folder; the system forgets it with this process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # a system without such locks
+        yield
+        return
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"{folder}: another process is training in it; let it end or stop it, or give another folder with --out"
+            ) from None
+        except OSError:  # a file system without them
+            pass
+        yield
+    finally:
+        os.close(place)
 
 
 class _Begun(Observer):

@@ -36,6 +36,15 @@ TASK_ROWS = 48
 ROUNDED = 16
 """Batches of different lengths are arranged for as many steps as a multiple of this, since few are alike."""
 
+ADDS, READ = 50, 80
+"""Roughly, how many multiply-adds of float32 a thread does in a nanosecond, and how many bytes of weights it reads."""
+
+ELEMENTWISE = 40
+"""Roughly, how many multiply-adds of a row the rest of the work on a unit takes as long as."""
+
+MEETING = 600
+"""Roughly, how many nanoseconds it takes threads to wait for one another: 200 to 350 on a quiet Zen 4, on others more."""
+
 Word = tuple[int, str, int] | Literal["total", "numbers"] | int
 """A number, an address (whether it is within the call's own memory, of which array, how many bytes after it), or what
 depends on lengths: how many steps count, and where it stands which rows of the caller's batch they are of."""
@@ -137,22 +146,24 @@ class _Arranger:
     def _share(self) -> tuple[int, bool]:
         """How many threads are worth while, and whether they share out units rather than rows.
 
-        By what a step would take: multiply-adds at about 6 a nanosecond and thread, weights at 80 bytes, and about a
-        microsecond for threads to wait for one another at each stage.
+        By what a step would take: its products with the state, as long as their multiply-adds or as it takes to read
+        their weights, and all other work, by the row.
         """
         recurrent = len(self.kernel.panels) * self.hidden
-        before = sum(self._length(block) for block in self.kernel.inputs.values())
-        row = (recurrent + before + 40) * self.hidden / 50
+        other = sum(self._length(block) for block in self.kernel.inputs.values()) + ELEMENTWISE
         if self.which == "backward":
-            row *= 3
-        self.cost = row * self.total
+            other = 2 * other + recurrent
+
+        def step(rows: int) -> float:
+            products = max(rows * recurrent / ADDS, recurrent * self.size / READ)
+            return self.hidden * (products + rows * other / ADDS)
+
+        self.cost = step(self.batch) * self.total / self.batch
         if self.most == 1 or self.cost < SMALL:
             return 1, False
-        weights = recurrent * self.hidden * self.size / 80
-        rows = max(-(-self.batch // self.most) * row, weights)
-        units = max(self.batch * row, weights) / self.most + 1000 * len(self.kernel.loop.stages)
+        units = step(self.batch) / self.most + MEETING * len(self.kernel.loop.stages)
         means = any(stage.means for stage in self.kernel.loop.stages)
-        if not means and self.hidden >= 64 and units < 0.9 * rows:
+        if not means and self.hidden >= 64 and units < 0.9 * step(-(-self.batch // self.most)):
             return self.most, True
         return min(self.most, self.batch), False
 

@@ -43,7 +43,7 @@ ELEMENTWISE = 40
 """Roughly, how many multiply-adds of a row the rest of the work on a unit takes as long as."""
 
 MEETING = 600
-"""Roughly, how many nanoseconds it takes threads to wait for one another: 200 to 350 on a quiet Zen 4, on others more."""
+"""Roughly, how many nanoseconds threads wait for one another: 200 to 350 on a quiet Zen 4, on others more."""
 
 Word = tuple[int, str, int] | Literal["total", "numbers"] | int
 """A number, an address (whether it is within the call's own memory, of which array, how many bytes after it), or what

@@ -160,6 +160,7 @@ def test_a_mistake_in_a_file_names_file_section_and_key(content, message):
         ({"level": "words"}, "^--level words: it should be 'word', 'character', 'byte' or 'bpe'"),
         ({"cell": "gruu"}, "^there is no cell 'gruu'; did you mean gru"),
         ({"epochs": "none"}, "^--epochs none: it should be a valid integer"),
+        ({"hiden_size": 3}, r"^there is no setting 'hiden_size'; did you mean hidden_size\? The settings are: "),
     ],
 )
 def test_a_mistake_in_a_flag_names_the_flag(flags, message):

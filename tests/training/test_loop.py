@@ -375,6 +375,10 @@ def test_the_metric_to_go_by_can_be_chosen():
     metrics = iter([{"loss": 1.0, "error": 0.2}, {"loss": 2.0, "error": 0.1}])
     result = train(model, ten_batches, pull, settings(epochs=2), evaluate=lambda: next(metrics), best_by="error")
     assert result.best_step == 20
+    metrics = iter({"loss": loss, "right": right} for right, loss in [(0.2, 1.0), (0.9, 3.0), (0.9, 2.0), (0.8, 1.0)])
+    evaluate = lambda: next(metrics)  # noqa: E731
+    result = train(model, ten_batches, pull, settings(epochs=4), evaluate=evaluate, best_by="right", highest=True)
+    assert (result.best_step, result.best_metrics) == (30, {"loss": 2.0, "right": 0.9})
     with pytest.raises(SettingError, match="best_by 'wer' is not among the metrics of the validation: loss"):
         train(model, ten_batches, pull, settings(), evaluate=lambda: {"loss": 1.0}, best_by="wer")
 

@@ -196,6 +196,7 @@ def _train(
             config.training,
             evaluate=task.evaluate(config, model, data),
             best_by=task.best_by,
+            highest=task.highest,
             observers=[begun, MetricsWriter(folder / METRICS), *observers(model, data)] if World().is_first else (),
             save_best=lambda weights: write_atomically(folder / WEIGHTS, save(dict(weights))),
             checkpoints=Checkpoints(folder / CHECKPOINTS, config.training.keep_checkpoints),

@@ -160,6 +160,10 @@ def _override(
     merged: dict[str, dict[str, Any]], overrides: Mapping[str, Any], known: Mapping[str, type[BaseModel]]
 ) -> None:
     """Put the flags' settings in the place of the file's, and of what they take the place of."""
+    every = [key for settings in known.values() for key in settings.model_fields]
+    for key in overrides:
+        if key not in every:
+            raise SettingError(_unknown(key, every, "setting"))
     for section, settings in known.items():
         for key, field in settings.model_fields.items():
             extra = field.json_schema_extra

@@ -79,8 +79,9 @@ class Task(Generic[ConfigT, DataT, ModelT]):
         sample: What the model writes for people to watch while it learns; None if there is nothing to show.
         views: From the settings, which metrics are shown and how.
         unit: From the settings, what the loss counts, in the plural.
-        best_by: The metric of validation by which the weights that are kept are the best; lower is better,
-            and of equals the one with the lower loss.
+        best_by: The metric of validation by which the weights that are kept are the best; of equals those of the lower
+            loss.
+        highest: Whether the best have the highest of it; else the lowest.
     """
 
     name: str
@@ -98,3 +99,4 @@ class Task(Generic[ConfigT, DataT, ModelT]):
     unit: Callable[[ConfigT], str]
     run: Callable[..., Any]
     best_by: str = "loss"
+    highest: bool = False

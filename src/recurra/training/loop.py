@@ -43,6 +43,7 @@ def train(
     *,
     evaluate: Callable[[], dict[str, float]] | None = None,
     best_by: str = "loss",
+    highest: bool = False,
     observers: Sequence[Observer] = (),
     save_best: Callable[[Mapping[str, Any]], None] | None = None,
     checkpoints: Checkpoints | None = None,
@@ -81,7 +82,8 @@ def train(
         settings: See `TrainingSettings`. All global generators of random numbers are seeded from it; seed before the
             model is built, too, to make a run repeat.
         evaluate: Measures the model, in evaluation mode and without gradients.
-        best_by: The name of the metric that says which weights are best; lower is better, and of equals the lower loss.
+        best_by: The name of the metric that says which weights are best; of equals those of the lower loss are.
+        highest: Whether the best have the highest of this metric; else the lowest.
         observers: Told of every event, in this order.
         save_best: Called with the weights by name whenever there are new best ones, to write them, so that a killed run
             leaves them.
@@ -121,7 +123,19 @@ def train(
     if resume and checkpoints is None:
         raise SettingError("to resume takes checkpoints: say where they are")
     return Training(
-        model, batches, loss, settings, evaluate, best_by, observers, save_best, checkpoints, resume, fingerprint, clock
+        model,
+        batches,
+        loss,
+        settings,
+        evaluate,
+        best_by,
+        highest,
+        observers,
+        save_best,
+        checkpoints,
+        resume,
+        fingerprint,
+        clock,
     ).run()
 
 
@@ -135,6 +149,7 @@ class Training(Generic[BatchT]):
     settings: TrainingSettings
     evaluate: Callable[[], dict[str, float]] | None
     best_by: str
+    highest: bool
     observers: Sequence[Observer]
     save_best: Callable[[Mapping[str, Any]], None] | None
     checkpoints: Checkpoints | None
@@ -375,7 +390,7 @@ class Training(Generic[BatchT]):
 
     def _compare(self, metrics: dict[str, float]) -> bool:
         """Tell the metrics, and keep the weights if they are the best; returns whether they are."""
-        value = self.world.from_first(metrics[self.best_by])
+        value = self.world.from_first(-metrics[self.best_by] if self.highest else metrics[self.best_by])
         self.learning_rate.observe(value)
         self.average.observe(value)
         is_best = self.best.is_beaten_by(value, self.world.from_first(metrics.get("loss", math.inf)))

@@ -1,6 +1,8 @@
 """Memory that calls give back and take again: never twice at once, never much more than was held at one time."""
 
 import gc
+import os
+import signal
 import threading
 
 import pytest
@@ -142,6 +144,17 @@ def test_threads_never_share_a_block():
     for thread in threads:
         thread.join()
     assert not faults
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system copies no processes")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_process_that_is_copied_while_a_thread_takes_memory_can_take_some_too():
+    with spare._WORK._lock, spare._RESULTS._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(5)
+            os._exit(len(take(LEAST, torch.float32)) + len(lend((LEAST,), torch.float32)) != 2 * LEAST)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def gradients(layer, x):

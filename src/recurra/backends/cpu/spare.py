@@ -8,6 +8,7 @@ two pools of it: of what calls work in, and of what they return, which comes bac
 from __future__ import annotations
 
 import math
+import os
 import threading
 import weakref
 from collections import deque
@@ -85,6 +86,10 @@ class Pool:
             self._given.clear()
             self.blocks.clear()
 
+    def forget_lock(self) -> None:
+        """In a process that was forked while another thread held it: that thread is not here to open it."""
+        self._lock = threading.Lock()
+
     def _bytes(self) -> int:
         return sum(block.nbytes for block in self.blocks)
 
@@ -106,6 +111,10 @@ class Pool:
 _WORK = Pool(loose=2)
 _RESULTS = Pool(loose=1.25, most=LENT)  # less may be wasted of what a caller keeps
 _lent: dict[int, tuple[weakref.ref[np.ndarray], Tensor]] = {}
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_WORK.forget_lock)
+    os.register_at_fork(after_in_child=_RESULTS.forget_lock)
 
 
 def take(numbers: int, dtype: torch.dtype) -> Tensor:

@@ -275,6 +275,7 @@ class Recurrent(nn.Module):
         assert isinstance(own, CellParameters)
         tensors, noise = own.tensors(cell), None
         if self.training:
+            # Asking either for nothing would take as long as a short step.
             if self.input_dropout.rate:
                 sequence = self.input_dropout(sequence, time=0)
             if self.weight_drop:

@@ -115,8 +115,9 @@ def train_run(
             check_free(folder)
         world.wait()
         data, model = _prepare(task, config)
-        made = make_folder(folder) if world.is_first else []
+        made: list[Path] = []
         if world.is_first:
+            made = make_folder(folder)
             held.enter_context(_alone_in(folder))
             check_free(folder)  # another may have begun there while the data were read
         try:

@@ -158,10 +158,11 @@ class _Arranger:
             products = max(rows * recurrent / ADDS, recurrent * self.size / READ)
             return self.hidden * (products + rows * other / ADDS)
 
-        self.cost = step(self.batch) * self.total / self.batch
+        whole = step(self.batch)
+        self.cost = whole * self.total / self.batch
         if self.most == 1 or self.cost < SMALL:
             return 1, False
-        units = step(self.batch) / self.most + MEETING * len(self.kernel.loop.stages)
+        units = whole / self.most + MEETING * len(self.kernel.loop.stages)
         means = any(stage.means for stage in self.kernel.loop.stages)
         if not means and self.hidden >= 64 and units < 0.9 * step(-(-self.batch // self.most)):
             return self.most, True

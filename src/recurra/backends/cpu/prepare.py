@@ -224,13 +224,10 @@ def _ahead(cell: Cell, double: bool, training: bool) -> threading.Event:
 @lru_cache(maxsize=1024)
 def _kernel(prepared: Prepared, which: Which) -> Kernel:
     loop: Loop = getattr(prepared.plan, which)
-    if which == "backward":
-        code = _code(prepared.cell, which, prepared.double)
-    else:
-        products = _ahead(prepared.cell, prepared.double, which == "training")
-        code = _code(prepared.cell, which, prepared.double)
-        if which == "training" and not products.is_set():
-            _code(prepared.cell, "backward", prepared.double)  # better than to wait
+    products = None if which == "backward" else _ahead(prepared.cell, prepared.double, which == "training")
+    code = _code(prepared.cell, which, prepared.double)
+    if which == "training" and products and not products.is_set():
+        _code(prepared.cell, "backward", prepared.double)  # better than to wait
     found = {}
     for number, stage in enumerate(loop.stages):
         sums = [loop.operations[place].sum for place in stage.sums]

@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.backends.cpu import library, tiles
-from recurra.backends.cpu.products import FUNCTIONS, ROWS, emit_products, gradient_workspace
+from recurra.backends.cpu.parts import CHUNK, depth, parts_size
+from recurra.backends.cpu.products import (
+    FUNCTIONS,
+    ROWS,
+    emit_products,
+    functions_for,
+    gradient_workspace,
+    parts_workspace,
+)
+from recurra.backends.cpu.table import PACK_WORDS
 from recurra.backends.cpu.target import host
 from recurra.backends.cpu.tiles import block_length, tile_rows
 from support.machine_code import MULTIPLY_ADD, TARGETS, assembly_of, body_of, calls, functions_of, seen_from_outside
@@ -33,7 +42,9 @@ SIGNATURES = {
     "gradient": (POINTER, WORD, WORD, POINTER),
     "rows_product": (POINTER, WORD, WORD, POINTER),
     "several": (POINTER,),
+    "split": (WORD, POINTER, POINTER, WORD, WORD, POINTER),
 }
+SIGNATURES |= {f"{name}_parts": SIGNATURES[name] for name in ("product", "gradient", "rows_product")}
 
 
 class Framed:
@@ -73,14 +84,19 @@ class Functions:
         double = dtype == torch.float64
         self.dtype, self.wide = dtype, 2 * target.vector_bytes // (8 if double else 4)
         text = f"products {double}"
-        code = library.load(text, lambda: emit_products(target, double=double), target, FUNCTIONS)
-        for name in FUNCTIONS:
+        names = functions_for(target, double=double)
+        code = library.load(text, lambda: emit_products(target, double=double), target, names)
+        for name in names:
             setattr(self, name, ctypes.CFUNCTYPE(None, *SIGNATURES[name])(code.addresses[name]))
         self.numbers = torch.arange(1000)
         self.space = gradient_workspace(target, double=double)
         # Sizes off every tile, and those where a block of a panel ends.
         block = block_length(target)
         self.lengths = (1, 3, 5, 17, 33, 100, 257, block, block + 1)
+
+    def panel_size(self, length):
+        """How many numbers a panel has."""
+        return self.wide * length
 
     def draw(self, *shape):
         return torch.randn(*shape, dtype=self.dtype)
@@ -93,12 +109,55 @@ class Functions:
         panels = [wide[at : at + self.wide].T.flatten() for at in range(0, len(wide), self.wide)]
         return Framed(torch.cat(panels)[None])
 
+    def words(self, *of_pack):
+        """What is asked of `pack`."""
+        return (*of_pack, 0)
+
     def close(self, found, pairs, begin=0.0):
         """Whether a result is the sum of products, within what their roundings may come to."""
         exact = sum((a.double() @ b.double() for a, b in pairs), begin)
         size = sum((a.double().abs() @ b.double().abs() for a, b in pairs), abs(begin))
         terms = sum(a.shape[1] for a, _ in pairs) + 8
         return bool(((found.double() - exact).abs() <= 2 * terms * torch.finfo(self.dtype).eps * size).all())
+
+
+class OfParts(Functions):
+    """The same, all on parts of numbers."""
+
+    def __init__(self, target):
+        super().__init__(target, torch.float32)
+        self.gradient, self.rows_product = self.gradient_parts, self.rows_product_parts
+        del self.product
+        rows, lengths = 48, [max(self.lengths)] * 3
+        self.space += max(parts_workspace(rows=0, lengths=[]), parts_workspace(rows=rows, lengths=lengths))
+
+    def panel_size(self, length):
+        return self.wide * depth(length)
+
+    def words(self, *of_pack):
+        return (*of_pack, 1)
+
+    def product(self, out, out_stride, fresh, rows, index, base, stride, length, *rest):
+        parts = Framed(None, (1, parts_size(rows, length)), dtype=torch.float32)
+        self.split(rows, index, base, stride, length, parts.address)
+        assert parts.whole()
+        # What it needs no longer to know it must not ask.
+        self.product_parts(out, out_stride, fresh, rows, 0, parts.address, 0, length, *rest)
+
+    def packed(self, matrix):
+        units, length = matrix.shape
+        chunks = -(-length // CHUNK)
+        wide = torch.zeros(-(-units // self.wide) * self.wide, chunks * CHUNK)
+        wide[:units, :length] = matrix
+        found, rest = [], wide
+        for _ in range(3):
+            part = ((rest.view(torch.int32) + 0x8000) & -0x10000).view(torch.float32)
+            rest = rest - part
+            found.append(part)
+        assert not rest.nan_to_num().any(), "three parts are the whole"
+        # (part, panel, v, unit, chunk, j, row) with k = 32 chunk + 16 j + row
+        tiles = torch.stack(found).view(3, -1, 2, 16, chunks, 2, 16).permute(1, 4, 0, 2, 6, 3, 5).to(torch.bfloat16)
+        return Framed(tiles.contiguous().view(torch.float32).reshape(1, -1))
 
 
 def job(*words):
@@ -112,9 +171,13 @@ def target(request):
     return dataclasses.replace(host(), vector_bytes=vector_bytes, registers=registers)
 
 
-@pytest.fixture(scope="module", params=[torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.fixture(scope="module", params=[torch.float64, torch.float32, "parts"], ids=["float64", "float32", "parts"])
 def functions(request, target):
-    return Functions(target, request.param)
+    if request.param != "parts":
+        return Functions(target, request.param)
+    if target != dataclasses.replace(host(), registers=target.registers) or not host().matrix_unit:
+        pytest.skip("there is no unit that multiplies parts")
+    return OfParts(target)
 
 
 SIZE = st.sampled_from([1, 2, 3, 5, 6, 7, 17, 33, 100])
@@ -156,11 +219,12 @@ def test_several_panels(functions):
         length, wide = functions.lengths[length], functions.wide
         base, weights = Framed(functions.draw(rows, length)), functions.draw(panels * wide, length)
         gap = data.draw(st.sampled_from([0, 5]))
-        packed = functions.packed(weights).values.reshape(panels, wide * length)
-        panel, before = Framed(packed, apart=wide * length + gap), functions.draw(rows, panels * wide)
+        size = functions.panel_size(length)
+        packed = functions.packed(weights).values.reshape(panels, size)
+        panel, before = Framed(packed, apart=size + gap), functions.draw(rows, panels * wide)
         apart = panels * wide + data.draw(st.sampled_from([0, 3]))
         out = Framed(None if fresh else before, (rows, panels * wide), apart, functions.dtype)
-        sizes = (length, panel.address, panels, wide * length + gap, wide)
+        sizes = (length, panel.address, panels, size + gap, wide)
         index = functions.numbers.data_ptr()
         functions.product(out.address, apart, fresh, rows, index, base.address, base.apart, *sizes)
         assert functions.close(out.values, [(base.values, weights.T)], 0.0 if fresh else before.double())
@@ -213,11 +277,11 @@ def test_a_matrix_as_panels(functions):
         address = source.address + (lie == "neither") * source.bits.element_size()
         expected = functions.packed(matrix)
         found = Framed(None, expected.values.shape, dtype=functions.dtype)
-        row, task = job(found.address, address, *steps, units, length, 1)
+        row, task = job(*functions.words(found.address, address, *steps, units, length, 1))
         for thread in torch.randperm(threads).tolist():
             functions.pack(task, thread, threads)
         assert torch.equal(found.bits, expected.bits)
-        assert list(row) == [found.address, address, *steps, units, length, 1]
+        assert tuple(row) == functions.words(found.address, address, *steps, units, length, 1)
 
     check()
 
@@ -227,13 +291,13 @@ def test_panels_of_several_matrices_by_turns(functions):
     torch.manual_seed(0)
     units, length = 2 * functions.wide + 1, 5
     matrices = [functions.draw(units, length) for _ in range(3)]
-    single = [functions.packed(matrix).values.view(-1, functions.wide * length) for matrix in matrices]
+    single = [functions.packed(matrix).values.view(-1, functions.panel_size(length)) for matrix in matrices]
     found = Framed(None, (1, 3 * single[0].numel()), dtype=functions.dtype)
     for place, matrix in enumerate(matrices):
         address = found.address + place * single[0].shape[1] * matrix.element_size()
-        row, task = job(address, matrix.data_ptr(), length, 1, units, length, 3)
+        row, task = job(*functions.words(address, matrix.data_ptr(), length, 1, units, length, 3))
         functions.pack(task, 0, 1)
-        assert len(row) == 7
+        assert len(row) == PACK_WORDS
     assert torch.equal(found.values.view(-1, 3, single[0].shape[1]), torch.stack(single, 1))
 
 

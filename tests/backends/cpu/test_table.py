@@ -25,7 +25,7 @@ def test_what_a_gated_unit_has_beside_them():
     """A ring a state, an array a noise, the caller's rows, an operand a product before the loop, a panel a product."""
     cell = modifiers.zoneout(CATALOGUE["gru"], 0.3)
     own = ["ring.h", "noise.zoneout_h", "before.h", "after.h"]
-    before = [f"{kind}.{place}" for place in range(3) for kind in ("operand", "length", "input")]
+    before = [f"{kind}.{place}" for place in range(3) for kind in ("operand", "length", "depth", "input")]
     assert list(table(cell, "forward"))[len(COMMON) :] == [*own, *before, "panel.0.0.0", "panel.0.1.0", "panel.1.0.0"]
     # The gradient computes no product before its loop, and adds up two products in one sum.
     assert list(table(cell, "backward"))[len(COMMON) :] == [*own, "panel.1.0.0", "panel.2.0.0", "panel.2.0.1"]

@@ -16,8 +16,9 @@ import torch
 from recurra.backends.cpu import threads
 from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
 from recurra.backends.cpu.emit import home
+from recurra.backends.cpu.parts import depth, multiplies_parts, parts_size
 from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_functions
-from recurra.backends.cpu.products import ROWS, gradient_workspace
+from recurra.backends.cpu.products import ROWS, gradient_workspace, parts_workspace
 from recurra.backends.cpu.table import LINE, panels
 from recurra.backends.cpu.target import host
 from recurra.backends.layout import Layout
@@ -44,6 +45,9 @@ ELEMENTWISE = 40
 
 MEETING = 600
 """Roughly, how many nanoseconds threads wait for one another: 200 to 350 on a quiet Zen 4, on others more."""
+
+FEW_ROWS = 6
+"""Of fewer rows products are sooner done on numbers than on their parts."""
 
 Word = tuple[int, str, int] | Literal["total", "numbers"] | int
 """A number, an address (whether it is within the call's own memory, of which array, how many bytes after it), or what
@@ -93,6 +97,7 @@ class _Arranger:
         self.hidden, self.width, self.cell = prepared.hidden, prepared.width, prepared.cell
         self.size = 8 if prepared.double else 4
         self.functions = matrix_functions(prepared.double).addresses
+        self.can_split = multiplies_parts(host(), double=prepared.double)
         self.words: list[int] = [0] * len(self.kernel.slots)
         self.own: list[Fix] = []
         self.given: list[Fix] = []
@@ -103,6 +108,7 @@ class _Arranger:
         self.lists: dict[str, int] = {}
         self.by_length: dict[str, list[int]] = {"total": [], "numbers": []}
         self.ends: list[tuple[int, int, int]] = []
+        self.most_parts = 0
 
     def run(self) -> Arrangement:
         """The arrangement."""
@@ -111,6 +117,8 @@ class _Arranger:
         numbers = max(1, len(self.kernel.loop.products)) * self._padded(self.hidden)
         together = min(max(CHUNK // numbers, CHUNK_ROWS[0]), CHUNK_ROWS[1])
         self.chunk = max(1, min(self.steps, together // rows))
+        self.split = self.can_split and rows >= FEW_ROWS and bool(self.kernel.panels)
+        self.split_inputs = self.can_split and self.chunk * rows >= FEW_ROWS and bool(self.kernel.inputs)
         self._plain()
         self._lists()
         self._arrays()
@@ -189,7 +197,11 @@ class _Arranger:
             "by_units": int(self.by_units),
             "shares": min(groups, 4 * self.used) if self.by_units else 1,
             "yield": threads.let_others_run(),
-            "product": self.functions["product"],
+            "product": self.functions["product_parts" if self.split else "product"],
+            "split": self.functions["split"] if self.split else 0,
+            "depth": self._depth(self.hidden, self.split),
+            "inputs.product": self.functions["product_parts" if self.split_inputs else "product"],
+            "inputs.split": self.functions["split"] if self.split_inputs else 0,
             "pack": self.functions["pack"],
             "index": self.index,
             "backwards": int(self.backwards),
@@ -238,6 +250,9 @@ class _Arranger:
             "vectors": len(self.prepared.vectors) * self._padded(self.hidden),
             "products": self.chunk * self.batch * self._padded(self.hidden) * len(loop.products),
         }
+        parts = self._parts()
+        self._set("parts.size", parts)
+        sizes["parts"] = self.used * parts
         if self.which == "backward":
             sizes["gradients"] = self.total * self.prepared.plan.homes.count(-1) * self.width
         for name, numbers in sizes.items():
@@ -256,6 +271,25 @@ class _Arranger:
             block = self.kernel.inputs[f"input.{place}"]
             self.given.append(Fix(slots[f"operand.{place}"], f"operand.{self._group(place)}", 0))
             self._set(f"length.{place}", self._length(block))
+            self._set(f"depth.{place}", self._depth(self._length(block), self.split_inputs))
+
+    def _depth(self, length: int, split: bool) -> int:
+        """How many numbers each unit of a panel has."""
+        return depth(length) if split else length
+
+    def _parts(self) -> int:
+        """How many numbers a thread takes for the parts of rows."""
+        found = [0]
+        if self.split:
+            for stage in self.kernel.loop.stages:
+                sums = [total for place in stage.sums if (total := self.kernel.loop.operations[place].sum)]
+                operands = {term.operand for total in sums for term in total.terms}
+                found.append(len(operands) * parts_size(self.batch, self.hidden))
+        if self.split_inputs:
+            groups = {self._group(place) for place in self.kernel.loop.products}
+            lengths = [self._length(self.prepared.outside[group].blocks[0]) for group in groups]
+            found.append(sum(parts_size(self.chunk * self.batch, length) for length in lengths))
+        return max(found)
 
     def _group(self, product: int) -> int:
         """Which of the operands before the loop a product reads."""
@@ -275,14 +309,14 @@ class _Arranger:
     def _columns(self, matrix: str) -> int:
         return sum(self.cell.parameters[matrix].column_sizes(self.prepared.input_size, self.hidden))
 
-    def _pack(self, block: Block, to: Word, *, turned: bool = False, apart: int = 1) -> None:
+    def _pack(self, block: Block, to: Word, *, split: bool, turned: bool = False, apart: int = 1) -> None:
         """Have a block of a matrix packed, as it stands left of a vector, or turned."""
         columns, wide = self._columns(block.matrix), block.stop - block.start
         along = block.transposed != turned
         units, length = (wide, self.hidden) if along else (self.hidden, wide)
         steps = (1, columns) if along else (columns, 1)
         source = (0, f"parameter.{block.matrix}", block.start * self.size)
-        self.packs.append([to, source, *steps, units, length, apart])
+        self.packs.append([to, source, *steps, units, length, apart, int(split)])
 
     def _panels(self) -> None:
         """Every block of a matrix that the loop reads, and the vectors, which are matrices of one column.
@@ -293,18 +327,19 @@ class _Arranger:
         for number, _ in enumerate(self.kernel.loop.stages):
             names = panels(self.kernel.loop, number)
             if names:
-                self._room(f"panels.{number}", len(names) * padded * self.hidden)
+                self._room(f"panels.{number}", len(names) * padded * self._depth(self.hidden, self.split))
             for place, name in enumerate(names):
-                after = place * 2 * self.prepared.lanes * self.hidden * self.size
-                self._pack(self.kernel.panels[name], (1, f"panels.{number}", after), apart=len(names))
+                after = place * 2 * self.prepared.lanes * self._depth(self.hidden, self.split) * self.size
+                to = (1, f"panels.{number}", after)
+                self._pack(self.kernel.panels[name], to, split=self.split, apart=len(names))
                 self.own.append(Fix(self.kernel.slots[name], f"panels.{number}", after))
         for name, block in self.kernel.inputs.items():
-            self._room(name, padded * self._length(block))
-            self._pack(block, (1, name, 0))
+            self._room(name, padded * self._depth(self._length(block), self.split_inputs))
+            self._pack(block, (1, name, 0), split=self.split_inputs)
             self.own.append(Fix(self.kernel.slots[name], name, 0))
         for place, name in enumerate(self.prepared.vectors):
             to = (1, "vectors", place * padded * self.size)
-            self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1, 1])
+            self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1, 1, 0])
 
     def _words(self, words: Sequence[Word]) -> int:
         """Words after the table."""
@@ -368,21 +403,30 @@ class _Arranger:
             # As many rows as fit, but enough tasks for all threads.
             parts = max(-(-self.hidden // ROWS), min(self.hidden // TASK_ROWS, self.used))
             ends = [self.hidden * k // parts for k in range(parts + 1)]
-            found.append(("gradient", job, list(itertools.pairwise(ends))))
+            found.append(("gradient_parts" if self.can_split else "gradient", job, list(itertools.pairwise(ends))))
         for number, (group, asked) in enumerate(zip(groups, operands, strict=False)):
             reached = [(p, b) for p, b in zip(group.gradients, group.blocks, strict=True) if p >= 0]
             if not asked or not reached:
                 continue
             width = self._length(group.blocks[0])
             job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached), "numbers"]
+            lengths: list[int] = []
             for term, (place, block) in enumerate(reached):
                 name = f"turned.{number}.{term}"
                 across = block.stop - block.start if block.transposed else self.hidden
-                self._room(name, self._padded(width) * across)
-                self._pack(block, (1, name, 0), turned=True)
+                self._room(name, self._padded(width) * self._depth(across, self.can_split))
+                self._pack(block, (1, name, 0), split=self.can_split, turned=True)
+                lengths.append(across)
                 job += [*self._side(("gradient", place))[:2], across, (1, name, 0)]
             rows = range(0, self.total, TASK_ROWS)
-            found.append(("rows_product", job, [(k, min(k + TASK_ROWS, self.total)) for k in rows]))
+            self.most_parts = max(self.most_parts, parts_workspace(rows=TASK_ROWS, lengths=lengths))
+            found.append(
+                (
+                    "rows_product_parts" if self.can_split else "rows_product",
+                    job,
+                    [(k, min(k + TASK_ROWS, self.total)) for k in rows],
+                )
+            )
         return found
 
     def _jobs(self, jobs: Sequence[tuple[str, list[Word], list[tuple[int, int]]]]) -> None:
@@ -393,12 +437,13 @@ class _Arranger:
             first = self._words(job)
             for begin, end in parts:
                 task: list[Word] = [self.functions[function], (1, "words", 8 * first), begin, end]
-                if function == "rows_product":
+                if function.startswith("rows_product"):
                     by_rows.append((begin, end, task))
                 else:
                     tasks.append(task)
         if jobs:
             size = gradient_workspace(host(), double=self.prepared.double)
+            size += max(self.most_parts, parts_workspace(rows=0, lengths=[])) if self.can_split else 0
             self._room("workspace", self.used * size)
             self.own.append(Fix(self.kernel.slots["workspace"], "workspace", 0))
             self._set("workspace.size", size)

@@ -24,8 +24,9 @@ from llvmlite import ir
 
 from recurra.backends.cpu.building import ask, constant, larger, loop_over, smaller
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
+from recurra.backends.cpu.parts import CHUNK, HIGH, PARTS, TILE, multiplies_parts
 from recurra.backends.cpu.stages import StageEmitter
-from recurra.backends.cpu.table import LINE, slots
+from recurra.backends.cpu.table import LINE, PACK_WORDS, slots
 from recurra.backends.cpu.target import Target
 from recurra.backends.plan import Loop
 
@@ -53,6 +54,7 @@ def emit(
     output: str,
     keeps: Literal["saved", "gradients"],
     homes: tuple[int, ...],
+    operands: tuple[int, ...],
 ) -> str:
     """The IR of a loop.
 
@@ -68,8 +70,9 @@ def emit(
         output: The name of the output's value, whose received gradient comes from outside as well.
         keeps: The array that takes what the loop keeps.
         homes: For each gradient kept, the place among the saved values that it takes; -1 for one of its own.
+        operands: For each product before the loop, the number of what it multiplies.
     """
-    emitter = _Emitter(loop, target, double, states, carried, noises, vectors, counts, output, keeps, homes)
+    emitter = _Emitter(loop, target, double, states, carried, noises, vectors, counts, output, keeps, homes, operands)
     return str(emitter.module())
 
 
@@ -99,7 +102,9 @@ class _Emitter:
         output: str,
         keeps: str,
         homes: tuple[int, ...],
+        operands: tuple[int, ...],
     ) -> None:
+        self.parts, self.operands = multiplies_parts(target, double=double), operands
         self.loop, self.target, self.states, self.vectors, self.counts = loop, target, states, vectors, counts
         self.carried, self.output, self.array, self.homes = carried, output, keeps, homes
         self.bytes = 8 if double else 4
@@ -114,7 +119,11 @@ class _Emitter:
 
     def module(self) -> ir.Module:
         """All functions of the loop."""
-        stages = [StageEmitter(self, f"stage_{k}", 8).stage(k, stage) for k, stage in enumerate(self.loop.stages)]
+        stages = [StageEmitter(self, f"stage_{k}", 9).stage(k, stage) for k, stage in enumerate(self.loop.stages)]
+        splits = [
+            StageEmitter(self, f"split_{k}", 9).split(stage) if self.parts and stage.sums else None
+            for k, stage in enumerate(self.loop.stages)
+        ]
         # Before the first step values stand as far back as their lag, and gradients where their own step will look.
         after = self.array == "gradients"
         begin, end = {}, {}
@@ -125,7 +134,8 @@ class _Emitter:
         enter = StageEmitter(self, "enter", 3).carry(begin, entering=True)
         leave = StageEmitter(self, "leave", 3).carry(end, entering=False)
         inputs = self._inputs() if self.loop.products else None
-        _Entry(self, stages, enter, leave, inputs).write()
+        split = self._split_inputs() if self.parts and self.loop.products else None
+        _Entry(self, list(zip(stages, splits, strict=True)), enter, leave, inputs, split).write()
         return self.code
 
     def kept(self, place: int) -> tuple[str, int]:
@@ -146,24 +156,61 @@ class _Emitter:
         kind = ir.FunctionType(VOID, [pointer, I64, I64, I64, WORDS, pointer, I64, I64, pointer, I64, I64, I64])
         b.call(b.inttoptr(address, kind.as_pointer()), arguments)
 
+    def call_split(self, b: ir.IRBuilder, address: ir.Value, arguments: list[ir.Value]) -> None:
+        """Call the function `split`, which the table names."""
+        pointer = self.maths.scalar.as_pointer()
+        kind = ir.FunctionType(VOID, [I64, WORDS, pointer, I64, I64, pointer])
+        b.call(b.inttoptr(address, kind.as_pointer()), arguments)
+
+    def parts_of(self, b: ir.IRBuilder, rows: ir.Value, length: ir.Value) -> ir.Value:
+        """How many numbers the parts of some rows take."""
+        chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
+        tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
+        return b.mul(b.mul(tiles, chunks), constant(PARTS * TILE))
+
+    def _split_inputs(self) -> ir.Function:
+        """split_inputs(table, lines, rows, parts): what the products before the loop read, as parts."""
+        function = ir.Function(self.code, ir.FunctionType(VOID, [WORDS, WORDS, I64, I64]), "split_inputs")
+        function.linkage = "internal"
+        b = ir.IRBuilder(function.append_basic_block())
+        table, lines, rows, parts = function.args
+        to = b.inttoptr(parts, self.maths.scalar.as_pointer())
+        done: set[int] = set()
+        for own in self.loop.products:
+            if self.operands[own] not in done:
+                done.add(self.operands[own])
+                base, length = self.array_of(b, table, f"operand.{own}"), self.word(b, table, f"length.{own}")
+                self.call_split(b, self.word(b, table, "inputs.split"), [rows, lines, base, length, length, to])
+                to = b.gep(to, [self.parts_of(b, rows, length)])
+        b.ret_void()
+        return function
+
     def _inputs(self) -> ir.Function:
-        """inputs(table, lines, rows, place, first unit, end unit): the products before the loop, of a chunk's rows."""
-        kind = ir.FunctionType(VOID, [WORDS, WORDS, *[I64] * 4])
+        """inputs(table, lines, rows, place, first unit, end unit, parts): the products before the loop, of a chunk."""
+        kind = ir.FunctionType(VOID, [WORDS, WORDS, *[I64] * 5])
         function = ir.Function(self.code, kind, "inputs")
         function.linkage = "internal"
         b = ir.IRBuilder(function.append_basic_block())
-        table, lines, rows, place, first, end = function.args
-        width, product = self.word(b, table, "padded"), self.word(b, table, "product")
+        table, lines, rows, place, first, end, parts = function.args
+        width, product = self.word(b, table, "padded"), self.word(b, table, "inputs.product")
+        split = b.icmp_signed("!=", self.word(b, table, "inputs.split"), constant(0))
+        to_parts = b.inttoptr(parts, self.maths.scalar.as_pointer())
+        begins: dict[int, ir.Value] = {}
         line = b.mul(width, constant(len(self.loop.products)))
         out = b.gep(self.array_of(b, table, "products"), [b.mul(place, line)])
         wide = constant(2 * self.lanes)
         for number, own in enumerate(self.loop.products):
             base, panels = self.array_of(b, table, f"operand.{own}"), self.array_of(b, table, f"input.{own}")
-            length = self.word(b, table, f"length.{own}")
+            length, depth = self.word(b, table, f"length.{own}"), self.word(b, table, f"depth.{own}")
+            if self.parts:
+                if self.operands[own] not in begins:
+                    begins[self.operands[own]] = to_parts
+                    to_parts = b.gep(to_parts, [self.parts_of(b, rows, length)])
+                base = b.select(split, begins[self.operands[own]], base)
             to = b.gep(out, [b.add(b.mul(width, constant(number)), first)])
-            panel = b.gep(panels, [b.mul(first, length)])
+            panel = b.gep(panels, [b.mul(first, depth)])
             count = b.sdiv(b.add(b.sub(end, first), constant(2 * self.lanes - 1)), wide)
-            rest = [count, b.mul(wide, length), wide]
+            rest = [count, b.mul(wide, depth), wide]
             self.call_product(b, product, [to, line, constant(1), rows, lines, base, length, length, panel, *rest])
         b.ret_void()
         return function
@@ -194,12 +241,14 @@ class _Entry:
     def __init__(
         self,
         of: _Emitter,
-        stages: list[ir.Function],
+        stages: list[tuple[ir.Function, ir.Function | None]],
         enter: ir.Function,
         leave: ir.Function,
         inputs: ir.Function | None,
+        split: ir.Function | None,
     ) -> None:
         self.of, self.stages, self.enter, self.leave, self.inputs = of, stages, enter, leave, inputs
+        self.split = split
         self.wait = self._wait()
         self.function = ir.Function(of.code, ir.FunctionType(VOID, [WORDS]), "entry")
         self.b = b = ir.IRBuilder(self.function.append_basic_block())
@@ -224,9 +273,16 @@ class _Entry:
         self.threads, self.sync, self.yield_ = self.word("threads"), self.words("sync"), self.word("yield")
         self.by_units = b.icmp_signed("!=", self.word("by_units"), constant(0))
         self.shares, self.width = self.word("shares"), self.word("width")
+        own = b.mul(self.thread, b.mul(self.word("parts.size"), constant(self.of.bytes)))
+        self.parts = b.add(self.word("parts"), own)
+        self.splits, self.splits_inputs = (
+            b.icmp_signed("!=", self.word(name), constant(0)) for name in ("split", "inputs.split")
+        )
         self._pack()
         self._steps()
         self._tasks()
+        if self.of.parts:  # so that the system need not keep its tiles when it lets others run
+            b.call(ir.Function(self.of.code, ir.FunctionType(VOID, []), "llvm.x86.tilerelease"), [])
         restore()
         b.ret_void()
 
@@ -313,7 +369,7 @@ class _Entry:
         pack = b.inttoptr(self.word("pack"), ir.FunctionType(VOID, [WORDS, I64, I64]).as_pointer())
         with b.if_then(b.icmp_signed(">", count, constant(0))):
             with loop_over(b, constant(0), count) as number:
-                b.call(pack, [b.gep(jobs, [b.mul(number, constant(7))]), self.thread, self.threads])
+                b.call(pack, [b.gep(jobs, [b.mul(number, constant(PACK_WORDS))]), self.thread, self.threads])
             self._barrier()
 
     def _steps(self) -> None:
@@ -335,8 +391,13 @@ class _Entry:
             count = smaller(b, chunk, b.sub(self.steps, begin))
             if self.inputs is not None:
                 self._gather(begin, count)
-                rows, inputs = b.load(self.count), self.inputs
-                self._shared(lambda first, end: b.call(inputs, [self.table, self.lines, rows, place, first, end]))
+                rows, inputs, parts = b.load(self.count), self.inputs, self.parts
+                if self.split is not None:
+                    with b.if_then(self.splits_inputs):
+                        b.call(self.split, [self.table, self.lines, rows, parts])
+                self._shared(
+                    lambda first, end: b.call(inputs, [self.table, self.lines, rows, place, first, end, parts])
+                )
             with loop_over(b, constant(0), count) as within:
                 step = b.add(begin, within)
                 t, last = self._running(step)
@@ -373,11 +434,14 @@ class _Entry:
         with b.if_then(b.icmp_signed("<", before, last)):
             self._alone(lambda: b.call(self.enter, [table, step, before, last]), before=True)
         b.store(last, self.last)
-        for stage in self.stages:
+        for stage, split in self.stages:
 
             def run(first: ir.Value, end: ir.Value, stage: ir.Function = stage) -> None:
-                b.call(stage, [table, step, t, self.first, last, self.line, place, first, end])
+                b.call(stage, [table, step, t, self.first, last, self.line, place, first, end, self.parts])
 
+            if split is not None:
+                with b.if_then(self.splits):
+                    run(constant(0), self.width, split)
             self._shared(run)
         following = b.add(step, constant(1))
         with b.if_else(b.icmp_signed("<", following, self.steps)) as (more, over):

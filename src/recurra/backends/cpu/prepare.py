@@ -253,6 +253,7 @@ def _code(cell: Cell, which: Which, double: bool) -> library.Compiled:
         "output": cell.output,
         "keeps": "gradients" if which == "backward" else "saved",
         "homes": made.homes,
+        "operands": tuple(operand for *_, operand in made.products),
     }
     description = repr((loop, arguments, emit.VERSION))
     return library.load(description, lambda: emit.emit(loop, target, **arguments), target)  # type: ignore[arg-type]
@@ -263,5 +264,8 @@ def matrix_functions(double: bool) -> library.Compiled:
     """The products of matrices that all loops call."""
     target = host()
     return library.load(
-        f"products {double}", lambda: products.emit_products(target, double=double), target, products.FUNCTIONS
+        f"products {double}",
+        lambda: products.emit_products(target, double=double),
+        target,
+        products.functions_for(target, double=double),
     )

@@ -5,22 +5,30 @@
     gradient(job, first, end, workspace)         rows of C = Σ over n of A[n]ᵀ B[n], their panels made on the way
     rows_product(job, first, end, workspace)     rows of out = Σ over terms of A times panels
 
+Where the processor has a unit for tiles of bfloat16, each has a twin that works on parts, `product_parts` and so on,
+and `split` makes parts of rows: see `parts`. `pack` makes either kind of panels.
+
 The matrices of a cell are packed at every call, since an optimiser may have changed them; what else is read as panels
 is made on the way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llvmlite import ir
 
 from recurra.backends.cpu.building import ask, constant, loop_over, smaller, transposed
-from recurra.backends.cpu.mathematics import I32, I64
+from recurra.backends.cpu.mathematics import I64
+from recurra.backends.cpu.parts import CHUNK, HIGH, PARTS, TILE, PartsEmitter, multiplies_parts, parts_size
 from recurra.backends.cpu.target import Target
-from recurra.backends.cpu.tiles import SINGLE, VOID, TileEmitter
+from recurra.backends.cpu.tiles import SINGLE, VOID
 
-__all__ = ["FUNCTIONS", "ROWS", "emit_products", "gradient_workspace"]
+__all__ = ["FUNCTIONS", "ROWS", "emit_products", "functions_for", "gradient_workspace", "parts_workspace"]
 
 FUNCTIONS = ("product", "pack", "gradient", "rows_product", "several")
+
+OF_PARTS = ("product_parts", "split", "gradient_parts", "rows_product_parts")
 
 ROWS = 256
 """The most rows of a matrix's gradient that one call of `gradient` works on."""
@@ -41,6 +49,23 @@ def gradient_workspace(target: Target, *, double: bool) -> int:
     return ROWS * TURNED + (ROWS + TURNED) * wide
 
 
+def parts_workspace(*, rows: int, lengths: Sequence[int]) -> int:
+    """How many numbers the parts take that `rows_product_parts` needs to work in, or `gradient_parts` if no rows.
+
+    Args:
+        rows: How many rows it works on at most.
+        lengths: K of each of its terms.
+    """
+    if not rows:
+        return parts_size(ROWS, TURNED) + parts_size(2 * HIGH, TURNED)
+    return sum(parts_size(rows, length) for length in lengths)
+
+
+def functions_for(target: Target, *, double: bool) -> tuple[str, ...]:
+    """The functions that there are."""
+    return (*FUNCTIONS, *OF_PARTS) if multiplies_parts(target, double=double) else FUNCTIONS
+
+
 def emit_products(target: Target, *, double: bool) -> str:
     """The IR of the functions.
 
@@ -51,7 +76,7 @@ def emit_products(target: Target, *, double: bool) -> str:
     return str(_Products(target, double).module())
 
 
-class _Products(TileEmitter):
+class _Products(PartsEmitter):
     def module(self) -> ir.Module:
         """All functions."""
         self.multiply = self.product()
@@ -59,16 +84,11 @@ class _Products(TileEmitter):
         self._gradient()
         self._rows_product()
         self._several()
+        if self.parts:
+            self.multiply, self.split_ = self.product_parts(), self.split()
+            self._gradient(parts=True)
+            self._rows_product(parts=True)
         return self.code
-
-    def _fetch(self, b: ir.IRBuilder, place: ir.Value, numbers: int) -> None:
-        """Have brought near what is read soon; where there is no such memory, nothing happens."""
-        name = "llvm.prefetch.p0"
-        kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
-        prefetch = self.code.globals.get(name) or ir.Function(self.code, kind, name)
-        for line in range(0, numbers * self.bytes, 64):
-            at = b.gep(place, [constant(line // self.bytes)])
-            b.call(prefetch, [at, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
 
     # -- pack ---------------------------------------------------------------------------------------------------
 
@@ -76,7 +96,7 @@ class _Products(TileEmitter):
         """Emit pack(job, thread, threads): this thread's share of a matrix as panels.
 
         The job: (panels, source, how far from unit to unit, from k to k, units, K, how many panels on the next of
-        these is).
+        these is, whether they are panels of parts).
         """
         function, b = self.begin("pack", self.words, I64, I64)
         job, thread, threads = function.args
@@ -86,6 +106,10 @@ class _Products(TileEmitter):
         groups = b.sdiv(b.add(units, constant(2 * self.lanes - 1)), wide)
         first = b.sdiv(b.mul(thread, groups), threads)
         end = b.sdiv(b.mul(b.add(thread, constant(1)), groups), threads)
+        if self.parts:
+            with b.if_then(b.icmp_signed("!=", self.word(b, job, 7), constant(0))):
+                self._pack_parts(b, panels, apart, source, by_unit, by_k, units, length, first, end)
+                b.ret_void()
         with loop_over(b, first, end) as group:
             begin = b.mul(group, wide)
             panel = b.gep(panels, [b.mul(b.mul(begin, length), apart)])
@@ -94,6 +118,43 @@ class _Products(TileEmitter):
                 to, from_ = b.gep(panel, [within]), b.gep(source, [b.mul(unit, by_unit)])
                 self._pack_vector(b, to, wide, from_, by_unit, by_k, b.sub(units, unit), length)
         b.ret_void()
+
+    def _pack_parts(
+        self,
+        b: ir.IRBuilder,
+        panels: ir.Value,
+        apart: ir.Value,
+        source: ir.Value,
+        by_unit: ir.Value,
+        by_k: ir.Value,
+        units: ir.Value,
+        length: ir.Value,
+        first: ir.Value,
+        end: ir.Value,
+    ) -> None:
+        """The same as parts: 32 numbers of K of a vector of units at a time, as a panel first."""
+        chunk, lanes = constant(CHUNK), constant(self.lanes)
+        with b.goto_entry_block():
+            few = b.bitcast(b.alloca(self.vector, size=CHUNK), self.pointer)
+        chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
+        size = b.mul(chunks, constant(2 * PARTS * TILE))
+        with loop_over(b, first, end) as group:
+            panel = b.gep(panels, [b.mul(b.mul(group, size), apart)])
+            with loop_over(b, constant(0), chunks) as number, loop_over(b, constant(0), constant(2)) as v:
+                k = b.mul(number, chunk)
+                unit = b.add(b.mul(group, constant(2 * self.lanes)), b.mul(v, lanes))
+                from_ = b.gep(source, [b.add(b.mul(unit, by_unit), b.mul(k, by_k))])
+                here = smaller(b, chunk, b.sub(length, k))
+                self._pack_vector(b, few, lanes, from_, by_unit, by_k, b.sub(units, unit), here)
+                self._no_more(b, few, lanes, here)
+                at = b.add(b.mul(number, constant(2 * PARTS * TILE)), b.mul(v, constant(TILE)))
+                self.panel_chunk(b, few, lanes, b.gep(panel, [at]))
+
+    def _no_more(self, b: ir.IRBuilder, lines: ir.Value, line: ir.Value, length: ir.Value) -> None:
+        """Zeros in the lines from the end up to a whole number of 32."""
+        end = b.and_(b.add(length, constant(CHUNK - 1)), constant(-CHUNK))
+        with loop_over(b, length, end) as k, loop_over(b, constant(0), line, constant(self.lanes)) as lane:
+            self.store(b, self.maths.number(0.0), b.gep(lines, [b.add(b.mul(k, line), lane)]))
 
     def _pack_vector(
         self,
@@ -136,7 +197,7 @@ class _Products(TileEmitter):
 
     # -- products with results of any width ---------------------------------------------------------------------
 
-    def _gradient(self) -> None:
+    def _gradient(self, *, parts: bool = False) -> None:
         """Emit gradient(job, first, end, workspace): some rows of matrices C, each the sum over sources of A[n]ᵀ B[n].
 
         The job: (0 1 2 ..., how many matrices, how many sources), for each matrix (C, from row to row, columns), for
@@ -144,7 +205,7 @@ class _Products(TileEmitter):
         from row to row, which of its rows). Rows are named by their numbers, or follow one another if these are at
         address 0. Matrices of one job share A, whose columns are turned into rows but once.
         """
-        function, b = self.begin("gradient", self.words, I64, I64, self.pointer)
+        function, b = self.begin("gradient_parts" if parts else "gradient", self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
         index, matrices, sources = (
             b.inttoptr(self.word(b, job, 0), self.words), self.word(b, job, 1), self.word(b, job, 2)
@@ -158,12 +219,20 @@ class _Products(TileEmitter):
             with loop_over(b, constant(0), count, block) as n:
                 here = smaller(b, block, b.sub(count, n))
                 self._turn(b, workspace, left, n, first, rows, here)
+                if parts:
+                    split = [rows, index, workspace, block, here, b.gep(workspace, [constant(self._after_strips)])]
+                    b.call(self.split_, split)
                 fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
                 with loop_over(b, constant(0), matrices) as which:
                     matrix = b.gep(job, [b.add(constant(3), b.mul(which, constant(3)))])
                     right = self._side(b, source, b.add(constant(4), b.mul(which, constant(3))))
-                    self._columns(b, matrix, right, n, here, first, rows, fresh, index, workspace)
+                    self._columns(b, matrix, right, n, here, first, rows, fresh, index, workspace, parts)
         b.ret_void()
+
+    @property
+    def _after_strips(self) -> int:
+        """Where in the workspace of `gradient_parts` the parts begin: of the rows, and of a strip."""
+        return ROWS * TURNED + (ROWS + TURNED) * 2 * self.lanes
 
     def _columns(
         self,
@@ -177,6 +246,7 @@ class _Products(TileEmitter):
         fresh: ir.Value,
         index: ir.Value,
         workspace: ir.Value,
+        parts: bool,
     ) -> None:
         """What some n add to some rows of one matrix, strip by strip, from the rows of A that the workspace holds."""
         block, line = constant(TURNED), constant(2 * self.lanes)
@@ -190,34 +260,66 @@ class _Products(TileEmitter):
             own = b.gep(numbers, [b.add(b.mul(first, apart), j)])
             out, by_out = b.select(full, own, spare), b.select(full, apart, line)
             begins = b.select(full, fresh, constant(1))
-            b.call(self.multiply, [out, by_out, begins, rows, index, workspace, block, length, strip, *SINGLE])
+            base, panel = workspace, strip
+            if parts:
+                base = b.gep(workspace, [constant(self._after_strips)])
+                panel = b.gep(base, [constant(parts_size(ROWS, TURNED))])
+                self._no_more(b, strip, line, length)
+                with loop_over(b, constant(0), length, constant(CHUNK)) as k:
+                    for v in range(2):
+                        from_ = b.gep(strip, [b.add(b.mul(k, line), constant(v * self.lanes))])
+                        at = b.add(b.mul(k, constant(2 * PARTS * TILE // CHUNK)), constant(v * TILE))
+                        self.panel_chunk(b, from_, line, b.gep(panel, [at]))
+            b.call(self.multiply, [out, by_out, begins, rows, index, base, block, length, panel, *SINGLE])
             with b.if_then(b.not_(full)):
                 target = (b.gep(numbers, [j]), apart, constant(0))
                 self._finish(b, target, first, spare, by_out, rows, wide, fresh)
 
-    def _rows_product(self) -> None:
+    def _rows_product(self, *, parts: bool = False) -> None:
         """Emit rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
 
         The job: (out, from row to row, columns, 0 1 2 ..., number of terms, which rows of out they are, or 0 if they
         follow one another), and for each term (A, from row to row, K, panels).
         """
-        function, b = self.begin("rows_product", self.words, I64, I64, self.pointer)
+        name = "rows_product_parts" if parts else "rows_product"
+        function, b = self.begin(name, self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
         matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
         index, terms = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
         numbers = self.word(b, job, 5)
         rows, line, one = b.sub(end, first), constant(2 * self.lanes), constant(1)
         straight = b.icmp_signed("==", numbers, constant(0))
+        after = b.alloca(I64)
+        tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
+        split = b.gep(workspace, [constant(ROWS * 2 * self.lanes)])
+
+        def depth(length: ir.Value) -> ir.Value:
+            """How many numbers of a panel a unit has, of parts also 16 rows of an operand for each of 16."""
+            whole = b.and_(b.add(length, constant(CHUNK - 1)), constant(-CHUNK))
+            return b.lshr(b.mul(whole, constant(PARTS)), constant(1)) if parts else length
+
+        if parts:
+            b.store(constant(0), after)
+            with loop_over(b, constant(0), terms) as number:
+                term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
+                stride, length = self.word(b, term, 1), self.word(b, term, 2)
+                base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
+                b.call(self.split_, [rows, index, base, stride, length, b.gep(split, [b.load(after)])])
+                b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), depth(length))), after)
         with loop_over(b, constant(0), columns, line) as j:
             wide = smaller(b, line, b.sub(columns, j))
             full = b.and_(straight, b.icmp_signed("==", wide, line))
             own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
             out, by_out = b.select(full, own, workspace), b.select(full, apart, line)
+            b.store(constant(0), after)
             with loop_over(b, constant(0), terms) as number:
                 term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
                 stride, length = self.word(b, term, 1), self.word(b, term, 2)
                 base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
-                panel = b.gep(self.array(b, term, 3), [b.mul(j, length)])
+                if parts:
+                    base = b.gep(split, [b.load(after)])
+                    b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), depth(length))), after)
+                panel = b.gep(self.array(b, term, 3), [b.mul(j, depth(length))])
                 begins = b.zext(b.icmp_signed("==", number, constant(0)), I64)
                 b.call(self.multiply, [out, by_out, begins, rows, index, base, stride, length, panel, *SINGLE])
             with b.if_then(b.not_(full)):
@@ -267,7 +369,7 @@ class _Products(TileEmitter):
             after = b.mul(side[1], lanes)
             with loop_over(b, constant(0), by_squares, lanes) as unit:
                 for row in rows:
-                    self._fetch(b, b.gep(row, [b.add(after, unit)]), self.lanes)
+                    self.fetch(b, b.gep(row, [b.add(after, unit)]), self.lanes)
                 turned = transposed(b, [self.load(b, b.gep(row, [unit])) for row in rows])
                 for lane, value in enumerate(turned):
                     place = b.add(b.mul(b.add(unit, constant(lane)), block), k)
@@ -295,7 +397,7 @@ class _Products(TileEmitter):
         after = b.mul(side[1], constant(ROWS_AHEAD))
         with loop_over(b, constant(0), length) as k:
             row = b.gep(self._row(b, side, b.add(n, k)), [first])
-            self._fetch(b, b.gep(row, [after]), 2 * self.lanes)
+            self.fetch(b, b.gep(row, [after]), 2 * self.lanes)
             at = b.gep(to, [b.mul(k, line)])
             with b.if_else(full) as (whole, part):
                 with whole:

@@ -20,6 +20,9 @@ __all__ = ["Context", "StageEmitter"]
 ROWS = 48
 """How many rows' sums are kept in the buffer at a time."""
 
+ROWS_OF_PARTS = 32
+"""The same where they are products of parts, of two panels at a time: as many as the unit's tiles of sums have."""
+
 SIDE_BY_SIDE = 16
 """How many rows, of two vectors of units each, elementwise work is done on at a time."""
 
@@ -38,6 +41,7 @@ class Context(Protocol):
     bytes: int
     means: list[int]
     stored: dict[int, int]
+    parts: bool
 
     def word(self, b: ir.IRBuilder, table: ir.Value, name: str) -> ir.Value:
         """A word of the table."""
@@ -49,6 +53,14 @@ class Context(Protocol):
 
     def call_product(self, b: ir.IRBuilder, table: ir.Value, arguments: list[ir.Value]) -> None:
         """Call the function `product`."""
+        ...
+
+    def call_split(self, b: ir.IRBuilder, table: ir.Value, arguments: list[ir.Value]) -> None:
+        """Call the function `split`."""
+        ...
+
+    def parts_of(self, b: ir.IRBuilder, rows: ir.Value, length: ir.Value) -> ir.Value:
+        """How many numbers the parts of some rows take."""
         ...
 
 
@@ -134,16 +146,12 @@ class StageEmitter:
     # -- a stage ------------------------------------------------------------------------------------------------
 
     def stage(self, number: int, stage: Stage) -> ir.Function:
-        """What runs the stage, given (table, step, t, rows from and to, line of sums, place of products, units)."""
-        b, self.current = self.b, stage
-        self.step, self.t, self.first, self.end, self.line, self.place, self.unit, self.end_unit = self.arguments
-        offsets = b.inttoptr(self.word("offsets"), I64.as_pointer())
-        self.packed = b.load(b.gep(offsets, [self.t]))
-        self.order = b.inttoptr(self.word("order"), I64.as_pointer())
-        self.begin_of_step = b.mul(self.t, self.word("rows"))
-        self.width, self.hidden = self.word("width"), self.word("hidden")
-        self.rings(self.step)
-        self.body()
+        """What runs the stage, given (table, step, t, rows from and to, line of sums, place of products, units, parts).
+
+        The last is the address where the parts of what its products read are, if these work on parts.
+        """
+        b = self.b
+        self._begin(stage)
         self._means()
         if stage.sums:
             self._with_products(number)
@@ -154,6 +162,38 @@ class StageEmitter:
                 self._elementwise(self.first, b.sub(self.end, self.first), unit, end, None)
         b.ret_void()
         return self.function
+
+    def split(self, stage: Stage) -> ir.Function:
+        """What makes parts of all that the stage's products read, given the same."""
+        b = self.b
+        self._begin(stage)
+        index, rows = b.inttoptr(self.word("index"), I64.as_pointer()), b.sub(self.end, self.first)
+        split, to = self.word("split"), b.inttoptr(self.own_parts, self.maths.scalar.as_pointer())
+        for operand in self._operands():
+            base, stride = self._operand(operand, self.first)
+            self.of.call_split(b, split, [rows, index, base, stride, self.hidden, to])
+            to = b.gep(to, [self.of.parts_of(b, rows, self.hidden)])
+        b.ret_void()
+        return self.function
+
+    def _operands(self) -> tuple[int, ...]:
+        """What the products of the stage read, each once."""
+        sums = [total for place in self.current.sums if (total := self.loop.operations[place].sum)]
+        return tuple(dict.fromkeys(term.operand for total in sums for term in total.terms))
+
+    def _begin(self, stage: Stage) -> None:
+        b, self.current = self.b, stage
+        self.step, self.t, self.first, self.end, self.line, self.place, self.unit, self.end_unit, self.own_parts = (
+            self.arguments
+        )
+        offsets = b.inttoptr(self.word("offsets"), I64.as_pointer())
+        self.packed = b.load(b.gep(offsets, [self.t]))
+        self.order = b.inttoptr(self.word("order"), I64.as_pointer())
+        self.begin_of_step = b.mul(self.t, self.word("rows"))
+        self.width, self.hidden = self.word("width"), self.word("hidden")
+        self.splits = b.icmp_signed("!=", self.word("split"), constant(0))
+        self.rings(self.step)
+        self.body()
 
     def _means(self) -> None:
         """Each mean of the stage, over the units of every row."""
@@ -191,14 +231,20 @@ class StageEmitter:
         b, lanes = self.b, self.of.lanes
         groups = len(self.current.sums)
         line, wide = constant(groups * 2 * lanes), constant(2 * lanes)
+        rows_of = max(ROWS, 2 * ROWS_OF_PARTS) if self.of.parts else ROWS
         with b.goto_entry_block():
-            self.buffer = b.bitcast(b.alloca(self.maths.vector, size=ROWS * groups * 2), self.maths.scalar.as_pointer())
+            vectors = b.alloca(self.maths.vector, size=rows_of * groups * 2)
+            self.buffer = b.bitcast(vectors, self.maths.scalar.as_pointer())
         running = larger(b, constant(1), b.sub(self.end, self.first))
-        blocks = larger(b, constant(1), b.sdiv(constant(SIDE_BY_SIDE), running))
+        least, most = constant(1), constant(ROWS)
+        if self.of.parts:
+            least = b.select(self.splits, constant(2), least)
+            most = b.select(self.splits, constant(ROWS_OF_PARTS), most)
+        blocks = larger(b, least, b.sdiv(constant(SIDE_BY_SIDE), running))
         with loop_over(b, self.unit, self.end_unit, b.mul(blocks, wide)) as unit:
             end = smaller(b, self.end_unit, b.add(unit, b.mul(blocks, wide)))
-            with loop_over(b, self.first, self.end, constant(ROWS)) as begin:
-                rows = smaller(b, constant(ROWS), b.sub(self.end, begin))
+            with loop_over(b, self.first, self.end, most) as begin:
+                rows = smaller(b, most, b.sub(self.end, begin))
                 count = b.sdiv(b.add(b.sub(end, unit), constant(2 * lanes - 1)), wide)
                 self._sums(number, begin, rows, unit, count)
                 self._elementwise(begin, rows, unit, end, line)
@@ -218,7 +264,7 @@ class StageEmitter:
         self.crossing = self._crossing(passes)
         if self.crossing:
             with b.goto_entry_block():
-                size = SIDE_BY_SIDE * 2 * len(self.crossing)
+                size = self._between_size * len(self.crossing)
                 self.between = b.bitcast(b.alloca(self.maths.vector, size=size), self.maths.scalar.as_pointer())
         with loop_over(b, constant(0), rows, constant(SIDE_BY_SIDE)) as first:
             count = smaller(b, constant(SIDE_BY_SIDE), b.sub(rows, first))
@@ -255,18 +301,29 @@ class StageEmitter:
 
     def _sums(self, number: int, begin: ir.Value, rows: ir.Value, unit: ir.Value, count: ir.Value) -> None:
         """The products of every sum, added up in the buffer, for `count` panels of units."""
-        b, wide = self.b, 2 * self.of.lanes
+        b, wide, zero = self.b, 2 * self.of.lanes, constant(0)
         index = b.inttoptr(self.word("index"), I64.as_pointer())
         sums = [total.terms for place in self.current.sums if (total := self.loop.operations[place].sum)]
         # The panels of a stage lie in the order of its sums and their terms, for one panel of units after the other.
-        size, line = b.mul(constant(wide), self.hidden), constant(wide * len(sums))
+        depth = self.word("depth")
+        size, line = b.mul(constant(wide), depth), constant(wide * len(sums))
         apart = constant(sum(map(len, sums)))
-        first = b.mul(b.mul(unit, self.hidden), apart)
+        first = b.mul(b.mul(unit, depth), apart)
 
-        def product(place: int, term: int, panels: ir.Value, panel_step: ir.Value, out_step: ir.Value) -> None:
+        def product(
+            place: int,
+            term: int,
+            panels: ir.Value,
+            panel_step: ir.Value,
+            out_step: ir.Value,
+            block: ir.Value = zero,
+        ) -> None:
             base, stride = self._operand(sums[place][term].operand, begin)
-            out = b.gep(self.buffer, [constant(wide * place)])
-            panel = b.gep(self.address(f"panel.{number}.{place}.{term}"), [first])
+            if self.of.parts:
+                base = b.select(self.splits, self._parts(sums[place][term].operand, begin), base)
+            out = b.gep(self.buffer, [b.add(constant(wide * place), b.mul(block, b.mul(rows, line)))])
+            after = b.add(first, b.mul(block, b.mul(size, apart)))
+            panel = b.gep(self.address(f"panel.{number}.{place}.{term}"), [after])
             rest = [index, base, stride, self.hidden, panel, panels, panel_step, out_step]
             self.of.call_product(b, self.word("product"), [out, line, constant(int(term == 0)), rows, *rest])
 
@@ -277,14 +334,28 @@ class StageEmitter:
 
         operands = {tuple(term.operand for term in terms) for terms in sums}
         if len(sums) > 1 and len(operands) == 1 and len(sums[0]) == 1:
-            # Of a single row sums that read the same operand lie side by side, as their panels do: one product.
-            with b.if_else(b.icmp_signed("==", rows, constant(1))) as (single, more):
-                with single:
-                    product(0, 0, b.mul(count, apart), size, constant(wide))
-                with more:
+            # Of a single row sums that read the same operand lie side by side, as their panels do: one product. So
+            # they do for a panel of each, which is enough work side by side for the unit that multiplies parts.
+            single, turns, wider = b.icmp_signed("==", rows, constant(1)), constant(1), b.mul(count, apart)
+            if self.of.parts:
+                single = b.or_(single, self.splits)
+                turns, wider = b.select(self.splits, count, turns), b.select(self.splits, apart, wider)
+            with b.if_else(single) as (beside, others):
+                with beside, loop_over(b, zero, turns) as block:
+                    product(0, 0, wider, size, constant(wide), block)
+                with others:
                     one_by_one()
         else:
             one_by_one()
+
+    def _parts(self, number: int, row: ir.Value) -> ir.Value:
+        """Where the parts of an operand begin, from a row on that is the first of a tile."""
+        b = self.b
+        rows = b.sub(self.end, self.first)
+        whole = self.of.parts_of(b, rows, self.hidden)
+        before = self.of.parts_of(b, b.sub(row, self.first), self.hidden)
+        at = b.add(b.mul(whole, constant(self._operands().index(number))), before)
+        return b.gep(b.inttoptr(self.own_parts, self.maths.scalar.as_pointer()), [at])
 
     def _operand(self, number: int, row: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Where an operand's vector of a row begins, and how far it is to the next row's."""
@@ -354,9 +425,14 @@ class StageEmitter:
             if store.operation in own or (first and store.operation not in self.current.work):
                 self._store(store, value(store.operation), unit, row)
 
+    @property
+    def _between_size(self) -> int:
+        """How many vectors of a value later passes may read: with parts of two panels of as many rows."""
+        return SIDE_BY_SIDE * (4 if self.of.parts else 2)
+
     def _between(self, number: int, place: ir.Value) -> ir.Value:
         """Where a value that a later pass reads is kept: a row of vectors a value."""
-        size = constant(SIDE_BY_SIDE * 2 * self.of.lanes * self.crossing.index(number))
+        size = constant(self._between_size * self.of.lanes * self.crossing.index(number))
         return self.b.gep(self.between, [self.b.add(size, place)])
 
     def load(self, pointer: ir.Value) -> ir.Value:

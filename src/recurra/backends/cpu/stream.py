@@ -11,6 +11,7 @@ from torch import Tensor
 from recurra.backends.cpu import run, threads
 from recurra.backends.cpu.arrange import arrange
 from recurra.backends.cpu.prepare import matrix_functions, prepare
+from recurra.backends.cpu.table import PACK_WORDS
 from recurra.backends.layout import Layout
 from recurra.equations.cell import Cell
 
@@ -75,7 +76,7 @@ class Stepper:
         address = matrix_functions(self._prepared.double).addresses["pack"]
         pack = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
         for number in range(words[slots["packs.count"]]):
-            pack(words[slots["packs"]] + number * 7 * 8, 0, 1)
+            pack(words[slots["packs"]] + number * PACK_WORDS * 8, 0, 1)
         words[slots["packs.count"]] = 0
         assert words[slots["thread"]] == threads.SINGLE
 

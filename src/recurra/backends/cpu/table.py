@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from recurra.backends.plan import Loop
 
-__all__ = ["slots"]
+__all__ = ["LINE", "PACK_WORDS", "panels", "slots"]
 
 COMMON = (
     "thread",  # address of the function that tells the number of this thread; 0 for a call on one
@@ -16,9 +16,15 @@ COMMON = (
     "shares",  # how many parts the units are shared out in
     "sync",  # counters that threads wait for, a cache line each: barrier, tasks, parts done, and a claim a part
     "yield",  # address of the function that lets other threads run; 0 for none
-    "product",  # address of the function of that name
-    "pack",  # likewise
-    "packs",  # matrices to be packed before anything else (packs, 7)
+    "product",  # address of the function of that name, or of its twin that works on parts
+    "split",  # address of the function that makes parts of rows, for products in the loop; 0 if they work on numbers
+    "depth",  # how many numbers each unit of a recurrent panel has
+    "inputs.product",  # likewise for products before the loop
+    "inputs.split",
+    "parts",  # of rows (threads, parts.size)
+    "parts.size",
+    "pack",  # address of the function of that name
+    "packs",  # matrices to be packed before anything else (packs, 8)
     "packs.count",
     "tasks",  # what is computed after the last step (tasks, 4): function, job, first and end
     "tasks.count",
@@ -53,6 +59,9 @@ COMMON = (
 LINE = 8
 """Words of a cache line."""
 
+PACK_WORDS = 8
+"""Words of what is asked of `pack`."""
+
 
 def slots(loop: Loop, states: dict[str, int], noises: tuple[str, ...], carried: tuple[str, ...]) -> dict[str, int]:
     """The place of every name in the table of a loop.
@@ -65,7 +74,7 @@ def slots(loop: Loop, states: dict[str, int], noises: tuple[str, ...], carried: 
     """
     names = [*COMMON, *(f"ring.{s}" for s in states), *(f"noise.{n}" for n in noises)]
     names += [f"{place}.{key}" for key in carried for place in ("before", "after")]
-    names += [f"{kind}.{place}" for place in loop.products for kind in ("operand", "length", "input")]
+    names += [f"{kind}.{place}" for place in loop.products for kind in ("operand", "length", "depth", "input")]
     names += [panel for number, _ in enumerate(loop.stages) for panel in panels(loop, number)]
     return {name: place for place, name in enumerate(names)}
 

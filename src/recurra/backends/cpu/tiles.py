@@ -83,6 +83,15 @@ class TileEmitter:
         """A vector into memory."""
         b.store(value, b.bitcast(pointer, self.vector.as_pointer()), align=self.bytes)
 
+    def fetch(self, b: ir.IRBuilder, place: ir.Value, numbers: int) -> None:
+        """Have brought near what is read soon; where there is no such memory, nothing happens."""
+        name = "llvm.prefetch.p0"
+        kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
+        prefetch = self.code.globals.get(name) or ir.Function(self.code, kind, name)
+        for line in range(0, numbers * self.bytes, 64):
+            at = b.gep(place, [constant(line // self.bytes)])
+            b.call(prefetch, [at, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
+
     def begin(self, name: str, *arguments: ir.Type) -> tuple[ir.Function, ir.IRBuilder]:
         """A function of the module, and where its body is written."""
         function = ir.Function(self.code, ir.FunctionType(VOID, arguments), name)

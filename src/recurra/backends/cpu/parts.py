@@ -22,6 +22,8 @@ ARITH 2019.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llvmlite import ir
 
 from recurra.backends.cpu.building import constant, loop_over
@@ -44,6 +46,15 @@ PARTS = 3
 
 PRODUCTS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
 """The products of parts, of an operand's and a weight's, in an order in which either is used again."""
+
+WEIGHT = 7
+"""The tile that has weights; 0 to 3 have sums, and those between an operand."""
+
+Sums = dict[tuple[int, int], int]
+"""For each tile of sums, by that of rows and that of units, its number."""
+
+Reader = Callable[[int, int, int], None]
+"""What reads a part of one of the tiles of a side into the tile of a number."""
 
 I8 = ir.IntType(8)
 CONFIGURATION = 64
@@ -158,12 +169,14 @@ class PartsEmitter(TileEmitter):
         self._unit(b, "tileloadd64", (tile,), b.bitcast(place, I8.as_pointer()), bytes_)
 
     def _configurations(self) -> ir.GlobalVariable:
-        """For 1 to 32 rows how many of them each tile has; up to 16 rows 4 tiles of sums stand side by side."""
+        """For up to 16 rows how many each tile has, if there is one tile of rows, or a second with so many."""
         found: list[int] = []
         for rows in range(1, 2 * HIGH + 1):
             top, bottom = min(rows, HIGH), rows - HIGH
-            high = [top] * 7 + [HIGH] if bottom <= 0 else [top, top, bottom, bottom, top, bottom, HIGH, HIGH]
-            words = [1, *[0] * 15, *[4 * HIGH, 0] * 8, *[0] * 16, *high, *[0] * 8]
+            # One tile of rows has four of sums side by side, of two it is two each.
+            high = [top] * 7 + [HIGH] if bottom <= 0 else [top, top, bottom, bottom, top, bottom, 0, HIGH]
+            wide = [4 * HIGH if rows_ else 0 for rows_ in high]
+            words = [1, *[0] * 15, *(w for one in wide for w in (one, 0)), *[0] * 16, *high, *[0] * 8]
             assert len(words) == CONFIGURATION
             found += words
         kind = ir.ArrayType(I8, len(found))
@@ -183,7 +196,7 @@ class PartsEmitter(TileEmitter):
         function.attributes.add("noinline")
         out, out_stride, fresh, base, base_step, panel, chunks, panel_step, out_step = function.args
         columns = 2 * panels
-        sums = {(r, c): r * columns + c for r in range(tops) for c in range(columns)}
+        sums = {(r, c): r * columns + c for c in range(columns) for r in range(tops)}
 
         def place(r: int, c: int) -> ir.Value:
             at = b.add(b.mul(out_stride, constant(r * HIGH)), constant(c % 2 * HIGH))
@@ -196,6 +209,7 @@ class PartsEmitter(TileEmitter):
             with more:
                 for (r, c), tile in sums.items():
                     self._read(b, tile, place(r, c), out_stride)
+        asked: set[tuple[int, int]] = set()
         with loop_over(b, constant(0), chunks) as chunk:
             rows = b.gep(base, [b.mul(chunk, constant(PARTS * TILE))])
             weights = b.gep(panel, [b.mul(chunk, constant(2 * PARTS * TILE))])
@@ -208,40 +222,47 @@ class PartsEmitter(TileEmitter):
                 at = constant((2 * part + c % 2) * TILE)
                 place = b.gep(weights, [b.add(at, panel_step) if c > 1 else at])
                 self._read(b, tile, place)
-                # Tiles are read one after the other; what the next turn reads is asked for now.
-                self.fetch(b, b.gep(place, [constant(2 * PARTS * TILE)]), TILE)
+                if (part, c) not in asked:  # what the next turn reads is asked for now
+                    asked.add((part, c))
+                    self.fetch(b, b.gep(place, [constant(2 * PARTS * TILE)]), TILE)
 
-            (self._square if tops > 1 else self._broad)(b, sums, columns, operand, weight)
+            (self._square if tops > 1 else self._broad)(b, sums, operand, weight)
         for (r, c), tile in sums.items():
             bytes_ = b.mul(out_stride, constant(4))
             self._unit(b, "tilestored64", (tile,), b.bitcast(place(r, c), I8.as_pointer()), bytes_)
         b.ret_void()
         return function
 
-    def _square(self, b, sums, columns, operand, weight) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        """Two tiles of rows by two of units: each tile that is read is used twice."""
-        held = [-1, -1]
-        for ours, theirs in PRODUCTS:
-            if held[0] != ours:
-                for r in range(2):
-                    operand(ours, r, 4 + r)
-            if held[1] != theirs:
-                for c in range(2):
-                    weight(theirs, c, 6 + c)
-            held = [ours, theirs]
-            for (r, c), tile in sums.items():
-                self._unit(b, "tdpbf16ps", (tile, 4 + r, 6 + c))
+    def _square(self, b: ir.IRBuilder, sums: Sums, operand: Reader, weight: Reader) -> None:
+        """Two tiles of rows: for each product of parts all sums, weights by turns in one tile.
 
-    def _broad(self, b, sums, columns, operand, weight) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        """One tile of rows, whose parts stay, by all tiles of units."""
+        They are read twice: a core that runs two threads has few tiles beside the eight that it shows, and is slower
+        the more of these are written.
+        """
+        rows: dict[int, int] = {}
+        held = (-1, -1)
+        forth = list(sums)
+        # There and back, so that a product of parts begins with the weights that the one before ended with.
+        orders = (forth, forth[::-1])
+        for turn, (ours, theirs) in enumerate(PRODUCTS):
+            for r, c in orders[turn % 2]:
+                if rows.get(r) != ours:
+                    operand(ours, r, 4 + r)
+                    rows[r] = ours
+                if held != (theirs, c):
+                    weight(theirs, c, WEIGHT)
+                    held = (theirs, c)
+                self._unit(b, "tdpbf16ps", (sums[r, c], 4 + r, WEIGHT))
+
+    def _broad(self, b: ir.IRBuilder, sums: Sums, operand: Reader, weight: Reader) -> None:
+        """One tile of rows, whose three parts stay, by those of the weights, each read once."""
         for part in range(PARTS):
             operand(part, 0, 4 + part)
-        for part in range(PARTS):
-            for c in range(columns):
-                weight(part, c, 7)
-                for ours, theirs in PRODUCTS:
-                    if theirs == part:
-                        self._unit(b, "tdpbf16ps", (sums[0, c], 4 + ours, 7))
+        for theirs in range(PARTS):
+            for r, c in sums:
+                weight(theirs, c, WEIGHT)
+                for part in [mine for mine, other in PRODUCTS if other == theirs]:
+                    self._unit(b, "tdpbf16ps", (sums[r, c], 4 + part, WEIGHT))
 
     def product_parts(self) -> ir.Function:
         """The function `product` of `tiles`, but for `base` and `panel`, which are parts: nothing is named by number.

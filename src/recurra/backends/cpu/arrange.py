@@ -31,8 +31,8 @@ CHUNK = 1 << 16
 CHUNK_ROWS = (32, 128)
 """The fewest and the most rows they are computed for at a time: enough to use weights well once fetched."""
 
-TASK_ROWS = 48
-"""For how many rows at a time the gradient of an input is computed."""
+TASK_ROWS, PARTS_TASK_ROWS = 48, 64
+"""For how many rows at a time the gradient of an input is computed, and from parts."""
 
 ROUNDED = 16
 """Batches of different lengths are arranged for as many steps as a multiple of this, since few are alike."""
@@ -46,8 +46,11 @@ ELEMENTWISE = 40
 MEETING = 600
 """Roughly, how many nanoseconds threads wait for one another: 200 to 350 on a quiet Zen 4, on others more."""
 
-FEW_ROWS = 6
+FEW_ROWS = 10
 """Of fewer rows products are sooner done on numbers than on their parts."""
+
+PARTS_ADDS, PARTS_CACHE, PARTS_READ = 150, 3 << 19, 25
+"""The same of products of parts; of how many bytes of weights the second cache keeps all, and the rate for more."""
 
 Word = tuple[int, str, int] | Literal["total", "numbers"] | int
 """A number, an address (whether it is within the call's own memory, of which array, how many bytes after it), or what
@@ -109,6 +112,7 @@ class _Arranger:
         self.by_length: dict[str, list[int]] = {"total": [], "numbers": []}
         self.ends: list[tuple[int, int, int]] = []
         self.most_parts = 0
+        self.task_rows = PARTS_TASK_ROWS if self.can_split else TASK_ROWS
 
     def run(self) -> Arrangement:
         """The arrangement."""
@@ -117,7 +121,7 @@ class _Arranger:
         numbers = max(1, len(self.kernel.loop.products)) * self._padded(self.hidden)
         together = min(max(CHUNK // numbers, CHUNK_ROWS[0]), CHUNK_ROWS[1])
         self.chunk = max(1, min(self.steps, together // rows))
-        self.split = self.can_split and rows >= FEW_ROWS and bool(self.kernel.panels)
+        self.split = self._splits(rows)
         self.split_inputs = self.can_split and self.chunk * rows >= FEW_ROWS and bool(self.kernel.inputs)
         self._plain()
         self._lists()
@@ -158,23 +162,31 @@ class _Arranger:
         their weights, and all other work, by the row.
         """
         recurrent = len(self.kernel.panels) * self.hidden
-        other = sum(self._length(block) for block in self.kernel.inputs.values()) + ELEMENTWISE
+        inputs = sum(self._length(block) for block in self.kernel.inputs.values())
+        other = inputs / (PARTS_ADDS if self.can_split else ADDS) + ELEMENTWISE / ADDS
         if self.which == "backward":
-            other = 2 * other + recurrent
+            other = 2 * other + recurrent / (PARTS_ADDS if self.can_split else ADDS)
 
-        def step(rows: int) -> float:
-            products = max(rows * recurrent / ADDS, recurrent * self.size / READ)
-            return self.hidden * (products + rows * other / ADDS)
+        def step(rows: int, shares: int) -> float:
+            adds, read, weights = ADDS, READ, recurrent * self.hidden * self.size / shares
+            if self._splits(rows):
+                adds, weights = PARTS_ADDS, 1.5 * weights
+                read = READ if weights < PARTS_CACHE else PARTS_READ
+            products = max(rows * recurrent * self.hidden / shares / adds, weights / read)
+            return products + rows * other * self.hidden / shares
 
-        whole = step(self.batch)
-        self.cost = whole * self.total / self.batch
+        self.cost = step(self.batch, 1) * self.total / self.batch
         if self.most == 1 or self.cost < SMALL:
             return 1, False
-        units = whole / self.most + MEETING * len(self.kernel.loop.stages)
+        units = step(self.batch, self.most) + MEETING * len(self.kernel.loop.stages)
         means = any(stage.means for stage in self.kernel.loop.stages)
-        if not means and self.hidden >= 64 and units < 0.9 * step(-(-self.batch // self.most)):
+        if not means and self.hidden >= 64 and units < 0.9 * step(-(-self.batch // self.most), 1):
             return self.most, True
         return min(self.most, self.batch), False
+
+    def _splits(self, rows: int) -> bool:
+        """Whether the products in the loop are done on parts, where a thread has so many rows."""
+        return self.can_split and rows >= FEW_ROWS and bool(self.kernel.panels)
 
     # -- words --------------------------------------------------------------------------------------------------
 
@@ -401,7 +413,7 @@ class _Arranger:
                 for _, right in several:
                     job += self._side(right)
             # As many rows as fit, but enough tasks for all threads.
-            parts = max(-(-self.hidden // ROWS), min(self.hidden // TASK_ROWS, self.used))
+            parts = max(-(-self.hidden // ROWS), min(self.hidden // self.task_rows, self.used))
             ends = [self.hidden * k // parts for k in range(parts + 1)]
             found.append(("gradient_parts" if self.can_split else "gradient", job, list(itertools.pairwise(ends))))
         for number, (group, asked) in enumerate(zip(groups, operands, strict=False)):
@@ -418,13 +430,13 @@ class _Arranger:
                 self._pack(block, (1, name, 0), split=self.can_split, turned=True)
                 lengths.append(across)
                 job += [*self._side(("gradient", place))[:2], across, (1, name, 0)]
-            rows = range(0, self.total, TASK_ROWS)
-            self.most_parts = max(self.most_parts, parts_workspace(rows=TASK_ROWS, lengths=lengths))
+            rows = range(0, self.total, self.task_rows)
+            self.most_parts = max(self.most_parts, parts_workspace(rows=self.task_rows, lengths=lengths))
             found.append(
                 (
                     "rows_product_parts" if self.can_split else "rows_product",
                     job,
-                    [(k, min(k + TASK_ROWS, self.total)) for k in rows],
+                    [(k, min(k + self.task_rows, self.total)) for k in rows],
                 )
             )
         return found

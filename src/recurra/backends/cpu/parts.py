@@ -22,11 +22,9 @@ ARITH 2019.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over
+from recurra.backends.cpu.building import constant, loop_over, smaller
 from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import VOID, TileEmitter
@@ -47,14 +45,11 @@ PARTS = 3
 PRODUCTS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
 """The products of parts, of an operand's and a weight's, in an order in which either is used again."""
 
-WEIGHT = 7
-"""The tile that has weights; 0 to 3 have sums, and those between an operand."""
+TOGETHER = 3, 4
+"""How many times 32 numbers of K are worked on at a time, or if there are no more than the second, these."""
 
-Sums = dict[tuple[int, int], int]
-"""For each tile of sums, by that of rows and that of units, its number."""
-
-Reader = Callable[[int, int, int], None]
-"""What reads a part of one of the tiles of a side into the tile of a number."""
+SUM, OPERAND, WEIGHT, LAST = 0, 2, 4, 1
+"""The tiles that are used, and how many after these two those for the last rows are, which may be fewer."""
 
 I8 = ir.IntType(8)
 CONFIGURATION = 64
@@ -164,19 +159,16 @@ class PartsEmitter(TileEmitter):
         function = self.code.globals.get(name) or ir.Function(self.code, kind, name)
         b.call(function, [*(ir.Constant(I8, tile) for tile in tiles), *arguments])
 
-    def _read(self, b: ir.IRBuilder, tile: int, place: ir.Value, line: ir.Value | None = None) -> None:
-        bytes_ = constant(4 * HIGH) if line is None else b.mul(line, constant(4))
-        self._unit(b, "tileloadd64", (tile,), b.bitcast(place, I8.as_pointer()), bytes_)
-
     def _configurations(self) -> ir.GlobalVariable:
-        """For up to 16 rows how many each tile has, if there is one tile of rows, or a second with so many."""
+        """For 1 to 16 rows that the last tile of rows has; those before it have 16."""
         found: list[int] = []
-        for rows in range(1, 2 * HIGH + 1):
-            top, bottom = min(rows, HIGH), rows - HIGH
-            # One tile of rows has four of sums side by side, of two it is two each.
-            high = [top] * 7 + [HIGH] if bottom <= 0 else [top, top, bottom, bottom, top, bottom, 0, HIGH]
-            wide = [4 * HIGH if rows_ else 0 for rows_ in high]
-            words = [1, *[0] * 15, *(w for one in wide for w in (one, 0)), *[0] * 16, *high, *[0] * 8]
+        for last in range(1, HIGH + 1):
+            high = [0] * 8
+            for after, rows in ((0, HIGH), (LAST, last)):
+                high[SUM + after] = high[OPERAND + after] = rows
+            high[WEIGHT] = HIGH
+            wide = [4 * HIGH if rows else 0 for rows in high]
+            words = [1, *[0] * 15, *(word for one in wide for word in (one, 0)), *[0] * 16, *high, *[0] * 8]
             assert len(words) == CONFIGURATION
             found += words
         kind = ir.ArrayType(I8, len(found))
@@ -185,127 +177,76 @@ class PartsEmitter(TileEmitter):
         held.initializer = ir.Constant(kind, bytearray(found))
         return held
 
-    def _block(self, name: str, tops: int, panels: int) -> ir.Function:
-        """Emit (out, out_stride, fresh, base, base_step, panel, chunks, panel_step, out_step): tiles of sums.
+    def _tile_of_parts(self, name: str, after: int) -> ir.Function:
+        """Emit (out, out_stride, begins, rows, weights, chunks): a tile of sums, of 16 rows or of the last ones.
 
-        Either two tiles of rows by one panel, or one by one or two.
+        One tile of sums at a time, each operand read when it is needed: a core that runs two threads has hardly more
+        tiles than the eight that it shows, and takes twice as long if all of these are written by turns.
         """
-        kinds = [self.pointer, I64, I64, self.pointer, I64, self.pointer, I64, I64, I64]
-        function, b = self.begin(name, *kinds)
+        function, b = self.begin(name, self.pointer, I64, I64, self.pointer, self.pointer, I64)
         function.linkage = "internal"
         function.attributes.add("noinline")
-        out, out_stride, fresh, base, base_step, panel, chunks, panel_step, out_step = function.args
-        columns = 2 * panels
-        sums = {(r, c): r * columns + c for c in range(columns) for r in range(tops)}
-
-        def place(r: int, c: int) -> ir.Value:
-            at = b.add(b.mul(out_stride, constant(r * HIGH)), constant(c % 2 * HIGH))
-            return b.gep(out, [b.add(at, out_step) if c > 1 else at])
-
-        with b.if_else(b.icmp_signed("!=", fresh, constant(0))) as (new, more):
+        out, out_stride, begins, rows, weights, chunks = function.args
+        place, line = b.bitcast(out, I8.as_pointer()), b.mul(out_stride, constant(4))
+        with b.if_else(b.icmp_signed("!=", begins, constant(0))) as (new, more):
             with new:
-                for tile in sums.values():
-                    self._unit(b, "tilezero", (tile,))
+                self._unit(b, "tilezero", (SUM + after,))
             with more:
-                for (r, c), tile in sums.items():
-                    self._read(b, tile, place(r, c), out_stride)
-        asked: set[tuple[int, int]] = set()
+                self._unit(b, "tileloadd64", (SUM + after,), place, line)
         with loop_over(b, constant(0), chunks) as chunk:
-            rows = b.gep(base, [b.mul(chunk, constant(PARTS * TILE))])
-            weights = b.gep(panel, [b.mul(chunk, constant(2 * PARTS * TILE))])
-
-            def operand(part: int, r: int, tile: int, rows: ir.Value = rows) -> None:
-                at = constant(part * TILE)
-                self._read(b, tile, b.gep(rows, [b.add(at, base_step) if r else at]))
-
-            def weight(part: int, c: int, tile: int, weights: ir.Value = weights) -> None:
-                at = constant((2 * part + c % 2) * TILE)
-                place = b.gep(weights, [b.add(at, panel_step) if c > 1 else at])
-                self._read(b, tile, place)
-                if (part, c) not in asked:  # what the next turn reads is asked for now
-                    asked.add((part, c))
-                    self.fetch(b, b.gep(place, [constant(2 * PARTS * TILE)]), TILE)
-
-            (self._square if tops > 1 else self._broad)(b, sums, operand, weight)
-        for (r, c), tile in sums.items():
-            bytes_ = b.mul(out_stride, constant(4))
-            self._unit(b, "tilestored64", (tile,), b.bitcast(place(r, c), I8.as_pointer()), bytes_)
+            sides = [b.gep(rows, [b.mul(chunk, constant(PARTS * TILE))])]
+            sides.append(b.gep(weights, [b.mul(chunk, constant(2 * PARTS * TILE))]))
+            held = [-1, -1]
+            for product in PRODUCTS:
+                for side, (tile, apart) in enumerate(((OPERAND + after, TILE), (WEIGHT, 2 * TILE))):
+                    if held[side] != product[side]:
+                        at = b.gep(sides[side], [constant(product[side] * apart)])
+                        self._unit(b, "tileloadd64", (tile,), b.bitcast(at, I8.as_pointer()), constant(4 * HIGH))
+                        held[side] = product[side]
+                self._unit(b, "tdpbf16ps", (SUM + after, OPERAND + after, WEIGHT))
+        self._unit(b, "tilestored64", (SUM + after,), place, line)
         b.ret_void()
         return function
-
-    def _square(self, b: ir.IRBuilder, sums: Sums, operand: Reader, weight: Reader) -> None:
-        """Two tiles of rows: for each product of parts all sums, weights by turns in one tile.
-
-        They are read twice: a core that runs two threads has few tiles beside the eight that it shows, and is slower
-        the more of these are written.
-        """
-        rows: dict[int, int] = {}
-        held = (-1, -1)
-        forth = list(sums)
-        # There and back, so that a product of parts begins with the weights that the one before ended with.
-        orders = (forth, forth[::-1])
-        for turn, (ours, theirs) in enumerate(PRODUCTS):
-            for r, c in orders[turn % 2]:
-                if rows.get(r) != ours:
-                    operand(ours, r, 4 + r)
-                    rows[r] = ours
-                if held != (theirs, c):
-                    weight(theirs, c, WEIGHT)
-                    held = (theirs, c)
-                self._unit(b, "tdpbf16ps", (sums[r, c], 4 + r, WEIGHT))
-
-    def _broad(self, b: ir.IRBuilder, sums: Sums, operand: Reader, weight: Reader) -> None:
-        """One tile of rows, whose three parts stay, by those of the weights, each read once."""
-        for part in range(PARTS):
-            operand(part, 0, 4 + part)
-        for theirs in range(PARTS):
-            for r, c in sums:
-                weight(theirs, c, WEIGHT)
-                for part in [mine for mine, other in PRODUCTS if other == theirs]:
-                    self._unit(b, "tdpbf16ps", (sums[r, c], 4 + part, WEIGHT))
 
     def product_parts(self) -> ir.Function:
         """The function `product` of `tiles`, but for `base` and `panel`, which are parts: nothing is named by number.
 
         The arguments (out, out_stride, fresh, rows, index, base, stride, K, panel, panels, panel_step, out_step), where
-        `index` and `stride` say nothing.
+        `index` and `stride` say nothing. Of K, a part is worked on at a time of which the nearest cache holds two tiles
+        of rows and a panel.
         """
-        square, broad = self._block("square", 2, 1), self._block("broad", 1, 2)
-        narrow, configurations = self._block("narrow", 1, 1), self._configurations()
+        full, last = self._tile_of_parts("full", 0), self._tile_of_parts("last", LAST)
         kinds = [self.pointer, I64, I64, I64, self.words, self.pointer, I64, I64, self.pointer, I64, I64, I64]
         function, b = self.begin("product_parts", *kinds)
         out, out_stride, fresh, rows, _, base, _, length, panel, panels, panel_step, out_step = function.args
         chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
-        step = b.mul(chunks, constant(PARTS * TILE))
-        first = b.bitcast(configurations, I8.as_pointer())
-        high = 2 * HIGH
-
-        def configure(count: ir.Value) -> None:
-            after = b.mul(b.sub(count, constant(1)), constant(CONFIGURATION))
-            self._unit(b, "ldtilecfg", (), b.gep(first, [after]))
-
-        def call(block: ir.Function, p: ir.Value, row: ir.Value) -> None:
-            to = b.gep(out, [b.add(b.mul(p, out_step), b.mul(row, out_stride))])
-            own = b.gep(base, [b.mul(b.lshr(row, constant(4)), step)])
-            weights = b.gep(panel, [b.mul(p, panel_step)])
-            b.call(block, [to, out_stride, fresh, own, step, weights, chunks, panel_step, out_step])
-
-        left = b.and_(rows, constant(high - 1))
-        whole, none = b.sub(rows, left), constant(0)
-        with b.if_then(b.icmp_signed(">", whole, none)):
-            configure(constant(high))
-            with loop_over(b, none, panels) as p, loop_over(b, none, whole, constant(high)) as row:
-                call(square, p, row)
-        with b.if_then(b.icmp_signed(">", left, none)):
-            configure(left)
-            with b.if_else(b.icmp_signed(">", left, constant(HIGH))) as (two, one):
-                with two, loop_over(b, none, panels) as p:
-                    call(square, p, whole)
-                with one:
-                    even = b.and_(panels, constant(-2))
-                    with loop_over(b, none, even, constant(2)) as p:
-                        call(broad, p, whole)
-                    with loop_over(b, even, panels) as p:
-                        call(narrow, p, whole)
+        step, none, one = b.mul(chunks, constant(PARTS * TILE)), constant(0), constant(1)
+        tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
+        with b.if_then(b.icmp_signed("<=", rows, none)):
+            b.ret_void()
+        over = b.and_(b.sub(rows, one), constant(HIGH - 1))  # one less than the rows of the last tile
+        first = b.bitcast(self._configurations(), I8.as_pointer())
+        self._unit(b, "ldtilecfg", (), b.gep(first, [b.mul(over, constant(CONFIGURATION))]))
+        whole = b.select(b.icmp_signed("==", over, constant(HIGH - 1)), tiles, b.sub(tiles, one))
+        most, all_ = (constant(count) for count in TOGETHER)
+        together = b.select(b.icmp_signed("<=", chunks, all_), all_, most)
+        with loop_over(b, none, chunks, together) as chunk:
+            here = smaller(b, together, b.sub(chunks, chunk))
+            begins = b.and_(fresh, b.zext(b.icmp_signed("==", chunk, none), I64))
+            ours = b.gep(base, [b.mul(chunk, constant(PARTS * TILE))])
+            theirs = b.gep(panel, [b.mul(chunk, constant(2 * PARTS * TILE))])
+            with loop_over(b, none, panels) as p, loop_over(b, none, tiles, constant(2)) as pair:
+                end = smaller(b, tiles, b.add(pair, constant(2)))
+                with loop_over(b, none, constant(2)) as v:
+                    weights = b.gep(theirs, [b.add(b.mul(p, panel_step), b.mul(v, constant(TILE)))])
+                    to = b.gep(out, [b.add(b.mul(p, out_step), b.mul(v, constant(HIGH)))])
+                    with loop_over(b, pair, end) as tile:
+                        own = b.gep(to, [b.mul(b.mul(tile, constant(HIGH)), out_stride)])
+                        line = [own, out_stride, begins, b.gep(ours, [b.mul(tile, step)]), weights, here]
+                        with b.if_else(b.icmp_signed("<", tile, whole)) as (high, rest):
+                            with high:
+                                b.call(full, line)
+                            with rest:
+                                b.call(last, line)
         b.ret_void()
         return function

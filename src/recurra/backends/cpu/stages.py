@@ -21,7 +21,7 @@ ROWS = 48
 """How many rows' sums are kept in the buffer at a time."""
 
 ROWS_OF_PARTS = 32
-"""The same where they are products of parts, of two panels at a time: as many as the unit's tiles of sums have."""
+"""The same where they are products of parts: two tiles."""
 
 SIDE_BY_SIDE = 16
 """How many rows, of two vectors of units each, elementwise work is done on at a time."""
@@ -231,16 +231,12 @@ class StageEmitter:
         b, lanes = self.b, self.of.lanes
         groups = len(self.current.sums)
         line, wide = constant(groups * 2 * lanes), constant(2 * lanes)
-        rows_of = max(ROWS, 2 * ROWS_OF_PARTS) if self.of.parts else ROWS
         with b.goto_entry_block():
-            vectors = b.alloca(self.maths.vector, size=rows_of * groups * 2)
+            vectors = b.alloca(self.maths.vector, size=ROWS * groups * 2)
             self.buffer = b.bitcast(vectors, self.maths.scalar.as_pointer())
         running = larger(b, constant(1), b.sub(self.end, self.first))
-        least, most = constant(1), constant(ROWS)
-        if self.of.parts:
-            least = b.select(self.splits, constant(2), least)
-            most = b.select(self.splits, constant(ROWS_OF_PARTS), most)
-        blocks = larger(b, least, b.sdiv(constant(SIDE_BY_SIDE), running))
+        most = b.select(self.splits, constant(ROWS_OF_PARTS), constant(ROWS)) if self.of.parts else constant(ROWS)
+        blocks = larger(b, constant(1), b.sdiv(constant(SIDE_BY_SIDE), running))
         with loop_over(b, self.unit, self.end_unit, b.mul(blocks, wide)) as unit:
             end = smaller(b, self.end_unit, b.add(unit, b.mul(blocks, wide)))
             with loop_over(b, self.first, self.end, most) as begin:
@@ -264,7 +260,7 @@ class StageEmitter:
         self.crossing = self._crossing(passes)
         if self.crossing:
             with b.goto_entry_block():
-                size = self._between_size * len(self.crossing)
+                size = SIDE_BY_SIDE * 2 * len(self.crossing)
                 self.between = b.bitcast(b.alloca(self.maths.vector, size=size), self.maths.scalar.as_pointer())
         with loop_over(b, constant(0), rows, constant(SIDE_BY_SIDE)) as first:
             count = smaller(b, constant(SIDE_BY_SIDE), b.sub(rows, first))
@@ -335,7 +331,7 @@ class StageEmitter:
         operands = {tuple(term.operand for term in terms) for terms in sums}
         if len(sums) > 1 and len(operands) == 1 and len(sums[0]) == 1:
             # Of a single row sums that read the same operand lie side by side, as their panels do: one product. So
-            # they do for a panel of each, which is enough work side by side for the unit that multiplies parts.
+            # they do for a panel of each, and the parts of some rows stay in the nearest cache for all of them.
             single, turns, wider = b.icmp_signed("==", rows, constant(1)), constant(1), b.mul(count, apart)
             if self.of.parts:
                 single = b.or_(single, self.splits)
@@ -425,14 +421,9 @@ class StageEmitter:
             if store.operation in own or (first and store.operation not in self.current.work):
                 self._store(store, value(store.operation), unit, row)
 
-    @property
-    def _between_size(self) -> int:
-        """How many vectors of a value later passes may read: with parts of two panels of as many rows."""
-        return SIDE_BY_SIDE * (4 if self.of.parts else 2)
-
     def _between(self, number: int, place: ir.Value) -> ir.Value:
         """Where a value that a later pass reads is kept: a row of vectors a value."""
-        size = constant(self._between_size * self.of.lanes * self.crossing.index(number))
+        size = constant(SIDE_BY_SIDE * 2 * self.of.lanes * self.crossing.index(number))
         return self.b.gep(self.between, [self.b.add(size, place)])
 
     def load(self, pointer: ir.Value) -> ir.Value:

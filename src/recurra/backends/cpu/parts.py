@@ -22,9 +22,11 @@ ARITH 2019.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over, smaller
+from recurra.backends.cpu.building import constant, loop_over, smaller, transposed
 from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import VOID, TileEmitter
@@ -110,13 +112,30 @@ class PartsEmitter(TileEmitter):
         for part, word in enumerate(words):
             self.store(b, b.bitcast(word, self.vector), b.gep(to, [constant(part * apart)]))
 
-    def panel_chunk(self, b: ir.IRBuilder, from_: ir.Value, line: ir.Value, to: ir.Value) -> None:
-        """The parts of 32 numbers of K of one vector of units, which lie in lines, in their places in a panel."""
+    def panel_chunk(self, b: ir.IRBuilder, line: Callable[[ir.Value], ir.Value], vectors: int, to: ir.Value) -> None:
+        """The parts of 32 numbers of K of one or two vectors of units in their places in a panel.
+
+        Args:
+            b: Where it is written.
+            line: Gives the address of the numbers of each K.
+            vectors: How many vectors.
+            to: Where the parts of the first begin.
+        """
         with loop_over(b, constant(0), constant(HIGH)) as row:
-            low = b.gep(from_, [b.mul(row, line)])
-            high = b.gep(low, [b.mul(line, constant(HIGH))])
-            words = self._interleaved(b, self.load(b, low), self.load(b, high))
-            self._put_words(b, words, b.gep(to, [b.mul(row, constant(HIGH))]), 2 * TILE)
+            low, high = line(row), line(b.add(row, constant(HIGH)))
+            for v in range(vectors):
+                at = constant(v * self.lanes)
+                words = self._interleaved(b, self.load(b, b.gep(low, [at])), self.load(b, b.gep(high, [at])))
+                self._put_words(b, words, b.gep(to, [b.add(b.mul(row, constant(HIGH)), constant(v * TILE))]), 2 * TILE)
+
+    def turned_chunk(self, b: ir.IRBuilder, rows: list[ir.Value], to: ir.Value) -> None:
+        """The parts of a square, 32 rows of K by 16 columns, as those of 16 rows of an operand."""
+        halves = []
+        for begin in (0, HIGH):
+            square = [self.load(b, row) for row in rows[begin : begin + HIGH]]
+            halves.append(transposed(b, square))
+        for row, (low, high) in enumerate(zip(*halves, strict=True)):
+            self._put_words(b, self._interleaved(b, low, high), b.gep(to, [constant(row * HIGH)]), TILE)
 
     def split(self) -> ir.Function:
         """The function (rows, index, base, stride, K, to): row i is row index[i] of `base`."""

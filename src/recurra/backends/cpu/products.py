@@ -148,7 +148,7 @@ class _Products(PartsEmitter):
                 self._pack_vector(b, few, lanes, from_, by_unit, by_k, b.sub(units, unit), here)
                 self._no_more(b, few, lanes, here)
                 at = b.add(b.mul(number, constant(2 * PARTS * TILE)), b.mul(v, constant(TILE)))
-                self.panel_chunk(b, few, lanes, b.gep(panel, [at]))
+                self.panel_chunk(b, lambda row: b.gep(few, [b.mul(row, lanes)]), 1, b.gep(panel, [at]))
 
     def _no_more(self, b: ir.IRBuilder, lines: ir.Value, line: ir.Value, length: ir.Value) -> None:
         """Zeros in the lines from the end up to a whole number of 32."""
@@ -218,10 +218,10 @@ class _Products(PartsEmitter):
             left, count = self._side(b, source, constant(0)), self.word(b, source, 3)
             with loop_over(b, constant(0), count, block) as n:
                 here = smaller(b, block, b.sub(count, n))
-                self._turn(b, workspace, left, n, first, rows, here)
                 if parts:
-                    split = [rows, index, workspace, block, here, b.gep(workspace, [constant(self._after_strips)])]
-                    b.call(self.split_, split)
+                    self._turn_parts(b, workspace, left, n, first, rows, here, index)
+                else:
+                    self._turn(b, workspace, left, n, first, rows, here)
                 fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
                 with loop_over(b, constant(0), matrices) as which:
                     matrix = b.gep(job, [b.add(constant(3), b.mul(which, constant(3)))])
@@ -256,7 +256,8 @@ class _Products(PartsEmitter):
         with loop_over(b, constant(0), columns, line) as j:
             wide = smaller(b, line, b.sub(columns, j))
             full = b.icmp_signed("==", wide, line)
-            self._strip(b, strip, right, n, j, length, wide)
+            if not parts:
+                self._strip(b, strip, right, n, j, length, wide)
             own = b.gep(numbers, [b.add(b.mul(first, apart), j)])
             out, by_out = b.select(full, own, spare), b.select(full, apart, line)
             begins = b.select(full, fresh, constant(1))
@@ -264,12 +265,7 @@ class _Products(PartsEmitter):
             if parts:
                 base = b.gep(workspace, [constant(self._after_strips)])
                 panel = b.gep(base, [constant(parts_size(ROWS, TURNED))])
-                self._no_more(b, strip, line, length)
-                with loop_over(b, constant(0), length, constant(CHUNK)) as k:
-                    for v in range(2):
-                        from_ = b.gep(strip, [b.add(b.mul(k, line), constant(v * self.lanes))])
-                        at = b.add(b.mul(k, constant(2 * PARTS * TILE // CHUNK)), constant(v * TILE))
-                        self.panel_chunk(b, from_, line, b.gep(panel, [at]))
+                self._strip_parts(b, panel, strip, right, n, j, length, wide)
             b.call(self.multiply, [out, by_out, begins, rows, index, base, block, length, panel, *SINGLE])
             with b.if_then(b.not_(full)):
                 target = (b.gep(numbers, [j]), apart, constant(0))
@@ -409,6 +405,67 @@ class _Products(PartsEmitter):
                         self.store(b, self.maths.number(0.0), b.gep(at, [place]))
                     with loop_over(b, constant(0), wide) as lane:
                         b.store(b.load(b.gep(row, [lane])), b.gep(at, [lane]))
+
+    def _turn_parts(
+        self,
+        b: ir.IRBuilder,
+        workspace: ir.Value,
+        side: Side,
+        n: ir.Value,
+        first: ir.Value,
+        units: ir.Value,
+        length: ir.Value,
+        index: ir.Value,
+    ) -> None:
+        """The columns of some rows as parts of rows: by squares if there are nothing but whole ones."""
+        to, by = b.gep(workspace, [constant(self._after_strips)]), constant(CHUNK)
+        chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
+        over = b.or_(b.and_(length, constant(CHUNK - 1)), b.and_(units, constant(HIGH - 1)))
+        with b.if_else(b.icmp_signed("==", over, constant(0))) as (whole, other):
+            with whole, loop_over(b, constant(0), length, by) as k:
+                rows = [b.gep(self._row(b, side, b.add(n, b.add(k, constant(r)))), [first]) for r in range(CHUNK)]
+                after, chunk = b.mul(side[1], by), b.lshr(k, constant(5))
+                with loop_over(b, constant(0), units, constant(HIGH)) as unit:
+                    for row in rows:
+                        self.fetch(b, b.gep(row, [b.add(after, unit)]), self.lanes)
+                    tile = b.add(b.mul(b.lshr(unit, constant(4)), chunks), chunk)
+                    place = b.gep(to, [b.mul(tile, constant(PARTS * TILE))])
+                    self.turned_chunk(b, [b.gep(row, [unit]) for row in rows], place)
+            with other:
+                self._turn(b, workspace, side, n, first, units, length)
+                b.call(self.split_, [units, index, workspace, constant(TURNED), length, to])
+
+    def _strip_parts(
+        self,
+        b: ir.IRBuilder,
+        panel: ir.Value,
+        strip: ir.Value,
+        side: Side,
+        n: ir.Value,
+        first: ir.Value,
+        length: ir.Value,
+        wide: ir.Value,
+    ) -> None:
+        """A panel of parts of some columns of rows from the n-th on; those of an edge are a strip of numbers first."""
+        line, by = constant(2 * self.lanes), constant(CHUNK)
+        after = b.mul(side[1], by)
+        full = b.icmp_signed("==", wide, line)
+        with loop_over(b, constant(0), length, by) as k:
+            here, begin = smaller(b, by, b.sub(length, k)), b.add(n, k)
+            to = b.gep(panel, [b.mul(k, constant(2 * PARTS * TILE // CHUNK))])
+
+            def row(r: ir.Value, begin: ir.Value = begin) -> ir.Value:
+                found = b.gep(self._row(b, side, b.add(begin, r)), [first])
+                self.fetch(b, b.gep(found, [after]), 2 * self.lanes)
+                return found
+
+            with b.if_else(b.and_(full, b.icmp_signed("==", here, by))) as (whole, edge):
+                with whole:
+                    self.panel_chunk(b, row, 2, to)
+                with edge:
+                    self._strip(b, strip, side, begin, first, here, wide)
+                    self._no_more(b, strip, line, here)
+                    self.panel_chunk(b, lambda r: b.gep(strip, [b.mul(r, line)]), 2, to)
 
     def _finish(
         self,

@@ -59,6 +59,7 @@ def test_numbers_that_are_too_small_are_flushed_where_a_processor_can():
     modes = {
         "neon": (r"\bmrs\s+\w+, FPCR", r"\bmsr\s+FPCR"),
         "avx512": (r"\bv?stmxcsr", r"\bv?ldmxcsr"),
+        "amx": (r"\bv?stmxcsr", r"\bv?ldmxcsr"),
         "sse2": (r"\bstmxcsr", r"\bldmxcsr"),
     }
     for name, target in TARGETS.items():
@@ -69,6 +70,14 @@ def test_numbers_that_are_too_small_are_flushed_where_a_processor_can():
             assert len(re.findall(written, assembly)) >= 2
         else:
             assert name == "avx2" or not re.search(r"mxcsr|fpcr", assembly.lower())
+
+
+def test_tiles_are_given_back_before_a_loop_ends():
+    """Else the system would have to keep them whenever it lets others run; only where there are any."""
+    for name in ("amx", "avx512"):
+        for double in (False, True):
+            assembly = assembly_of(text_of(cells.LSTM, "backward", double, TARGETS[name]), TARGETS[name])
+            assert len(re.findall(r"\btilerelease", assembly)) == (name == "amx" and not double)
 
 
 def test_only_the_entry_is_seen_from_outside():

@@ -150,11 +150,12 @@ class OfParts(Functions):
         wide = torch.zeros(-(-units // self.wide) * self.wide, chunks * CHUNK)
         wide[:units, :length] = matrix
         found, rest = [], wide
-        for _ in range(3):
-            part = ((rest.view(torch.int32) + 0x8000) & -0x10000).view(torch.float32)
-            rest = rest - part
-            found.append(part)
-        assert not rest.nan_to_num().any(), "three parts are the whole"
+        for part in range(3):
+            rounded = ((rest.view(torch.int32) + 0x8000 * (part < 2)) & -0x10000).view(torch.float32)
+            usual = (rest.abs() < 3.396e38) | (part == 2)
+            found.append(torch.where(usual, rounded, 0.0))
+            rest = rest - found[-1]
+        assert not rest.nan_to_num(0.0, 0.0, 0.0).any(), "three parts are the whole"
         # (part, panel, v, unit, chunk, j, row) with k = 32 chunk + 16 j + row
         tiles = torch.stack(found).view(3, -1, 2, 16, chunks, 2, 16).permute(1, 4, 0, 2, 6, 3, 5).to(torch.bfloat16)
         return Framed(tiles.contiguous().view(torch.float32).reshape(1, -1))
@@ -165,19 +166,18 @@ def job(*words):
     return row, ctypes.addressof(row)
 
 
-@pytest.fixture(scope="module", params=SHAPES)
-def target(request):
-    vector_bytes, registers = SHAPES[request.param]
-    return dataclasses.replace(host(), vector_bytes=vector_bytes, registers=registers)
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
-@pytest.fixture(scope="module", params=[torch.float64, torch.float32, "parts"], ids=["float64", "float32", "parts"])
-def functions(request, target):
-    if request.param != "parts":
-        return Functions(target, request.param)
-    if target != dataclasses.replace(host(), registers=target.registers) or not host().matrix_unit:
-        pytest.skip("there is no unit that multiplies parts")
-    return OfParts(target)
+@pytest.fixture(scope="module", params=[*((shape, dtype) for shape in SHAPES for dtype in DTYPES), ("host", "parts")])
+def functions(request):
+    shape, dtype = request.param
+    if dtype == "parts":
+        if not host().matrix_unit:
+            pytest.skip("this processor has no unit that multiplies parts")
+        return OfParts(host())
+    vector_bytes, registers = SHAPES[shape]
+    return Functions(dataclasses.replace(host(), vector_bytes=vector_bytes, registers=registers), DTYPES[dtype])
 
 
 SIZE = st.sampled_from([1, 2, 3, 5, 6, 7, 17, 33, 100])
@@ -251,6 +251,24 @@ def test_what_is_not_a_number_reaches_its_own_row_and_unit_only(functions):
     strange = torch.zeros(rows, wide, dtype=torch.bool)
     strange[4], strange[:, wide - 1] = True, True
     assert torch.equal(out.values.isfinite(), ~strange)
+
+
+def test_an_infinite_number_makes_products_infinite_of_the_sign_that_they_have(functions):
+    """On either side, and nothing that is no number: whatever becomes of it then, as a sigmoid 0 or 1, is right."""
+    torch.manual_seed(0)
+    rows, length, wide = 17, 33, functions.wide
+    largest = torch.finfo(functions.dtype).max
+    base, weights = functions.draw(rows, length), functions.draw(wide, length)
+    base[4, 7], base[5, 7], weights[wide - 1, 3], weights[0, 32] = torch.inf, -torch.inf, -torch.inf, torch.inf
+    base[6, 2], weights[:, 2] = largest, weights[:, 2] / 16
+    weights[1, 7] = 0.5  # one part alone, and two of nothing
+    out, held = Framed(None, (rows, wide), dtype=functions.dtype), Framed(base)
+    index, panel = functions.numbers.data_ptr(), functions.packed(weights)
+    functions.product(out.address, wide, 1, rows, index, held.address, length, length, panel.address, 1, 0, 0)
+    expected = base.double() @ weights.double().T
+    strange = ~expected.isfinite()
+    assert torch.equal(out.values[strange].double().nan_to_num(7.0), expected[strange].nan_to_num(7.0))
+    assert ((out.values[6].double() / expected[6] - 1)[~strange[6]].abs() < 0.01).all()
 
 
 # Matrices as panels --------------------------------------------------------------------------------------------------
@@ -413,6 +431,7 @@ DOUBLE = {
     "neon": (False,),
     "wasm": (True,),
     "avx512": (False,),
+    "amx": (False, True),
     "avx2": (False, True),
     "sse2": (True,),
     "riscv": (True,),
@@ -427,15 +446,28 @@ def test_code_for_every_kind_of_processor(name, double):
     # Nothing that must be found elsewhere is called, and what calls these needs no more than these.
     assert calls(assembly) <= functions_of(assembly)
     assert not re.search(r"\b(fmaf?|memcpy|memset|memmove)\b", assembly)
-    assert seen_from_outside(text) == list(FUNCTIONS)
+    assert seen_from_outside(text) == list(functions_for(TARGETS[name], double=double))
     # A tile multiplies whole vectors: for each k its own, nothing more, and nothing number by number.
     rows = tile_rows(TARGETS[name].registers)
     pattern = MULTIPLY_ADD[name][double]
     assert len(re.findall(pattern, body_of(assembly, f"tile_{rows}_1"))) == 2 * rows
     # The smallest has eight sums under way all the same, and a second loop for what is left of them.
     assert len(re.findall(pattern, body_of(assembly, "tile_1_1"))) == 8 + 2
+    if functions_for(TARGETS[name], double=double) == FUNCTIONS:
+        assert not re.search("tdpbf16ps|tileload", assembly)
+    else:
+        check_parts(assembly)
     if name == "avx2":
         check_loop(body_of(assembly, "tile_6_1"))
+
+
+def check_parts(assembly):
+    """Six products of parts for each 32 numbers of K, a tile of either side read again only for another part."""
+    for name in ("full", "last"):
+        ((_, turn),) = re.findall(r"^(\.LBB\w+):\n((?:(?!^\.LBB).*\n)*?)\s+j\w+\s+\1$", body_of(assembly, name), re.M)
+        assert len(re.findall(r"\btdpbf16ps\s", turn)) == 6
+        assert len(re.findall(r"\btileloadd\s", turn)) == 4 + 3
+    assert "tdpbf16ps" not in body_of(assembly, "product")
 
 
 def check_loop(tile):

@@ -53,6 +53,39 @@ def test_this_processor_is_described_once_and_as_llvm_knows_it():
     assert target.host().features == llvm.get_host_cpu_features().flatten()
 
 
+@pytest.mark.parametrize(
+    ("features", "granted", "environment", "expected"),
+    [
+        (["avx512f", "avx512vl", "amx-tile", "amx-bf16"], 0, {}, True),
+        (["avx512f", "avx512vl", "amx-tile", "amx-bf16"], 0, {"RECURRA_MATRIX_UNIT": "1"}, True),
+        (["avx512f", "avx512vl", "amx-tile", "amx-bf16"], 0, {"RECURRA_MATRIX_UNIT": "0"}, False),
+        (["avx512f", "avx512vl", "amx-tile", "amx-bf16"], -1, {}, False),
+        (["avx512f", "avx512vl", "amx-tile", "amx-int8"], 0, {}, False),
+        (["avx512f", "avx512vl"], 0, {}, False),
+        (["avx2", "fma", "amx-tile", "amx-bf16"], 0, {}, False),
+    ],
+)
+def test_a_unit_for_tiles_is_used_where_there_is_one_and_the_system_lets_it(
+    described, monkeypatch, features, granted, environment, expected
+):
+    monkeypatch.delenv("RECURRA_MATRIX_UNIT", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(target.sys, "platform", "linux")
+    asked = []
+
+    class System:
+        def syscall(self, *number):
+            asked.append(number)
+            return granted
+
+    monkeypatch.setattr(target.ctypes, "CDLL", lambda name: System())
+    assert described("x86_64", **dict.fromkeys(features, True)).matrix_unit is expected
+    assert set(asked) <= {(158, 0x1023, 18)}
+    monkeypatch.setattr(target.sys, "platform", "win32")
+    assert not described("x86_64", **dict.fromkeys(features, True)).matrix_unit
+
+
 def test_a_target_is_a_value():
     one = Target("a", "b", "c", 16, 32)
     assert one == Target("a", "b", "c", 16, 32)

@@ -22,6 +22,7 @@ ARITH 2019.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 from llvmlite import ir
@@ -95,8 +96,14 @@ class PartsEmitter(TileEmitter):
     # -- numbers as parts ---------------------------------------------------------------------------------------
 
     def _interleaved(self, b: ir.IRBuilder, low: ir.Value, high: ir.Value) -> list[ir.Value]:
-        """The three parts of two vectors of numbers, in each lane those of `low` before those of `high`."""
-        whole = self.maths.whole
+        """The three parts of two vectors of numbers, in each lane those of `low` before those of `high`.
+
+        What is infinite or no number, or so large that a part of it would be infinite, is the third part alone: that is
+        multiplied with the first of the other side only, and so ∞ w is an infinity of the sign of w, not ∞ - ∞.
+        """
+        whole, none = self.maths.whole, self.maths.whole(0)
+        largest = self.maths.number(struct.unpack("f", struct.pack("I", 0x7F7F8000))[0])
+        usual = [b.fcmp_ordered("<", self.maths.intrinsic(b, "fabs", value), largest) for value in (low, high)]
         upper = whole(0xFFFF0000 - (1 << 32))
         found: list[tuple[ir.Value, ir.Value]] = []
         rest = [low, high]
@@ -104,6 +111,7 @@ class PartsEmitter(TileEmitter):
             bits = [b.bitcast(value, self.maths.integers) for value in rest]
             if part < PARTS - 1:  # what is left then has no more bits than a part
                 bits = [b.and_(b.add(word, whole(0x8000)), upper) for word in bits]
+                bits = [b.select(held, word, none) for held, word in zip(usual, bits, strict=True)]
                 rest = [b.fsub(value, b.bitcast(word, self.vector)) for value, word in zip(rest, bits, strict=True)]
             found.append((bits[0], bits[1]))
         return [b.or_(b.lshr(one, whole(16)), b.and_(other, upper)) for one, other in found]

@@ -10,6 +10,16 @@ from llvmlite import ir
 
 from recurra.backends.cpu import library, threads
 from recurra.backends.cpu.building import constant, loop_over
+from recurra.backends.cpu.parts import (
+    CHUNK,
+    HIGH,
+    OPERAND,
+    PRODUCTS,
+    SUM,
+    WEIGHT,
+    PartsEmitter,
+    multiplies_parts,
+)
 from recurra.backends.cpu.target import Target, host
 
 COUNT = 500_000
@@ -36,6 +46,17 @@ def fma_peak(used: int) -> tuple[float, float]:
             break
         all_ = max(all_, _best(used, 0.5))
     return one, all_
+
+
+def matrix_peak(used: int) -> float:
+    """The most operations of products of float32, each from six of bfloat16, on the matrix unit; 0 if there is none."""
+    target = host()
+    if not multiplies_parts(target, double=False):
+        return 0.0
+    code = library.load(f"matrix peak {COUNT}", lambda: _matrix_kernel(target), target)
+    table = (ctypes.c_float * 16)()
+    work = 2 * HIGH * HIGH * CHUNK * COUNT // len(PRODUCTS) * used
+    return _fastest(code.address, ctypes.addressof(table), used, work, 0.5)
 
 
 def reading_rates(used: int) -> list[tuple[int, float]]:
@@ -125,6 +146,21 @@ def _kernel(target: Target, chains: int) -> str:
     b.store(total, function.args[0], align=4)
     b.ret_void()
     return str(module)
+
+
+def _matrix_kernel(target: Target) -> str:
+    """A chain of products of tiles, of nothing but zeros."""
+    emitter = PartsEmitter(target, double=False)
+    _, b = emitter.begin("entry", emitter.pointer)
+    emitter.configure(b, constant(HIGH))
+    tiles = (SUM, OPERAND, WEIGHT)
+    for tile in tiles:
+        emitter.unit(b, "tilezero", (tile,))
+    with loop_over(b, constant(0), constant(COUNT)):
+        emitter.unit(b, "tdpbf16ps", tiles)
+    emitter.unit(b, "tilerelease", ())
+    b.ret_void()
+    return str(emitter.code)
 
 
 def _reader(target: Target) -> str:

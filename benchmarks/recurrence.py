@@ -22,7 +22,7 @@ import torch
 from contenders import CELLS, check_equal
 from first_use import measure_first_use
 from memory import measure_memory
-from peak import fma_peak, reading_rates
+from peak import fma_peak, matrix_peak, reading_rates
 from points import Grid, measure_points
 from ragged import measure_ragged
 from results import Machine, Results, read
@@ -127,7 +127,8 @@ def machine_of(threads: int, arguments: Sequence[str]) -> Machine:
     command = shlex.join(["python", "benchmarks/recurrence.py", *_what_was_measured(arguments)])
     versions = {"Python": platform.python_version()} | installed
     reading = reading_rates(threads)
-    return Machine(date, _processor(), host().processor, threads, one, peak, versions, command, reading)
+    matrix = matrix_peak(threads)
+    return Machine(date, _processor(), host().processor, threads, one, peak, versions, command, reading, matrix)
 
 
 def _what_was_measured(arguments: Sequence[str]) -> list[str]:
@@ -187,6 +188,8 @@ def heading(machine: Machine) -> list[str]:
         ", ".join(f"{name} {number}" for name, number in machine.versions.items()),
         f"peak of multiply-adds, float32: {machine.peak:.0f} GFLOP/s; on one thread {machine.peak_of_one:.0f}",
     ]
+    if machine.matrix_peak:
+        lines.append(f"peak of products of float32 from parts, on the matrix unit: {machine.matrix_peak:.0f} GFLOP/s")
     if machine.reading:
         rates = ", ".join(f"{_size(size)} {rate:.0f}" for size, rate in machine.reading[::3])
         lines.append(f"reading again and again, all threads together, GB/s: {rates}")

@@ -20,7 +20,8 @@ Place = tuple[str, int, int]
 class Machine:
     """Where and with what it was measured; the peaks, in GFLOP/s, are those of one thread and of all that are used.
 
-    `reading` is how fast all threads together read as many bytes again and again, in GB/s, as pairs from few to many.
+    `reading` is how fast all threads together read as many bytes again and again, in GB/s, as pairs from few to many;
+    `matrix_peak` the peak of products of float32 on a unit that multiplies matrices, 0 if there is none.
     """
 
     date: str
@@ -32,12 +33,13 @@ class Machine:
     versions: dict[str, str]
     command: str
     reading: list[tuple[int, float]] = field(default_factory=list)
+    matrix_peak: float = 0.0
 
     def least_seconds(self, operations: float, read: int, times: int) -> float:
         """What no program could beat: all operations at the peak, or all reading of as many bytes so many times."""
         rates = [rate for size, rate in self.reading if size <= read] or [rate for _, rate in self.reading[:1]]
         reading = read * times / (rates[-1] * 1e9) if rates else 0.0
-        return max(operations / (self.peak * 1e9), reading)
+        return max(operations / (max(self.peak, self.matrix_peak) * 1e9), reading)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,20 @@ from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import VOID, TileEmitter
 
-__all__ = ["CHUNK", "HIGH", "PARTS", "TILE", "PartsEmitter", "depth", "multiplies_parts", "parts_size"]
+__all__ = [
+    "CHUNK",
+    "HIGH",
+    "OPERAND",
+    "PARTS",
+    "PRODUCTS",
+    "SUM",
+    "TILE",
+    "WEIGHT",
+    "PartsEmitter",
+    "depth",
+    "multiplies_parts",
+    "parts_size",
+]
 
 CHUNK = 32
 """How many numbers of K a tile has."""
@@ -179,12 +192,17 @@ class PartsEmitter(TileEmitter):
 
     # -- tiles --------------------------------------------------------------------------------------------------
 
-    def _unit(self, b: ir.IRBuilder, name: str, tiles: tuple[int, ...], *arguments: ir.Value) -> None:
+    def unit(self, b: ir.IRBuilder, name: str, tiles: tuple[int, ...], *arguments: ir.Value) -> None:
         """An instruction of the unit, on some of its eight tiles."""
         name = f"llvm.x86.{name}"
         kind = ir.FunctionType(VOID, [*[I8] * len(tiles), *(a.type for a in arguments)])
         function = self.code.globals.get(name) or ir.Function(self.code, kind, name)
         b.call(function, [*(ir.Constant(I8, tile) for tile in tiles), *arguments])
+
+    def configure(self, b: ir.IRBuilder, last: ir.Value) -> None:
+        """Say how many rows each tile has, given how many the last of some rows has."""
+        first = b.bitcast(self._configurations(), I8.as_pointer())
+        self.unit(b, "ldtilecfg", (), b.gep(first, [b.mul(b.sub(last, constant(1)), constant(CONFIGURATION))]))
 
     def _configurations(self) -> ir.GlobalVariable:
         """For 1 to 16 rows that the last tile of rows has; those before it have 16."""
@@ -217,9 +235,9 @@ class PartsEmitter(TileEmitter):
         place, line = b.bitcast(out, I8.as_pointer()), b.mul(out_stride, constant(4))
         with b.if_else(b.icmp_signed("!=", begins, constant(0))) as (new, more):
             with new:
-                self._unit(b, "tilezero", (SUM + after,))
+                self.unit(b, "tilezero", (SUM + after,))
             with more:
-                self._unit(b, "tileloadd64", (SUM + after,), place, line)
+                self.unit(b, "tileloadd64", (SUM + after,), place, line)
         with loop_over(b, constant(0), chunks) as chunk:
             sides = [b.gep(rows, [b.mul(chunk, constant(PARTS * TILE))])]
             sides.append(b.gep(weights, [b.mul(chunk, constant(2 * PARTS * TILE))]))
@@ -228,10 +246,10 @@ class PartsEmitter(TileEmitter):
                 for side, (tile, apart) in enumerate(((OPERAND + after, TILE), (WEIGHT, 2 * TILE))):
                     if held[side] != product[side]:
                         at = b.gep(sides[side], [constant(product[side] * apart)])
-                        self._unit(b, "tileloadd64", (tile,), b.bitcast(at, I8.as_pointer()), constant(4 * HIGH))
+                        self.unit(b, "tileloadd64", (tile,), b.bitcast(at, I8.as_pointer()), constant(4 * HIGH))
                         held[side] = product[side]
-                self._unit(b, "tdpbf16ps", (SUM + after, OPERAND + after, WEIGHT))
-        self._unit(b, "tilestored64", (SUM + after,), place, line)
+                self.unit(b, "tdpbf16ps", (SUM + after, OPERAND + after, WEIGHT))
+        self.unit(b, "tilestored64", (SUM + after,), place, line)
         b.ret_void()
         return function
 
@@ -252,8 +270,7 @@ class PartsEmitter(TileEmitter):
         with b.if_then(b.icmp_signed("<=", rows, none)):
             b.ret_void()
         over = b.and_(b.sub(rows, one), constant(HIGH - 1))  # one less than the rows of the last tile
-        first = b.bitcast(self._configurations(), I8.as_pointer())
-        self._unit(b, "ldtilecfg", (), b.gep(first, [b.mul(over, constant(CONFIGURATION))]))
+        self.configure(b, b.add(over, one))
         whole = b.select(b.icmp_signed("==", over, constant(HIGH - 1)), tiles, b.sub(tiles, one))
         most, all_ = (constant(count) for count in TOGETHER)
         together = b.select(b.icmp_signed("<=", chunks, all_), all_, most)

@@ -184,9 +184,9 @@ def _first_use(results: Results) -> Sheet:
 def _targets(results: Results) -> Sheet:
     note = (
         "Of several figures: their geometric mean, the least of them, and where that is (BxH); how many reach it. "
-        "Limit: the same for a program that does every multiply-add at the peak (the matrix unit's, if there is one), or "
-        "reads every weight before a state "
-        "at each step as fast as it can be read, whichever takes longer, and takes no time for anything else."
+        "Limit: the same for a program that does every multiply-add at the peak, the matrix unit's if there is one, or "
+        "reads every weight before a state at each step as fast as it can be read, whichever takes longer, and takes "
+        "no time for anything else."
     )
     sheet = Sheet("Targets", ["what", "target", "measured", "met", "limit"], 5, note)
     for target in targets(results):

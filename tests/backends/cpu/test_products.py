@@ -21,7 +21,7 @@ from recurra.backends.cpu.products import (
     emit_products,
     functions_for,
     gradient_workspace,
-    parts_workspace,
+    rows_workspace,
 )
 from recurra.backends.cpu.table import PACK_WORDS
 from recurra.backends.cpu.target import host
@@ -129,7 +129,7 @@ class OfParts(Functions):
         self.gradient, self.rows_product = self.gradient_parts, self.rows_product_parts
         del self.product
         rows, lengths = 48, [max(self.lengths)] * 3
-        self.space += max(parts_workspace(rows=0, lengths=[]), parts_workspace(rows=rows, lengths=lengths))
+        self.space = max(self.space, rows_workspace(rows, lengths, wide=self.wide, parts=True))
 
     def panel_size(self, length):
         return self.wide * depth(length)

@@ -18,7 +18,7 @@ from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
 from recurra.backends.cpu.emit import home
 from recurra.backends.cpu.parts import depth, multiplies_parts, parts_size
 from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_functions
-from recurra.backends.cpu.products import ROWS, gradient_workspace, parts_workspace
+from recurra.backends.cpu.products import ROWS, gradient_workspace, rows_workspace
 from recurra.backends.cpu.table import LINE, panels
 from recurra.backends.cpu.target import host
 from recurra.backends.layout import Layout
@@ -111,7 +111,7 @@ class _Arranger:
         self.lists: dict[str, int] = {}
         self.by_length: dict[str, list[int]] = {"total": [], "numbers": []}
         self.ends: list[tuple[int, int, int]] = []
-        self.most_parts = 0
+        self.workspaces: list[int] = []
         self.task_rows = PARTS_TASK_ROWS if self.can_split else TASK_ROWS
 
     def run(self) -> Arrangement:
@@ -415,6 +415,8 @@ class _Arranger:
             # As many rows as fit, but enough tasks for all threads.
             parts = max(-(-self.hidden // ROWS), min(self.hidden // self.task_rows, self.used))
             ends = [self.hidden * k // parts for k in range(parts + 1)]
+            most = max(end - begin for begin, end in itertools.pairwise(ends))
+            self.workspaces.append(gradient_workspace(host(), double=self.prepared.double, rows=most))
             found.append(("gradient_parts" if self.can_split else "gradient", job, list(itertools.pairwise(ends))))
         for number, (group, asked) in enumerate(zip(groups, operands, strict=False)):
             reached = [(p, b) for p, b in zip(group.gradients, group.blocks, strict=True) if p >= 0]
@@ -431,7 +433,8 @@ class _Arranger:
                 lengths.append(across)
                 job += [*self._side(("gradient", place))[:2], across, (1, name, 0)]
             rows = range(0, self.total, self.task_rows)
-            self.most_parts = max(self.most_parts, parts_workspace(rows=self.task_rows, lengths=lengths))
+            wide = 2 * self.prepared.lanes
+            self.workspaces.append(rows_workspace(self.task_rows, lengths, wide=wide, parts=self.can_split))
             found.append(
                 (
                     "rows_product_parts" if self.can_split else "rows_product",
@@ -454,8 +457,7 @@ class _Arranger:
                 else:
                     tasks.append(task)
         if jobs:
-            size = gradient_workspace(host(), double=self.prepared.double)
-            size += max(self.most_parts, parts_workspace(rows=0, lengths=[])) if self.can_split else 0
+            size = -(-max(self.workspaces) // 16) * 16
             self._room("workspace", self.used * size)
             self.own.append(Fix(self.kernel.slots["workspace"], "workspace", 0))
             self._set("workspace.size", size)

@@ -20,11 +20,11 @@ from llvmlite import ir
 
 from recurra.backends.cpu.building import ask, constant, loop_over, smaller, transposed
 from recurra.backends.cpu.mathematics import I64
-from recurra.backends.cpu.parts import CHUNK, HIGH, PARTS, TILE, PartsEmitter, multiplies_parts, parts_size
+from recurra.backends.cpu.parts import CHUNK, HIGH, PARTS, TILE, PartsEmitter, depth, multiplies_parts, parts_size
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import SINGLE, VOID
 
-__all__ = ["FUNCTIONS", "ROWS", "emit_products", "functions_for", "gradient_workspace", "parts_workspace"]
+__all__ = ["FUNCTIONS", "ROWS", "emit_products", "functions_for", "gradient_workspace", "rows_workspace"]
 
 FUNCTIONS = ("product", "pack", "gradient", "rows_product", "several")
 
@@ -43,22 +43,29 @@ Side = tuple[ir.Value, ir.Value, ir.Value]
 """Rows of numbers: where they begin, how far it is from one to the next, and the address of which they are, or 0."""
 
 
-def gradient_workspace(target: Target, *, double: bool) -> int:
-    """How many numbers `gradient` needs to work in, for each thread."""
+def gradient_workspace(target: Target, *, double: bool, rows: int = ROWS) -> int:
+    """How many numbers `gradient`, or `gradient_parts`, needs to work in, for each thread.
+
+    Args:
+        target: The processor.
+        double: Whether numbers are float64; else float32.
+        rows: How many rows of a matrix a call works on at most.
+    """
     wide = 2 * target.vector_bytes // (8 if double else 4)
-    return ROWS * TURNED + (ROWS + TURNED) * wide
+    parts = parts_size(rows, TURNED) + parts_size(2 * HIGH, TURNED) if multiplies_parts(target, double=double) else 0
+    return rows * TURNED + (rows + TURNED) * wide + parts
 
 
-def parts_workspace(*, rows: int, lengths: Sequence[int]) -> int:
-    """How many numbers the parts take that `rows_product_parts` needs to work in, or `gradient_parts` if no rows.
+def rows_workspace(rows: int, lengths: Sequence[int], *, wide: int, parts: bool) -> int:
+    """How many numbers `rows_product`, or `rows_product_parts`, needs to work in, for each thread.
 
     Args:
         rows: How many rows it works on at most.
         lengths: K of each of its terms.
+        wide: How many units a panel has.
+        parts: Whether it works on parts.
     """
-    if not rows:
-        return parts_size(ROWS, TURNED) + parts_size(2 * HIGH, TURNED)
-    return sum(parts_size(rows, length) for length in lengths)
+    return rows * wide + (sum(parts_size(rows, length) for length in lengths) if parts else 0)
 
 
 def functions_for(target: Target, *, double: bool) -> tuple[str, ...]:
@@ -229,10 +236,14 @@ class _Products(PartsEmitter):
                     self._columns(b, matrix, right, n, here, first, rows, fresh, index, workspace, parts)
         b.ret_void()
 
-    @property
-    def _after_strips(self) -> int:
-        """Where in the workspace of `gradient_parts` the parts begin: of the rows, and of a strip."""
-        return ROWS * TURNED + (ROWS + TURNED) * 2 * self.lanes
+    def _places(self, b: ir.IRBuilder, workspace: ir.Value, rows: ir.Value) -> tuple[ir.Value, ...]:
+        """Where in the workspace of `gradient` a strip begins, what it comes to, parts of the rows, and of a strip."""
+        wide = 2 * self.lanes
+        tiles = b.and_(b.add(rows, constant(HIGH - 1)), constant(-HIGH))
+        found = [b.gep(workspace, [b.mul(rows, constant(TURNED))])]
+        for size in (constant(wide * TURNED), b.mul(rows, constant(wide)), b.mul(tiles, constant(depth(TURNED)))):
+            found.append(b.gep(found[-1], [size]))
+        return tuple(found)
 
     def _columns(
         self,
@@ -250,8 +261,7 @@ class _Products(PartsEmitter):
     ) -> None:
         """What some n add to some rows of one matrix, strip by strip, from the rows of A that the workspace holds."""
         block, line = constant(TURNED), constant(2 * self.lanes)
-        strip = b.gep(workspace, [constant(ROWS * TURNED)])
-        spare = b.gep(strip, [constant(2 * self.lanes * TURNED)])
+        strip, spare, *of_parts = self._places(b, workspace, rows)
         numbers, apart, columns = self.array(b, matrix, 0), self.word(b, matrix, 1), self.word(b, matrix, 2)
         with loop_over(b, constant(0), columns, line) as j:
             wide = smaller(b, line, b.sub(columns, j))
@@ -263,8 +273,7 @@ class _Products(PartsEmitter):
             begins = b.select(full, fresh, constant(1))
             base, panel = workspace, strip
             if parts:
-                base = b.gep(workspace, [constant(self._after_strips)])
-                panel = b.gep(base, [constant(parts_size(ROWS, TURNED))])
+                base, panel = of_parts
                 self._strip_parts(b, panel, strip, right, n, j, length, wide)
             b.call(self.multiply, [out, by_out, begins, rows, index, base, block, length, panel, *SINGLE])
             with b.if_then(b.not_(full)):
@@ -287,9 +296,9 @@ class _Products(PartsEmitter):
         straight = b.icmp_signed("==", numbers, constant(0))
         after = b.alloca(I64)
         tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
-        split = b.gep(workspace, [constant(ROWS * 2 * self.lanes)])
+        split = b.gep(workspace, [b.mul(rows, line)])
 
-        def depth(length: ir.Value) -> ir.Value:
+        def deep(length: ir.Value) -> ir.Value:
             """How many numbers of a panel a unit has, of parts also 16 rows of an operand for each of 16."""
             whole = b.and_(b.add(length, constant(CHUNK - 1)), constant(-CHUNK))
             return b.lshr(b.mul(whole, constant(PARTS)), constant(1)) if parts else length
@@ -301,7 +310,7 @@ class _Products(PartsEmitter):
                 stride, length = self.word(b, term, 1), self.word(b, term, 2)
                 base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
                 b.call(self.split_, [rows, index, base, stride, length, b.gep(split, [b.load(after)])])
-                b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), depth(length))), after)
+                b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), deep(length))), after)
         with loop_over(b, constant(0), columns, line) as j:
             wide = smaller(b, line, b.sub(columns, j))
             full = b.and_(straight, b.icmp_signed("==", wide, line))
@@ -314,8 +323,8 @@ class _Products(PartsEmitter):
                 base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
                 if parts:
                     base = b.gep(split, [b.load(after)])
-                    b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), depth(length))), after)
-                panel = b.gep(self.array(b, term, 3), [b.mul(j, depth(length))])
+                    b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), deep(length))), after)
+                panel = b.gep(self.array(b, term, 3), [b.mul(j, deep(length))])
                 begins = b.zext(b.icmp_signed("==", number, constant(0)), I64)
                 b.call(self.multiply, [out, by_out, begins, rows, index, base, stride, length, panel, *SINGLE])
             with b.if_then(b.not_(full)):
@@ -418,7 +427,7 @@ class _Products(PartsEmitter):
         index: ir.Value,
     ) -> None:
         """The columns of some rows as parts of rows: by squares if there are nothing but whole ones."""
-        to, by = b.gep(workspace, [constant(self._after_strips)]), constant(CHUNK)
+        to, by = self._places(b, workspace, units)[2], constant(CHUNK)
         chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
         over = b.or_(b.and_(length, constant(CHUNK - 1)), b.and_(units, constant(HIGH - 1)))
         with b.if_else(b.icmp_signed("==", over, constant(0))) as (whole, other):

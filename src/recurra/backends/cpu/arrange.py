@@ -49,8 +49,12 @@ MEETING = 600
 FEW_ROWS = 10
 """Of fewer rows products are sooner done on numbers than on their parts."""
 
-PARTS_ADDS, PARTS_CACHE, PARTS_READ = 150, 3 << 19, 25
-"""The same of products of parts; of how many bytes of weights the second cache keeps all, and the rate for more."""
+PARTS_ADDS = 150
+"""Roughly, how many multiply-adds of float32 a thread does in a nanosecond from their parts."""
+
+SECOND_CACHE, FAR_READ = 3 << 19, 25
+"""How many bytes of weights the second cache of a processor with a matrix unit keeps from step to step, and the rate at
+which more are read there: such processors have a large second cache and a third that is far away."""
 
 Word = tuple[int, str, int] | Literal["total", "numbers"] | int
 """A number, an address (whether it is within the call's own memory, of which array, how many bytes after it), or what
@@ -168,10 +172,10 @@ class _Arranger:
             other = 2 * other + recurrent / (PARTS_ADDS if self.can_split else ADDS)
 
         def step(rows: int, shares: int) -> float:
-            adds, read, weights = ADDS, READ, recurrent * self.hidden * self.size / shares
+            adds, weights = ADDS, recurrent * self.hidden * self.size / shares
             if self._splits(rows):
                 adds, weights = PARTS_ADDS, 1.5 * weights
-                read = READ if weights < PARTS_CACHE else PARTS_READ
+            read = FAR_READ if host().matrix_unit and weights > SECOND_CACHE else READ
             products = max(rows * recurrent * self.hidden / shares / adds, weights / read)
             return products + rows * other * self.hidden / shares
 

@@ -52,7 +52,7 @@ FEW_ROWS = 10
 PARTS_ADDS = 150
 """Roughly, how many multiply-adds of float32 a thread does in a nanosecond from their parts."""
 
-SECOND_CACHE, FAR_READ = 3 << 19, 25
+SECOND_CACHE, FAR_READ = 3 << 19, 20
 """How many bytes of weights the second cache of a processor with a matrix unit keeps from step to step, and the rate at
 which more are read there: such processors have a large second cache and a third that is far away."""
 

@@ -23,7 +23,6 @@ ARITH 2019.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 
 from llvmlite import ir
 
@@ -133,30 +132,45 @@ class PartsEmitter(TileEmitter):
         for part, word in enumerate(words):
             self.store(b, b.bitcast(word, self.vector), b.gep(to, [constant(part * apart)]))
 
-    def panel_chunk(self, b: ir.IRBuilder, line: Callable[[ir.Value], ir.Value], vectors: int, to: ir.Value) -> None:
-        """The parts of 32 numbers of K of one or two vectors of units in their places in a panel.
+    def panel_chunk(self, b: ir.IRBuilder, lines: ir.Value, at: ir.Value, to: ir.Value) -> None:
+        """The parts of 32 numbers of K of a vector of units in their places in a panel.
 
         Args:
             b: Where it is written.
-            line: Gives the address of the numbers of each K.
-            vectors: How many vectors.
-            to: Where the parts of the first begin.
+            lines: The addresses of the numbers of each K.
+            at: How many numbers after these they begin.
+            to: Where the parts begin.
         """
         with loop_over(b, constant(0), constant(HIGH)) as row:
-            low, high = line(row), line(b.add(row, constant(HIGH)))
-            for v in range(vectors):
-                at = constant(v * self.lanes)
-                words = self._interleaved(b, self.load(b, b.gep(low, [at])), self.load(b, b.gep(high, [at])))
-                self._put_words(b, words, b.gep(to, [b.add(b.mul(row, constant(HIGH)), constant(v * TILE))]), 2 * TILE)
+            low, high = (
+                self.load(b, b.gep(self.array(b, lines, place), [at])) for place in (row, b.add(row, constant(HIGH)))
+            )
+            self._put_words(b, self._interleaved(b, low, high), b.gep(to, [b.mul(row, constant(HIGH))]), 2 * TILE)
 
-    def turned_chunk(self, b: ir.IRBuilder, rows: list[ir.Value], to: ir.Value) -> None:
-        """The parts of a square, 32 rows of K by 16 columns, as those of 16 rows of an operand."""
-        halves = []
-        for begin in (0, HIGH):
-            square = [self.load(b, row) for row in rows[begin : begin + HIGH]]
-            halves.append(transposed(b, square))
-        for row, (low, high) in enumerate(zip(*halves, strict=True)):
-            self._put_words(b, self._interleaved(b, low, high), b.gep(to, [constant(row * HIGH)]), TILE)
+    def turned_chunk(self, b: ir.IRBuilder, lines: ir.Value, at: ir.Value, after: ir.Value, to: ir.Value) -> None:
+        """The parts of a square, 32 lines of K by 16 columns, as those of 16 rows of an operand.
+
+        Args:
+            b: Where it is written.
+            lines: The addresses of the numbers of each K.
+            at: How many numbers after these the columns begin.
+            after: How many numbers after that are asked for, since they are read soon.
+            to: Where the parts begin.
+        """
+        size = constant(HIGH * self.lanes)
+        held = b.bitcast(b.alloca(self.vector, size=2 * HIGH), self.pointer)
+        with loop_over(b, constant(0), constant(2)) as half:
+            rows = [
+                b.gep(self.array(b, lines, b.add(b.mul(half, constant(HIGH)), constant(r))), [at]) for r in range(HIGH)
+            ]
+            for row in rows:
+                self.fetch(b, b.gep(row, [after]), self.lanes)
+            for row, value in enumerate(transposed(b, [self.load(b, row) for row in rows])):
+                self.store(b, value, b.gep(held, [b.add(b.mul(half, size), constant(row * self.lanes))]))
+        with loop_over(b, constant(0), constant(HIGH)) as row:
+            own = b.gep(held, [b.mul(row, constant(self.lanes))])
+            words = self._interleaved(b, self.load(b, own), self.load(b, b.gep(own, [size])))
+            self._put_words(b, words, b.gep(to, [b.mul(row, constant(HIGH))]), TILE)
 
     def split(self) -> ir.Function:
         """The function (rows, index, base, stride, K, to): row i is row index[i] of `base`."""

@@ -14,7 +14,7 @@ is made on the way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
@@ -123,7 +123,8 @@ class _Products(PartsEmitter):
             with loop_over(b, constant(0), wide, lanes) as within:
                 unit = b.add(begin, within)
                 to, from_ = b.gep(panel, [within]), b.gep(source, [b.mul(unit, by_unit)])
-                self._pack_vector(b, to, wide, from_, by_unit, by_k, b.sub(units, unit), length)
+                rest = [to, wide, from_, by_unit, by_k, b.sub(units, unit), length]
+                self.call_own(b, "pack_vector", self._pack_vector, rest)
         b.ret_void()
 
     def _pack_parts(
@@ -142,7 +143,8 @@ class _Products(PartsEmitter):
         """The same as parts: 32 numbers of K of a vector of units at a time, as a panel first."""
         chunk, lanes = constant(CHUNK), constant(self.lanes)
         with b.goto_entry_block():
-            few = b.bitcast(b.alloca(self.vector, size=CHUNK), self.pointer)
+            few, lines = b.bitcast(b.alloca(self.vector, size=CHUNK), self.pointer), b.alloca(I64, size=CHUNK)
+        self._name_lines(b, lines, constant(CHUNK), lambda k: b.gep(few, [b.mul(k, lanes)]))
         chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
         size = b.mul(chunks, constant(2 * PARTS * TILE))
         with loop_over(b, first, end) as group:
@@ -152,10 +154,18 @@ class _Products(PartsEmitter):
                 unit = b.add(b.mul(group, constant(2 * self.lanes)), b.mul(v, lanes))
                 from_ = b.gep(source, [b.add(b.mul(unit, by_unit), b.mul(k, by_k))])
                 here = smaller(b, chunk, b.sub(length, k))
-                self._pack_vector(b, few, lanes, from_, by_unit, by_k, b.sub(units, unit), here)
+                rest = [few, lanes, from_, by_unit, by_k, b.sub(units, unit), here]
+                self.call_own(b, "pack_vector", self._pack_vector, rest)
                 self._no_more(b, few, lanes, here)
                 at = b.add(b.mul(number, constant(2 * PARTS * TILE)), b.mul(v, constant(TILE)))
-                self.panel_chunk(b, lambda row: b.gep(few, [b.mul(row, lanes)]), 1, b.gep(panel, [at]))
+                self.call_own(b, "panel_chunk", self.panel_chunk, [lines, constant(0), b.gep(panel, [at])])
+
+    def _name_lines(
+        self, b: ir.IRBuilder, lines: ir.Value, count: ir.Value, line: Callable[[ir.Value], ir.Value]
+    ) -> None:
+        """Where some lines begin: what reads them need not know why."""
+        with loop_over(b, constant(0), count) as k:
+            b.store(b.ptrtoint(line(k), I64), b.gep(lines, [k]))
 
     def _no_more(self, b: ir.IRBuilder, lines: ir.Value, line: ir.Value, length: ir.Value) -> None:
         """Zeros in the lines from the end up to a whole number of 32."""
@@ -228,7 +238,7 @@ class _Products(PartsEmitter):
                 if parts:
                     self._turn_parts(b, workspace, left, n, first, rows, here, index)
                 else:
-                    self._turn(b, workspace, left, n, first, rows, here)
+                    self.call_own(b, "turn", self._turn, [workspace, *left, n, first, rows, here])
                 fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
                 with loop_over(b, constant(0), matrices) as which:
                     matrix = b.gep(job, [b.add(constant(3), b.mul(which, constant(3)))])
@@ -267,7 +277,7 @@ class _Products(PartsEmitter):
             wide = smaller(b, line, b.sub(columns, j))
             full = b.icmp_signed("==", wide, line)
             if not parts:
-                self._strip(b, strip, right, n, j, length, wide)
+                self.call_own(b, "strip", self._strip, [strip, *right, n, j, length, wide])
             own = b.gep(numbers, [b.add(b.mul(first, apart), j)])
             out, by_out = b.select(full, own, spare), b.select(full, apart, line)
             begins = b.select(full, fresh, constant(1))
@@ -363,43 +373,53 @@ class _Products(PartsEmitter):
         return b.gep(base, [b.mul(place, by)])
 
     def _turn(
-        self, b: ir.IRBuilder, to: ir.Value, side: Side, n: ir.Value, first: ir.Value, units: ir.Value, length: ir.Value
+        self,
+        b: ir.IRBuilder,
+        to: ir.Value,
+        base: ir.Value,
+        by: ir.Value,
+        numbers: ir.Value,
+        n: ir.Value,
+        first: ir.Value,
+        units: ir.Value,
+        length: ir.Value,
     ) -> None:
         """to[unit · block + k] = row n + k of a side at first + unit: the columns of some rows as rows."""
-        lanes, block = constant(self.lanes), constant(TURNED)
+        lanes, block, side = constant(self.lanes), constant(TURNED), (base, by, numbers)
         by_squares = b.sub(units, b.srem(units, lanes))
-        whole = b.sub(length, b.srem(length, lanes))
-        with loop_over(b, constant(0), whole, lanes) as k:
-            rows = [b.gep(self._row(b, side, b.add(n, b.add(k, constant(r)))), [first]) for r in range(self.lanes)]
-            after = b.mul(side[1], lanes)
-            with loop_over(b, constant(0), by_squares, lanes) as unit:
+        lines = b.alloca(I64, size=self.lanes)
+        with loop_over(b, constant(0), length, lanes) as k:
+            here = smaller(b, lanes, b.sub(length, k))
+            begin, after = b.add(n, k), b.mul(by, lanes)
+            self._name_lines(b, lines, here, lambda r: b.gep(self._row(b, side, b.add(begin, r)), [first]))
+            whole = b.select(b.icmp_signed("==", here, lanes), by_squares, constant(0))
+            with loop_over(b, constant(0), whole, lanes) as unit:
+                rows = [b.gep(self.array(b, lines, r), [unit]) for r in range(self.lanes)]
                 for row in rows:
-                    self.fetch(b, b.gep(row, [b.add(after, unit)]), self.lanes)
-                turned = transposed(b, [self.load(b, b.gep(row, [unit])) for row in rows])
-                for lane, value in enumerate(turned):
+                    self.fetch(b, b.gep(row, [after]), self.lanes)
+                for lane, value in enumerate(transposed(b, [self.load(b, row) for row in rows])):
                     place = b.add(b.mul(b.add(unit, constant(lane)), block), k)
                     self.store(b, value, b.gep(to, [place]))
-            self._turn_singly(b, to, rows, k, by_squares, units)
-        with loop_over(b, whole, length) as k:
-            row = b.gep(self._row(b, side, b.add(n, k)), [first])
-            self._turn_singly(b, to, [row], k, constant(0), units)
-
-    def _turn_singly(
-        self, b: ir.IRBuilder, to: ir.Value, rows: list[ir.Value], k: ir.Value, first: ir.Value, end: ir.Value
-    ) -> None:
-        """The same for what is no whole square."""
-        with loop_over(b, first, end) as unit:
-            place = b.gep(to, [b.add(b.mul(unit, constant(TURNED)), k)])
-            for number, row in enumerate(rows):
-                b.store(b.load(b.gep(row, [unit])), b.gep(place, [constant(number)]))
+            with loop_over(b, constant(0), here) as r, loop_over(b, whole, units) as unit:
+                value = b.load(b.gep(self.array(b, lines, r), [unit]))
+                b.store(value, b.gep(to, [b.add(b.mul(unit, block), b.add(k, r))]))
 
     def _strip(
-        self, b: ir.IRBuilder, to: ir.Value, side: Side, n: ir.Value, first: ir.Value, length: ir.Value, wide: ir.Value
+        self,
+        b: ir.IRBuilder,
+        to: ir.Value,
+        base: ir.Value,
+        by: ir.Value,
+        numbers: ir.Value,
+        n: ir.Value,
+        first: ir.Value,
+        length: ir.Value,
+        wide: ir.Value,
     ) -> None:
-        """A panel of some columns of rows from the n-th on, with zeros past the last column."""
-        lanes, line = constant(self.lanes), constant(2 * self.lanes)
+        """A panel of some columns of rows of a side from the n-th on, with zeros past the last column."""
+        lanes, line, side = constant(self.lanes), constant(2 * self.lanes), (base, by, numbers)
         full = b.icmp_signed("==", wide, line)
-        after = b.mul(side[1], constant(ROWS_AHEAD))
+        after = b.mul(by, constant(ROWS_AHEAD))
         with loop_over(b, constant(0), length) as k:
             row = b.gep(self._row(b, side, b.add(n, k)), [first])
             self.fetch(b, b.gep(row, [after]), 2 * self.lanes)
@@ -427,21 +447,21 @@ class _Products(PartsEmitter):
         index: ir.Value,
     ) -> None:
         """The columns of some rows as parts of rows: by squares if there are nothing but whole ones."""
+        with b.goto_entry_block():
+            lines = b.alloca(I64, size=CHUNK)
         to, by = self._places(b, workspace, units)[2], constant(CHUNK)
         chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
         over = b.or_(b.and_(length, constant(CHUNK - 1)), b.and_(units, constant(HIGH - 1)))
         with b.if_else(b.icmp_signed("==", over, constant(0))) as (whole, other):
             with whole, loop_over(b, constant(0), length, by) as k:
-                rows = [b.gep(self._row(b, side, b.add(n, b.add(k, constant(r)))), [first]) for r in range(CHUNK)]
-                after, chunk = b.mul(side[1], by), b.lshr(k, constant(5))
+                begin, after, chunk = b.add(n, k), b.mul(side[1], by), b.lshr(k, constant(5))
+                self._name_lines(b, lines, by, lambda r: b.gep(self._row(b, side, b.add(begin, r)), [first]))
                 with loop_over(b, constant(0), units, constant(HIGH)) as unit:
-                    for row in rows:
-                        self.fetch(b, b.gep(row, [b.add(after, unit)]), self.lanes)
                     tile = b.add(b.mul(b.lshr(unit, constant(4)), chunks), chunk)
                     place = b.gep(to, [b.mul(tile, constant(PARTS * TILE))])
-                    self.turned_chunk(b, [b.gep(row, [unit]) for row in rows], place)
+                    self.call_own(b, "turned_chunk", self.turned_chunk, [lines, unit, after, place])
             with other:
-                self._turn(b, workspace, side, n, first, units, length)
+                self.call_own(b, "turn", self._turn, [workspace, *side, n, first, units, length])
                 b.call(self.split_, [units, index, workspace, constant(TURNED), length, to])
 
     def _strip_parts(
@@ -457,11 +477,11 @@ class _Products(PartsEmitter):
     ) -> None:
         """A panel of parts of some columns of rows from the n-th on; those of an edge are a strip of numbers first."""
         line, by = constant(2 * self.lanes), constant(CHUNK)
-        after = b.mul(side[1], by)
-        full = b.icmp_signed("==", wide, line)
+        after, full = b.mul(side[1], by), b.icmp_signed("==", wide, line)
+        with b.goto_entry_block():
+            lines = b.alloca(I64, size=CHUNK)
         with loop_over(b, constant(0), length, by) as k:
             here, begin = smaller(b, by, b.sub(length, k)), b.add(n, k)
-            to = b.gep(panel, [b.mul(k, constant(2 * PARTS * TILE // CHUNK))])
 
             def row(r: ir.Value, begin: ir.Value = begin) -> ir.Value:
                 found = b.gep(self._row(b, side, b.add(begin, r)), [first])
@@ -470,11 +490,15 @@ class _Products(PartsEmitter):
 
             with b.if_else(b.and_(full, b.icmp_signed("==", here, by))) as (whole, edge):
                 with whole:
-                    self.panel_chunk(b, row, 2, to)
+                    self._name_lines(b, lines, by, row)
                 with edge:
-                    self._strip(b, strip, side, begin, first, here, wide)
+                    self.call_own(b, "strip", self._strip, [strip, *side, begin, first, here, wide])
                     self._no_more(b, strip, line, here)
-                    self.panel_chunk(b, lambda r: b.gep(strip, [b.mul(r, line)]), 2, to)
+                    self._name_lines(b, lines, by, lambda r: b.gep(strip, [b.mul(r, line)]))
+            for v in range(2):
+                at = b.add(b.mul(k, constant(2 * PARTS * TILE // CHUNK)), constant(v * TILE))
+                own = [lines, constant(v * self.lanes), b.gep(panel, [at])]
+                self.call_own(b, "panel_chunk", self.panel_chunk, own)
 
     def _finish(
         self,

@@ -13,6 +13,8 @@ Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from llvmlite import ir
 
 from recurra.backends.cpu.building import constant, loop_over, smaller, spread
@@ -96,6 +98,17 @@ class TileEmitter:
         """A function of the module, and where its body is written."""
         function = ir.Function(self.code, ir.FunctionType(VOID, arguments), name)
         return function, ir.IRBuilder(function.append_basic_block())
+
+    def call_own(self, b: ir.IRBuilder, name: str, body: Callable[..., None], arguments: Sequence[ir.Value]) -> None:
+        """Call a function of the module's own, written where it is first called: what several need is compiled once."""
+        function = self.code.globals.get(name)
+        if function is None:
+            function, inner = self.begin(name, *(argument.type for argument in arguments))
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+            body(inner, *function.args)
+            inner.ret_void()
+        b.call(function, arguments)
 
     def word(self, b: ir.IRBuilder, job: ir.Value, place: int | ir.Value) -> ir.Value:
         """A word of a job."""

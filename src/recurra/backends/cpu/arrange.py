@@ -421,7 +421,7 @@ class _Arranger:
             ends = [self.hidden * k // parts for k in range(parts + 1)]
             most = max(end - begin for begin, end in itertools.pairwise(ends))
             self.workspaces.append(gradient_workspace(host(), double=self.prepared.double, rows=most))
-            found.append(("gradient_parts" if self.can_split else "gradient", job, list(itertools.pairwise(ends))))
+            found.append(("gradient", job, list(itertools.pairwise(ends))))
         for number, (group, asked) in enumerate(zip(groups, operands, strict=False)):
             reached = [(p, b) for p, b in zip(group.gradients, group.blocks, strict=True) if p >= 0]
             if not asked or not reached:
@@ -441,7 +441,7 @@ class _Arranger:
             self.workspaces.append(rows_workspace(self.task_rows, lengths, wide=wide, parts=self.can_split))
             found.append(
                 (
-                    "rows_product_parts" if self.can_split else "rows_product",
+                    "rows_product",
                     job,
                     [(k, min(k + self.task_rows, self.total)) for k in rows],
                 )
@@ -456,7 +456,7 @@ class _Arranger:
             first = self._words(job)
             for begin, end in parts:
                 task: list[Word] = [self.functions[function], (1, "words", 8 * first), begin, end]
-                if function.startswith("rows_product"):
+                if function == "rows_product":
                     by_rows.append((begin, end, task))
                 else:
                     tasks.append(task)

@@ -5,8 +5,9 @@
     gradient(job, first, end, workspace)         rows of C = Σ over n of A[n]ᵀ B[n], their panels made on the way
     rows_product(job, first, end, workspace)     rows of out = Σ over terms of A times panels
 
-Where the processor has a unit for tiles of bfloat16, each has a twin that works on parts, `product_parts` and so on,
-and `split` makes parts of rows: see `parts`. `pack` makes either kind of panels.
+Where the processor has a unit for tiles of bfloat16, there is also `product_parts`, which works on parts, and `split`,
+which makes parts of rows: see `parts`. There `pack` makes either kind of panels, and `gradient` and `rows_product` make
+parts on the way.
 
 The matrices of a cell are packed at every call, since an optimiser may have changed them; what else is read as panels
 is made on the way.
@@ -28,7 +29,7 @@ __all__ = ["FUNCTIONS", "ROWS", "emit_products", "functions_for", "gradient_work
 
 FUNCTIONS = ("product", "pack", "gradient", "rows_product", "several")
 
-OF_PARTS = ("product_parts", "split", "gradient_parts", "rows_product_parts")
+OF_PARTS = ("product_parts", "split")
 
 ROWS = 256
 """The most rows of a matrix's gradient that one call of `gradient` works on."""
@@ -44,7 +45,7 @@ Side = tuple[ir.Value, ir.Value, ir.Value]
 
 
 def gradient_workspace(target: Target, *, double: bool, rows: int = ROWS) -> int:
-    """How many numbers `gradient`, or `gradient_parts`, needs to work in, for each thread.
+    """How many numbers `gradient` needs to work in, for each thread.
 
     Args:
         target: The processor.
@@ -57,7 +58,7 @@ def gradient_workspace(target: Target, *, double: bool, rows: int = ROWS) -> int
 
 
 def rows_workspace(rows: int, lengths: Sequence[int], *, wide: int, parts: bool) -> int:
-    """How many numbers `rows_product`, or `rows_product_parts`, needs to work in, for each thread.
+    """How many numbers `rows_product` needs to work in, for each thread.
 
     Args:
         rows: How many rows it works on at most.
@@ -88,13 +89,11 @@ class _Products(PartsEmitter):
         """All functions."""
         self.multiply = self.product()
         self._pack()
+        if self.parts:
+            self.multiply, self.split_ = self.product_parts(), self.split()
         self._gradient()
         self._rows_product()
         self._several()
-        if self.parts:
-            self.multiply, self.split_ = self.product_parts(), self.split()
-            self._gradient(parts=True)
-            self._rows_product(parts=True)
         return self.code
 
     # -- pack ---------------------------------------------------------------------------------------------------
@@ -214,7 +213,7 @@ class _Products(PartsEmitter):
 
     # -- products with results of any width ---------------------------------------------------------------------
 
-    def _gradient(self, *, parts: bool = False) -> None:
+    def _gradient(self) -> None:
         """Emit gradient(job, first, end, workspace): some rows of matrices C, each the sum over sources of A[n]ᵀ B[n].
 
         The job: (0 1 2 ..., how many matrices, how many sources), for each matrix (C, from row to row, columns), for
@@ -222,7 +221,7 @@ class _Products(PartsEmitter):
         from row to row, which of its rows). Rows are named by their numbers, or follow one another if these are at
         address 0. Matrices of one job share A, whose columns are turned into rows but once.
         """
-        function, b = self.begin("gradient_parts" if parts else "gradient", self.words, I64, I64, self.pointer)
+        function, b = self.begin("gradient", self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
         index, matrices, sources = (
             b.inttoptr(self.word(b, job, 0), self.words), self.word(b, job, 1), self.word(b, job, 2)
@@ -235,7 +234,7 @@ class _Products(PartsEmitter):
             left, count = self._side(b, source, constant(0)), self.word(b, source, 3)
             with loop_over(b, constant(0), count, block) as n:
                 here = smaller(b, block, b.sub(count, n))
-                if parts:
+                if self.parts:
                     self._turn_parts(b, workspace, left, n, first, rows, here, index)
                 else:
                     self.call_own(b, "turn", self._turn, [workspace, *left, n, first, rows, here])
@@ -243,7 +242,7 @@ class _Products(PartsEmitter):
                 with loop_over(b, constant(0), matrices) as which:
                     matrix = b.gep(job, [b.add(constant(3), b.mul(which, constant(3)))])
                     right = self._side(b, source, b.add(constant(4), b.mul(which, constant(3))))
-                    self._columns(b, matrix, right, n, here, first, rows, fresh, index, workspace, parts)
+                    self._columns(b, matrix, right, n, here, first, rows, fresh, index, workspace)
         b.ret_void()
 
     def _places(self, b: ir.IRBuilder, workspace: ir.Value, rows: ir.Value) -> tuple[ir.Value, ...]:
@@ -267,7 +266,6 @@ class _Products(PartsEmitter):
         fresh: ir.Value,
         index: ir.Value,
         workspace: ir.Value,
-        parts: bool,
     ) -> None:
         """What some n add to some rows of one matrix, strip by strip, from the rows of A that the workspace holds."""
         block, line = constant(TURNED), constant(2 * self.lanes)
@@ -276,13 +274,13 @@ class _Products(PartsEmitter):
         with loop_over(b, constant(0), columns, line) as j:
             wide = smaller(b, line, b.sub(columns, j))
             full = b.icmp_signed("==", wide, line)
-            if not parts:
+            if not self.parts:
                 self.call_own(b, "strip", self._strip, [strip, *right, n, j, length, wide])
             own = b.gep(numbers, [b.add(b.mul(first, apart), j)])
             out, by_out = b.select(full, own, spare), b.select(full, apart, line)
             begins = b.select(full, fresh, constant(1))
             base, panel = workspace, strip
-            if parts:
+            if self.parts:
                 base, panel = of_parts
                 self._strip_parts(b, panel, strip, right, n, j, length, wide)
             b.call(self.multiply, [out, by_out, begins, rows, index, base, block, length, panel, *SINGLE])
@@ -290,14 +288,13 @@ class _Products(PartsEmitter):
                 target = (b.gep(numbers, [j]), apart, constant(0))
                 self._finish(b, target, first, spare, by_out, rows, wide, fresh)
 
-    def _rows_product(self, *, parts: bool = False) -> None:
+    def _rows_product(self) -> None:
         """Emit rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
 
         The job: (out, from row to row, columns, 0 1 2 ..., number of terms, which rows of out they are, or 0 if they
         follow one another), and for each term (A, from row to row, K, panels).
         """
-        name = "rows_product_parts" if parts else "rows_product"
-        function, b = self.begin(name, self.words, I64, I64, self.pointer)
+        function, b = self.begin("rows_product", self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
         matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
         index, terms = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
@@ -311,9 +308,9 @@ class _Products(PartsEmitter):
         def deep(length: ir.Value) -> ir.Value:
             """How many numbers of a panel a unit has, of parts also 16 rows of an operand for each of 16."""
             whole = b.and_(b.add(length, constant(CHUNK - 1)), constant(-CHUNK))
-            return b.lshr(b.mul(whole, constant(PARTS)), constant(1)) if parts else length
+            return b.lshr(b.mul(whole, constant(PARTS)), constant(1)) if self.parts else length
 
-        if parts:
+        if self.parts:
             b.store(constant(0), after)
             with loop_over(b, constant(0), terms) as number:
                 term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
@@ -331,7 +328,7 @@ class _Products(PartsEmitter):
                 term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
                 stride, length = self.word(b, term, 1), self.word(b, term, 2)
                 base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
-                if parts:
+                if self.parts:
                     base = b.gep(split, [b.load(after)])
                     b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), deep(length))), after)
                 panel = b.gep(self.array(b, term, 3), [b.mul(j, deep(length))])

@@ -167,9 +167,10 @@ class _Arranger:
         """
         recurrent = len(self.kernel.panels) * self.hidden
         inputs = sum(self._length(block) for block in self.kernel.inputs.values())
-        other = inputs / (PARTS_ADDS if self.can_split else ADDS) + ELEMENTWISE / ADDS
+        outside = PARTS_ADDS if self.can_split else ADDS
+        other = inputs / outside + ELEMENTWISE / ADDS
         if self.which == "backward":
-            other = 2 * other + recurrent / (PARTS_ADDS if self.can_split else ADDS)
+            other = 2 * other + recurrent / outside
 
         def step(rows: int, shares: int) -> float:
             adds, weights = ADDS, recurrent * self.hidden * self.size / shares

@@ -24,7 +24,7 @@ from llvmlite import ir
 
 from recurra.backends.cpu.building import ask, constant, larger, loop_over, smaller
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
-from recurra.backends.cpu.parts import CHUNK, HIGH, PARTS, TILE, multiplies_parts
+from recurra.backends.cpu.parts import multiplies_parts, parts_of
 from recurra.backends.cpu.stages import StageEmitter
 from recurra.backends.cpu.table import LINE, PACK_WORDS, slots
 from recurra.backends.cpu.target import Target
@@ -162,12 +162,6 @@ class _Emitter:
         kind = ir.FunctionType(VOID, [I64, WORDS, pointer, I64, I64, pointer])
         b.call(b.inttoptr(address, kind.as_pointer()), arguments)
 
-    def parts_of(self, b: ir.IRBuilder, rows: ir.Value, length: ir.Value) -> ir.Value:
-        """How many numbers the parts of some rows take."""
-        chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
-        tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
-        return b.mul(b.mul(tiles, chunks), constant(PARTS * TILE))
-
     def _split_inputs(self) -> ir.Function:
         """split_inputs(table, lines, rows, parts): what the products before the loop read, as parts."""
         function = ir.Function(self.code, ir.FunctionType(VOID, [WORDS, WORDS, I64, I64]), "split_inputs")
@@ -181,7 +175,7 @@ class _Emitter:
                 done.add(self.operands[own])
                 base, length = self.array_of(b, table, f"operand.{own}"), self.word(b, table, f"length.{own}")
                 self.call_split(b, self.word(b, table, "inputs.split"), [rows, lines, base, length, length, to])
-                to = b.gep(to, [self.parts_of(b, rows, length)])
+                to = b.gep(to, [parts_of(b, rows, length)])
         b.ret_void()
         return function
 
@@ -205,7 +199,7 @@ class _Emitter:
             if self.parts:
                 if self.operands[own] not in begins:
                     begins[self.operands[own]] = to_parts
-                    to_parts = b.gep(to_parts, [self.parts_of(b, rows, length)])
+                    to_parts = b.gep(to_parts, [parts_of(b, rows, length)])
                 base = b.select(split, begins[self.operands[own]], base)
             to = b.gep(out, [b.add(b.mul(width, constant(number)), first)])
             panel = b.gep(panels, [b.mul(first, depth)])

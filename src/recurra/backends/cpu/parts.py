@@ -41,8 +41,10 @@ __all__ = [
     "TILE",
     "WEIGHT",
     "PartsEmitter",
+    "chunks_of",
     "depth",
     "multiplies_parts",
+    "parts_of",
     "parts_size",
 ]
 
@@ -96,6 +98,17 @@ def parts_size(rows: int, length: int) -> int:
         (768, 3072)
     """
     return -(-rows // HIGH) * -(-length // CHUNK) * PARTS * TILE
+
+
+def chunks_of(b: ir.IRBuilder, length: ir.Value) -> ir.Value:
+    """How many times 32 numbers a length is, the last of them perhaps fewer."""
+    return b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
+
+
+def parts_of(b: ir.IRBuilder, rows: ir.Value, length: ir.Value) -> ir.Value:
+    """`parts_size`, where rows and lengths are known when the code runs."""
+    tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
+    return b.mul(b.mul(tiles, chunks_of(b, length)), constant(PARTS * TILE))
 
 
 class PartsEmitter(TileEmitter):
@@ -278,7 +291,7 @@ class PartsEmitter(TileEmitter):
         kinds = [self.pointer, I64, I64, I64, self.words, self.pointer, I64, I64, self.pointer, I64, I64, I64]
         function, b = self.begin("product_parts", *kinds)
         out, out_stride, fresh, rows, _, base, _, length, panel, panels, panel_step, out_step = function.args
-        chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
+        chunks = chunks_of(b, length)
         step, none, one = b.mul(chunks, constant(PARTS * TILE)), constant(0), constant(1)
         tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
         with b.if_then(b.icmp_signed("<=", rows, none)):

@@ -21,7 +21,18 @@ from llvmlite import ir
 
 from recurra.backends.cpu.building import ask, constant, loop_over, smaller, transposed
 from recurra.backends.cpu.mathematics import I64
-from recurra.backends.cpu.parts import CHUNK, HIGH, PARTS, TILE, PartsEmitter, depth, multiplies_parts, parts_size
+from recurra.backends.cpu.parts import (
+    CHUNK,
+    HIGH,
+    PARTS,
+    TILE,
+    PartsEmitter,
+    chunks_of,
+    depth,
+    multiplies_parts,
+    parts_of,
+    parts_size,
+)
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import SINGLE, VOID
 
@@ -144,7 +155,7 @@ class _Products(PartsEmitter):
         with b.goto_entry_block():
             few, lines = b.bitcast(b.alloca(self.vector, size=CHUNK), self.pointer), b.alloca(I64, size=CHUNK)
         self._name_lines(b, lines, constant(CHUNK), lambda k: b.gep(few, [b.mul(k, lanes)]))
-        chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
+        chunks = chunks_of(b, length)
         size = b.mul(chunks, constant(2 * PARTS * TILE))
         with loop_over(b, first, end) as group:
             panel = b.gep(panels, [b.mul(b.mul(group, size), apart)])
@@ -248,9 +259,8 @@ class _Products(PartsEmitter):
     def _places(self, b: ir.IRBuilder, workspace: ir.Value, rows: ir.Value) -> tuple[ir.Value, ...]:
         """Where in the workspace of `gradient` a strip begins, what it comes to, parts of the rows, and of a strip."""
         wide = 2 * self.lanes
-        tiles = b.and_(b.add(rows, constant(HIGH - 1)), constant(-HIGH))
         found = [b.gep(workspace, [b.mul(rows, constant(TURNED))])]
-        for size in (constant(wide * TURNED), b.mul(rows, constant(wide)), b.mul(tiles, constant(depth(TURNED)))):
+        for size in (constant(wide * TURNED), b.mul(rows, constant(wide)), parts_of(b, rows, constant(TURNED))):
             found.append(b.gep(found[-1], [size]))
         return tuple(found)
 
@@ -301,23 +311,25 @@ class _Products(PartsEmitter):
         numbers = self.word(b, job, 5)
         rows, line, one = b.sub(end, first), constant(2 * self.lanes), constant(1)
         straight = b.icmp_signed("==", numbers, constant(0))
-        after = b.alloca(I64)
-        tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
-        split = b.gep(workspace, [b.mul(rows, line)])
+        after, split = b.alloca(I64), b.gep(workspace, [b.mul(rows, line)])
 
-        def deep(length: ir.Value) -> ir.Value:
-            """How many numbers of a panel a unit has, of parts also 16 rows of an operand for each of 16."""
-            whole = b.and_(b.add(length, constant(CHUNK - 1)), constant(-CHUNK))
-            return b.lshr(b.mul(whole, constant(PARTS)), constant(1)) if self.parts else length
+        def term_of(number: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
+            """The rows of A of a term, how far it is from one to the next, K, and the panels."""
+            term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
+            stride, length = self.word(b, term, 1), self.word(b, term, 2)
+            return b.gep(self.array(b, term, 0), [b.mul(first, stride)]), stride, length, self.array(b, term, 3)
+
+        def next_parts(length: ir.Value) -> ir.Value:
+            """Where the parts of a term's rows lie: one term after the other."""
+            at = b.load(after)
+            b.store(b.add(at, parts_of(b, rows, length)), after)
+            return b.gep(split, [at])
 
         if self.parts:
             b.store(constant(0), after)
             with loop_over(b, constant(0), terms) as number:
-                term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
-                stride, length = self.word(b, term, 1), self.word(b, term, 2)
-                base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
-                b.call(self.split_, [rows, index, base, stride, length, b.gep(split, [b.load(after)])])
-                b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), deep(length))), after)
+                base, stride, length, _ = term_of(number)
+                b.call(self.split_, [rows, index, base, stride, length, next_parts(length)])
         with loop_over(b, constant(0), columns, line) as j:
             wide = smaller(b, line, b.sub(columns, j))
             full = b.and_(straight, b.icmp_signed("==", wide, line))
@@ -325,13 +337,11 @@ class _Products(PartsEmitter):
             out, by_out = b.select(full, own, workspace), b.select(full, apart, line)
             b.store(constant(0), after)
             with loop_over(b, constant(0), terms) as number:
-                term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
-                stride, length = self.word(b, term, 1), self.word(b, term, 2)
-                base = b.gep(self.array(b, term, 0), [b.mul(first, stride)])
+                base, stride, length, panels = term_of(number)
+                deep = length
                 if self.parts:
-                    base = b.gep(split, [b.load(after)])
-                    b.store(b.add(b.load(after), b.mul(b.mul(tiles, constant(HIGH)), deep(length))), after)
-                panel = b.gep(self.array(b, term, 3), [b.mul(j, deep(length))])
+                    base, deep = next_parts(length), b.mul(chunks_of(b, length), constant(depth(CHUNK)))
+                panel = b.gep(panels, [b.mul(j, deep)])
                 begins = b.zext(b.icmp_signed("==", number, constant(0)), I64)
                 b.call(self.multiply, [out, by_out, begins, rows, index, base, stride, length, panel, *SINGLE])
             with b.if_then(b.not_(full)):
@@ -447,7 +457,7 @@ class _Products(PartsEmitter):
         with b.goto_entry_block():
             lines = b.alloca(I64, size=CHUNK)
         to, by = self._places(b, workspace, units)[2], constant(CHUNK)
-        chunks = b.lshr(b.add(length, constant(CHUNK - 1)), constant(5))
+        chunks = chunks_of(b, length)
         over = b.or_(b.and_(length, constant(CHUNK - 1)), b.and_(units, constant(HIGH - 1)))
         with b.if_else(b.icmp_signed("==", over, constant(0))) as (whole, other):
             with whole, loop_over(b, constant(0), length, by) as k:

@@ -13,6 +13,7 @@ from llvmlite import ir
 
 from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
+from recurra.backends.cpu.parts import parts_of
 from recurra.backends.plan import SLOW, Loop, Operation, Stage, Store
 
 __all__ = ["Context", "StageEmitter"]
@@ -57,10 +58,6 @@ class Context(Protocol):
 
     def call_split(self, b: ir.IRBuilder, table: ir.Value, arguments: list[ir.Value]) -> None:
         """Call the function `split`."""
-        ...
-
-    def parts_of(self, b: ir.IRBuilder, rows: ir.Value, length: ir.Value) -> ir.Value:
-        """How many numbers the parts of some rows take."""
         ...
 
 
@@ -172,7 +169,7 @@ class StageEmitter:
         for operand in self._operands():
             base, stride = self._operand(operand, self.first)
             self.of.call_split(b, split, [rows, index, base, stride, self.hidden, to])
-            to = b.gep(to, [self.of.parts_of(b, rows, self.hidden)])
+            to = b.gep(to, [parts_of(b, rows, self.hidden)])
         b.ret_void()
         return self.function
 
@@ -348,8 +345,8 @@ class StageEmitter:
         """Where the parts of an operand begin, from a row on that is the first of a tile."""
         b = self.b
         rows = b.sub(self.end, self.first)
-        whole = self.of.parts_of(b, rows, self.hidden)
-        before = self.of.parts_of(b, b.sub(row, self.first), self.hidden)
+        whole = parts_of(b, rows, self.hidden)
+        before = parts_of(b, b.sub(row, self.first), self.hidden)
         at = b.add(b.mul(whole, constant(self._operands().index(number))), before)
         return b.gep(b.inttoptr(self.own_parts, self.maths.scalar.as_pointer()), [at])
 

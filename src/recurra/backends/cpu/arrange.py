@@ -31,6 +31,9 @@ CHUNK = 1 << 16
 CHUNK_ROWS = (32, 128)
 """The fewest and the most rows they are computed for at a time: enough to use weights well once fetched."""
 
+PARTS_CHUNK_ROWS = 128
+"""The same from parts, which take more room than numbers and less time than it takes to fetch them."""
+
 TASK_ROWS, PARTS_TASK_ROWS = 48, 64
 """For how many rows at a time the gradient of an input is computed, and from parts."""
 
@@ -52,7 +55,7 @@ FEW_ROWS = 10
 PARTS_ADDS = 150
 """Roughly, how many multiply-adds of float32 a thread does in a nanosecond from their parts."""
 
-SECOND_CACHE, FAR_READ = 3 << 19, 20
+SECOND_CACHE, FAR_READ = 5 << 18, 20
 """How many bytes of weights the second cache of a processor with a matrix unit keeps from step to step, and the rate at
 which more are read there: such processors have a large second cache and a third that is far away."""
 
@@ -123,7 +126,8 @@ class _Arranger:
         self.used, self.by_units = self._share()
         rows = self.batch if self.by_units else -(-self.batch // self.used)
         numbers = max(1, len(self.kernel.loop.products)) * self._padded(self.hidden)
-        together = min(max(CHUNK // numbers, CHUNK_ROWS[0]), CHUNK_ROWS[1])
+        fewest, most = CHUNK_ROWS
+        together = PARTS_CHUNK_ROWS if self.can_split else min(max(CHUNK // numbers, fewest), most)
         self.chunk = max(1, min(self.steps, together // rows))
         self.split = self._splits(rows)
         self.split_inputs = self.can_split and self.chunk * rows >= FEW_ROWS and bool(self.kernel.inputs)

@@ -17,14 +17,16 @@ and after them what others have not begun, so that none waits for one whose proc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from llvmlite import ir
 
 from recurra.backends.cpu.building import ask, constant, larger, loop_over, smaller
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
-from recurra.backends.cpu.parts import multiplies_parts, parts_of
+from recurra.backends.cpu.parts import call_unit, configure, multiplies_parts, parts_of
 from recurra.backends.cpu.stages import StageEmitter
 from recurra.backends.cpu.table import LINE, PACK_WORDS, slots
 from recurra.backends.cpu.target import Target
@@ -272,13 +274,25 @@ class _Entry:
         self.splits, self.splits_inputs = (
             b.icmp_signed("!=", self.word(name), constant(0)) for name in ("split", "inputs.split")
         )
-        self._pack()
-        self._steps()
-        self._tasks()
-        if self.of.parts:  # so that the system need not keep its tiles when it lets others run
-            b.call(ir.Function(self.of.code, ir.FunctionType(VOID, []), "llvm.x86.tilerelease"), [])
+        with self._matrix_unit():
+            self._pack()
+            self._steps()
+            self._tasks()
         restore()
         b.ret_void()
+
+    @contextmanager
+    def _matrix_unit(self) -> Iterator[None]:
+        """Give the unit's tiles back, so that the system need not keep them when it lets others run."""
+        b, code = self.b, self.of.code
+        if not self.of.parts:
+            yield
+            return
+        asked = (self.word(name) for name in ("split", "inputs.split", "tasks.count"))
+        used = b.icmp_signed("!=", functools.reduce(b.or_, asked), constant(0))
+        yield
+        with b.if_then(used):
+            call_unit(b, code, "tilerelease", ())
 
     # -- threads that wait for one another ----------------------------------------------------------------------
 
@@ -388,6 +402,7 @@ class _Entry:
                 rows, inputs, parts = b.load(self.count), self.inputs, self.parts
                 if self.split is not None:
                     with b.if_then(self.splits_inputs):
+                        configure(b, self.of.code)
                         b.call(self.split, [self.table, self.lines, rows, parts])
                 self._shared(
                     lambda first, end: b.call(inputs, [self.table, self.lines, rows, place, first, end, parts])
@@ -435,6 +450,7 @@ class _Entry:
 
             if split is not None:
                 with b.if_then(self.splits):
+                    configure(b, self.of.code)
                     run(constant(0), self.width, split)
             self._shared(run)
         following = b.add(step, constant(1))

@@ -34,14 +34,12 @@ from recurra.backends.cpu.tiles import VOID, TileEmitter
 __all__ = [
     "CHUNK",
     "HIGH",
-    "OPERAND",
     "PARTS",
-    "PRODUCTS",
-    "SUM",
     "TILE",
-    "WEIGHT",
     "PartsEmitter",
+    "call_unit",
     "chunks_of",
+    "configure",
     "depth",
     "multiplies_parts",
     "parts_of",
@@ -65,11 +63,10 @@ PRODUCTS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
 TOGETHER = 3, 4
 """How many times 32 numbers of K are worked on at a time, or if there are no more than the second, these."""
 
-SUM, OPERAND, WEIGHT, LAST = 0, 2, 4, 1
-"""The tiles that are used, and how many after these two those for the last rows are, which may be fewer."""
+SUM, OPERAND, WEIGHT = range(3)
+"""The tiles that are used."""
 
 I8 = ir.IntType(8)
-CONFIGURATION = 64
 
 
 def multiplies_parts(target: Target, *, double: bool) -> bool:
@@ -109,6 +106,44 @@ def parts_of(b: ir.IRBuilder, rows: ir.Value, length: ir.Value) -> ir.Value:
     """`parts_size`, where rows and lengths are known when the code runs."""
     tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
     return b.mul(b.mul(tiles, chunks_of(b, length)), constant(PARTS * TILE))
+
+
+def call_unit(b: ir.IRBuilder, code: ir.Module, name: str, tiles: tuple[int, ...], *arguments: ir.Value) -> None:
+    """An instruction of the unit, on some of its eight tiles.
+
+    Args:
+        b: Where it is written.
+        code: The module it is written in.
+        name: Its name.
+        tiles: The tiles.
+        arguments: What else it is given.
+    """
+    name = f"llvm.x86.{name}"
+    kind = ir.FunctionType(VOID, [*[I8] * len(tiles), *(a.type for a in arguments)])
+    function = code.globals.get(name) or ir.Function(code, kind, name)
+    b.call(function, [*(ir.Constant(I8, tile) for tile in tiles), *arguments])
+
+
+def configure(b: ir.IRBuilder, code: ir.Module) -> None:
+    """Have the tiles that are used have 16 rows of 64 bytes, and the others none.
+
+    This takes 0.1 µs, too long for every product. But it has to be done again and again: whenever the system or a
+    virtual machine's host has let others run, the core holds all eight tiles, and beside another thread has hardly room
+    for more.
+
+    Args:
+        b: Where it is written.
+        code: The module it is written in.
+    """
+    used = len((SUM, OPERAND, WEIGHT))
+    words = [1, *[0] * 15, *[4 * HIGH, 0] * used, *[0] * (32 - 2 * used), *[HIGH] * used, *[0] * (16 - used)]
+    kind = ir.ArrayType(I8, len(words))
+    held = code.globals.get("configuration")
+    if held is None:
+        held = ir.GlobalVariable(code, kind, "configuration")
+        held.linkage, held.global_constant = "internal", True
+        held.initializer = ir.Constant(kind, bytearray(words))
+    call_unit(b, code, "ldtilecfg", (), b.bitcast(held, I8.as_pointer()))
 
 
 class PartsEmitter(TileEmitter):
@@ -219,64 +254,34 @@ class PartsEmitter(TileEmitter):
 
     # -- tiles --------------------------------------------------------------------------------------------------
 
-    def unit(self, b: ir.IRBuilder, name: str, tiles: tuple[int, ...], *arguments: ir.Value) -> None:
-        """An instruction of the unit, on some of its eight tiles."""
-        name = f"llvm.x86.{name}"
-        kind = ir.FunctionType(VOID, [*[I8] * len(tiles), *(a.type for a in arguments)])
-        function = self.code.globals.get(name) or ir.Function(self.code, kind, name)
-        b.call(function, [*(ir.Constant(I8, tile) for tile in tiles), *arguments])
-
-    def configure(self, b: ir.IRBuilder, last: ir.Value) -> None:
-        """Say how many rows each tile has, given how many the last of some rows has."""
-        first = b.bitcast(self._configurations(), I8.as_pointer())
-        self.unit(b, "ldtilecfg", (), b.gep(first, [b.mul(b.sub(last, constant(1)), constant(CONFIGURATION))]))
-
-    def _configurations(self) -> ir.GlobalVariable:
-        """For 1 to 16 rows that the last tile of rows has; those before it have 16."""
-        found: list[int] = []
-        for last in range(1, HIGH + 1):
-            high = [0] * 8
-            for after, rows in ((0, HIGH), (LAST, last)):
-                high[SUM + after] = high[OPERAND + after] = rows
-            high[WEIGHT] = HIGH
-            wide = [4 * HIGH if rows else 0 for rows in high]
-            words = [1, *[0] * 15, *(word for one in wide for word in (one, 0)), *[0] * 16, *high, *[0] * 8]
-            assert len(words) == CONFIGURATION
-            found += words
-        kind = ir.ArrayType(I8, len(found))
-        held = ir.GlobalVariable(self.code, kind, "configurations")
-        held.linkage, held.global_constant = "internal", True
-        held.initializer = ir.Constant(kind, bytearray(found))
-        return held
-
-    def _tile_of_parts(self, name: str, after: int) -> ir.Function:
-        """Emit (out, out_stride, begins, rows, weights, chunks): a tile of sums, of 16 rows or of the last ones.
+    def _tile_of_parts(self) -> ir.Function:
+        """Emit tile_of_parts(out, out_stride, begins, rows, weights, chunks): a tile of sums.
 
         One tile of sums at a time, each operand read when it is needed: a core that runs two threads has hardly more
         tiles than the eight that it shows, and takes twice as long if all of these are written by turns.
         """
-        function, b = self.begin(name, self.pointer, I64, I64, self.pointer, self.pointer, I64)
+        function, b = self.begin("tile_of_parts", self.pointer, I64, I64, self.pointer, self.pointer, I64)
         function.linkage = "internal"
         function.attributes.add("noinline")
         out, out_stride, begins, rows, weights, chunks = function.args
         place, line = b.bitcast(out, I8.as_pointer()), b.mul(out_stride, constant(4))
         with b.if_else(b.icmp_signed("!=", begins, constant(0))) as (new, more):
             with new:
-                self.unit(b, "tilezero", (SUM + after,))
+                call_unit(b, self.code, "tilezero", (SUM,))
             with more:
-                self.unit(b, "tileloadd64", (SUM + after,), place, line)
+                call_unit(b, self.code, "tileloadd64", (SUM,), place, line)
         with loop_over(b, constant(0), chunks) as chunk:
             sides = [b.gep(rows, [b.mul(chunk, constant(PARTS * TILE))])]
             sides.append(b.gep(weights, [b.mul(chunk, constant(2 * PARTS * TILE))]))
             held = [-1, -1]
             for product in PRODUCTS:
-                for side, (tile, apart) in enumerate(((OPERAND + after, TILE), (WEIGHT, 2 * TILE))):
+                for side, (tile, apart) in enumerate(((OPERAND, TILE), (WEIGHT, 2 * TILE))):
                     if held[side] != product[side]:
-                        at = b.gep(sides[side], [constant(product[side] * apart)])
-                        self.unit(b, "tileloadd64", (tile,), b.bitcast(at, I8.as_pointer()), constant(4 * HIGH))
+                        at = b.bitcast(b.gep(sides[side], [constant(product[side] * apart)]), I8.as_pointer())
+                        call_unit(b, self.code, "tileloadd64", (tile,), at, constant(4 * HIGH))
                         held[side] = product[side]
-                self.unit(b, "tdpbf16ps", (SUM + after, OPERAND + after, WEIGHT))
-        self.unit(b, "tilestored64", (SUM + after,), place, line)
+                call_unit(b, self.code, "tdpbf16ps", (SUM, OPERAND, WEIGHT))
+        call_unit(b, self.code, "tilestored64", (SUM,), place, line)
         b.ret_void()
         return function
 
@@ -285,20 +290,15 @@ class PartsEmitter(TileEmitter):
 
         The arguments (out, out_stride, fresh, rows, index, base, stride, K, panel, panels, panel_step, out_step), where
         `index` and `stride` say nothing. Of K, a part is worked on at a time of which the nearest cache holds two tiles
-        of rows and a panel.
+        of rows and a panel. All tiles have 16 rows; where the last has fewer, its sums are made elsewhere and copied.
         """
-        full, last = self._tile_of_parts("full", 0), self._tile_of_parts("last", LAST)
+        tile = self._tile_of_parts()
         kinds = [self.pointer, I64, I64, I64, self.words, self.pointer, I64, I64, self.pointer, I64, I64, I64]
         function, b = self.begin("product_parts", *kinds)
         out, out_stride, fresh, rows, _, base, _, length, panel, panels, panel_step, out_step = function.args
-        chunks = chunks_of(b, length)
-        step, none, one = b.mul(chunks, constant(PARTS * TILE)), constant(0), constant(1)
-        tiles = b.lshr(b.add(rows, constant(HIGH - 1)), constant(4))
-        with b.if_then(b.icmp_signed("<=", rows, none)):
-            b.ret_void()
-        over = b.and_(b.sub(rows, one), constant(HIGH - 1))  # one less than the rows of the last tile
-        self.configure(b, b.add(over, one))
-        whole = b.select(b.icmp_signed("==", over, constant(HIGH - 1)), tiles, b.sub(tiles, one))
+        spare = b.bitcast(b.alloca(self.vector, size=HIGH), self.pointer)
+        chunks, none, high, line = chunks_of(b, length), constant(0), constant(HIGH), constant(self.lanes)
+        step = b.mul(chunks, constant(PARTS * TILE))
         most, all_ = (constant(count) for count in TOGETHER)
         together = b.select(b.icmp_signed("<=", chunks, all_), all_, most)
         with loop_over(b, none, chunks, together) as chunk:
@@ -306,18 +306,27 @@ class PartsEmitter(TileEmitter):
             begins = b.and_(fresh, b.zext(b.icmp_signed("==", chunk, none), I64))
             ours = b.gep(base, [b.mul(chunk, constant(PARTS * TILE))])
             theirs = b.gep(panel, [b.mul(chunk, constant(2 * PARTS * TILE))])
-            with loop_over(b, none, panels) as p, loop_over(b, none, tiles, constant(2)) as pair:
-                end = smaller(b, tiles, b.add(pair, constant(2)))
-                with loop_over(b, none, constant(2)) as v:
+            with loop_over(b, none, panels) as p, loop_over(b, none, rows, constant(2 * HIGH)) as pair:
+                end = smaller(b, rows, b.add(pair, constant(2 * HIGH)))
+                with loop_over(b, none, constant(2)) as v, loop_over(b, pair, end, high) as row:
                     weights = b.gep(theirs, [b.add(b.mul(p, panel_step), b.mul(v, constant(TILE)))])
-                    to = b.gep(out, [b.add(b.mul(p, out_step), b.mul(v, constant(HIGH)))])
-                    with loop_over(b, pair, end) as tile:
-                        own = b.gep(to, [b.mul(b.mul(tile, constant(HIGH)), out_stride)])
-                        line = [own, out_stride, begins, b.gep(ours, [b.mul(tile, step)]), weights, here]
-                        with b.if_else(b.icmp_signed("<", tile, whole)) as (high, rest):
-                            with high:
-                                b.call(full, line)
-                            with rest:
-                                b.call(last, line)
+                    parts = b.gep(ours, [b.mul(b.lshr(row, constant(4)), step)])
+                    to = b.gep(out, [b.add(b.mul(p, out_step), b.add(b.mul(v, line), b.mul(row, out_stride)))])
+                    left = b.sub(end, row)
+                    with b.if_else(b.icmp_signed(">=", left, high)) as (whole, last):
+                        with whole:
+                            b.call(tile, [to, out_stride, begins, parts, weights, here])
+                        with last:
+                            with b.if_then(b.icmp_signed("==", begins, none)):
+                                self._copy_rows(b, to, out_stride, spare, line, left)
+                            b.call(tile, [spare, line, begins, parts, weights, here])
+                            self._copy_rows(b, spare, line, to, out_stride, left)
         b.ret_void()
         return function
+
+    def _copy_rows(
+        self, b: ir.IRBuilder, from_: ir.Value, by_from: ir.Value, to: ir.Value, by_to: ir.Value, rows: ir.Value
+    ) -> None:
+        """A vector of some rows from one place to another."""
+        with loop_over(b, constant(0), rows) as row:
+            self.store(b, self.load(b, b.gep(from_, [b.mul(row, by_from)])), b.gep(to, [b.mul(row, by_to)]))

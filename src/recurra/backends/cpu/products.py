@@ -28,6 +28,7 @@ from recurra.backends.cpu.parts import (
     TILE,
     PartsEmitter,
     chunks_of,
+    configure,
     depth,
     multiplies_parts,
     parts_of,
@@ -246,6 +247,7 @@ class _Products(PartsEmitter):
             with loop_over(b, constant(0), count, block) as n:
                 here = smaller(b, block, b.sub(count, n))
                 if self.parts:
+                    configure(b, self.code)
                     self._turn_parts(b, workspace, left, n, first, rows, here, index)
                 else:
                     self.call_own(b, "turn", self._turn, [workspace, *left, n, first, rows, here])
@@ -326,6 +328,7 @@ class _Products(PartsEmitter):
             return b.gep(split, [at])
 
         if self.parts:
+            configure(b, self.code)
             b.store(constant(0), after)
             with loop_over(b, constant(0), terms) as number:
                 base, stride, length, _ = term_of(number)

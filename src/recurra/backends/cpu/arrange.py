@@ -40,24 +40,43 @@ TASK_ROWS, PARTS_TASK_ROWS = 48, 64
 ROUNDED = 16
 """Batches of different lengths are arranged for as many steps as a multiple of this, since few are alike."""
 
-ADDS, READ = 50, 80
-"""Roughly, how many multiply-adds of float32 a thread does in a nanosecond, and how many bytes of weights it reads."""
 
-ELEMENTWISE = 40
-"""Roughly, how many multiply-adds of a row the rest of the work on a unit takes as long as."""
+class Rates(NamedTuple):
+    """Roughly, how fast a thread is: multiply-adds of float32 and bytes of weights in a nanosecond, and nanoseconds."""
 
-MEETING = 600
-"""Roughly, how many nanoseconds threads wait for one another: 200 to 350 on a quiet Zen 4, on others more."""
+    adds: int
+    of_parts: int
+    """Multiply-adds from parts."""
+    read: int
+    far_read: int
+    second_cache: int
+    """How many bytes of weights are read at the first rate at each step; more are at the second."""
+    meeting: int
+    """How long threads wait for one another."""
+    both: bool
+    """Whether reading weights takes its time beside the multiply-adds, not while these are done."""
+
+    def products(self, adds: float, weights: float, *, split: bool) -> float:
+        """How long it takes to do so many multiply-adds with so many bytes of weights."""
+        time = adds / (self.of_parts if split else self.adds)
+        reading = weights / (self.far_read if weights > self.second_cache else self.read)
+        return time + reading if self.both else max(time, reading)
+
+
+RATES = Rates(50, 50, 80, 80, 1 << 40, 600, both=False)
+"""200 to 350 ns to meet on a quiet Zen 4, on others more."""
+
+MATRIX_UNIT_RATES = Rates(90, 150, 110, 25, 5 << 18, 1000, both=True)
+"""Processors with a matrix unit have a large second cache and a third that is far away; of an Emerald Rapids."""
+
+ELEMENTWISE = 0.8
+"""Roughly, how many nanoseconds the rest of the work on a unit of a row takes."""
 
 FEW_ROWS = 10
 """Of fewer rows products are sooner done on numbers than on their parts."""
 
-PARTS_ADDS = 150
-"""Roughly, how many multiply-adds of float32 a thread does in a nanosecond from their parts."""
-
-SECOND_CACHE, FAR_READ = 5 << 18, 20
-"""How many bytes of weights the second cache of a processor with a matrix unit keeps from step to step, and the rate at
-which more are read there: such processors have a large second cache and a third that is far away."""
+SHARES, SHARES_OF_FEW = 4, (2, 2)
+"""How many shares of the units there are for each thread, and how many of so few rows: long ones are read faster."""
 
 Word = tuple[int, str, int] | Literal["total", "numbers"] | int
 """A number, an address (whether it is within the call's own memory, of which array, how many bytes after it), or what
@@ -169,29 +188,33 @@ class _Arranger:
         By what a step would take: its products with the state, as long as their multiply-adds or as it takes to read
         their weights, and all other work, by the row.
         """
+        rates = MATRIX_UNIT_RATES if host().matrix_unit else RATES
         recurrent = len(self.kernel.panels) * self.hidden
         inputs = sum(self._length(block) for block in self.kernel.inputs.values())
-        outside = PARTS_ADDS if self.can_split else ADDS
-        other = inputs / outside + ELEMENTWISE / ADDS
+        outside = rates.of_parts if self.can_split else rates.adds
+        other = inputs / outside + ELEMENTWISE
         if self.which == "backward":
             other = 2 * other + recurrent / outside
 
         def step(rows: int, shares: int) -> float:
-            adds, weights = ADDS, recurrent * self.hidden * self.size / shares
-            if self._splits(rows):
-                adds, weights = PARTS_ADDS, 1.5 * weights
-            read = FAR_READ if host().matrix_unit and weights > SECOND_CACHE else READ
-            products = max(rows * recurrent * self.hidden / shares / adds, weights / read)
+            weights, split = recurrent * self.hidden * self.size / shares, self._splits(rows)
+            adds = rows * recurrent * self.hidden / shares
+            products = rates.products(adds, 1.5 * weights if split else weights, split=split)
             return products + rows * other * self.hidden / shares
 
         self.cost = step(self.batch, 1) * self.total / self.batch
         if self.most == 1 or self.cost < SMALL:
             return 1, False
-        units = step(self.batch, self.most) + MEETING * len(self.kernel.loop.stages)
+        units = step(self.batch, self.most) + rates.meeting * len(self.kernel.loop.stages)
         means = any(stage.means for stage in self.kernel.loop.stages)
         if not means and self.hidden >= 64 and units < 0.9 * step(-(-self.batch // self.most), 1):
             return self.most, True
         return min(self.most, self.batch), False
+
+    def _shares(self, groups: int) -> int:
+        """How many shares of the units there are."""
+        most, of_few = SHARES_OF_FEW
+        return min(groups, (of_few if self.batch <= most else SHARES) * self.used) if self.by_units else 1
 
     def _splits(self, rows: int) -> bool:
         """Whether the products in the loop are done on parts, where a thread has so many rows."""
@@ -216,7 +239,7 @@ class _Arranger:
             "thread": threads.thread_number() if self.used > 1 else threads.SINGLE,
             "threads": self.used,
             "by_units": int(self.by_units),
-            "shares": min(groups, 4 * self.used) if self.by_units else 1,
+            "shares": self._shares(groups),
             "yield": threads.let_others_run(),
             "product": self.functions["product_parts" if self.split else "product"],
             "split": self.functions["split"] if self.split else 0,

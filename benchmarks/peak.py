@@ -18,6 +18,8 @@ from recurra.backends.cpu.parts import (
     SUM,
     WEIGHT,
     PartsEmitter,
+    call_unit,
+    configure,
     multiplies_parts,
 )
 from recurra.backends.cpu.target import Target, host
@@ -152,13 +154,13 @@ def _matrix_kernel(target: Target) -> str:
     """A chain of products of tiles, of nothing but zeros."""
     emitter = PartsEmitter(target, double=False)
     _, b = emitter.begin("entry", emitter.pointer)
-    emitter.configure(b, constant(HIGH))
+    configure(b, emitter.code)
     tiles = (SUM, OPERAND, WEIGHT)
     for tile in tiles:
-        emitter.unit(b, "tilezero", (tile,))
+        call_unit(b, emitter.code, "tilezero", (tile,))
     with loop_over(b, constant(0), constant(COUNT)):
-        emitter.unit(b, "tdpbf16ps", tiles)
-    emitter.unit(b, "tilerelease", ())
+        call_unit(b, emitter.code, "tdpbf16ps", tiles)
+    call_unit(b, emitter.code, "tilerelease", ())
     b.ret_void()
     return str(emitter.code)
 

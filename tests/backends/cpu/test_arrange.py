@@ -52,7 +52,7 @@ def test_little_work_is_done_by_one_thread():
 
 
 def test_many_rows_are_shared_out_and_few_are_not_where_units_are_better():
-    assert shared_out(cells.LSTM, batch=32, steps=20, hidden=128, most=4) == (4, False)
+    assert shared_out(cells.LSTM, batch=256, steps=20, hidden=128, most=4) == (4, False)
     assert shared_out(cells.LSTM, batch=3, steps=200, hidden=32, most=4) == (3, False)
     assert shared_out(cells.LSTM, batch=1, steps=20, hidden=512, most=4) == (4, True)
     assert shared_out(cells.LSTM, batch=5, steps=20, hidden=512, most=4, which="backward") == (4, True)

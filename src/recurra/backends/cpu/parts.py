@@ -34,8 +34,12 @@ from recurra.backends.cpu.tiles import VOID, TileEmitter
 __all__ = [
     "CHUNK",
     "HIGH",
+    "OPERAND",
     "PARTS",
+    "PRODUCTS",
+    "SUM",
     "TILE",
+    "WEIGHT",
     "PartsEmitter",
     "call_unit",
     "chunks_of",

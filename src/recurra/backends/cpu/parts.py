@@ -26,7 +26,7 @@ import struct
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over, smaller, transposed
+from recurra.backends.cpu.building import constant, loop_over, smaller
 from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import VOID, TileEmitter
@@ -209,16 +209,11 @@ class PartsEmitter(TileEmitter):
             after: How many numbers after that are asked for, since they are read soon.
             to: Where the parts begin.
         """
-        size = constant(HIGH * self.lanes)
+        size, lanes = constant(HIGH * self.lanes), constant(self.lanes)
         held = b.bitcast(b.alloca(self.vector, size=2 * HIGH), self.pointer)
-        with loop_over(b, constant(0), constant(2)) as half:
-            rows = [
-                b.gep(self.array(b, lines, b.add(b.mul(half, constant(HIGH)), constant(r))), [at]) for r in range(HIGH)
-            ]
-            for row in rows:
-                self.fetch(b, b.gep(row, [after]), self.lanes)
-            for row, value in enumerate(transposed(b, [self.load(b, row) for row in rows])):
-                self.store(b, value, b.gep(held, [b.add(b.mul(half, size), constant(row * self.lanes))]))
+        for half in range(2):
+            own, to_ = b.gep(lines, [constant(half * HIGH)]), b.gep(held, [constant(half * HIGH * self.lanes)])
+            self.square(b, own, at, after, to_, lanes)
         with loop_over(b, constant(0), constant(HIGH)) as row:
             own = b.gep(held, [b.mul(row, constant(self.lanes))])
             words = self._interleaved(b, self.load(b, own), self.load(b, b.gep(own, [size])))
@@ -229,30 +224,22 @@ class PartsEmitter(TileEmitter):
         function, b = self.begin("split", I64, self.words, self.pointer, I64, I64, self.pointer)
         rows, index, base, stride, length, to = function.args
         spare = b.bitcast(b.alloca(self.vector, size=CHUNK // self.lanes), self.pointer)
-        whole, over = b.lshr(length, constant(5)), b.and_(length, constant(CHUNK - 1))
-        some = b.icmp_signed("!=", over, constant(0))
-        step = b.mul(b.add(whole, b.zext(some, I64)), constant(PARTS * TILE))
-        with b.if_then(some):
-            for v in range(CHUNK // self.lanes):
-                self.store(b, self.maths.number(0.0), b.gep(spare, [constant(v * self.lanes)]))
+        whole, over, chunks = b.lshr(length, constant(5)), b.and_(length, constant(CHUNK - 1)), chunks_of(b, length)
+        for v in range(CHUNK // self.lanes):
+            self.store(b, self.maths.number(0.0), b.gep(spare, [constant(v * self.lanes)]))
         with loop_over(b, constant(0), rows) as row:
             from_ = b.gep(base, [b.mul(b.load(b.gep(index, [row])), stride)])
-            tile = b.mul(b.lshr(row, constant(4)), step)
+            tile = b.mul(b.lshr(row, constant(4)), b.mul(chunks, constant(PARTS * TILE)))
             own = b.gep(to, [b.add(tile, b.mul(b.and_(row, constant(HIGH - 1)), constant(HIGH)))])
-
-            def put(numbers: ir.Value, chunk: ir.Value, own: ir.Value = own) -> None:
+            last = b.gep(from_, [b.mul(whole, constant(CHUNK))])
+            with loop_over(b, constant(0), over) as k:
+                b.store(b.load(b.gep(last, [k])), b.gep(spare, [k]))
+            with loop_over(b, constant(0), chunks) as chunk:
+                there = b.gep(from_, [b.mul(chunk, constant(CHUNK))])
+                numbers = b.select(b.icmp_signed("<", chunk, whole), there, spare)
                 halves = [self.load(b, b.gep(numbers, [constant(v * self.lanes)])) for v in range(2)]
-                self._put_words(
-                    b, self._interleaved(b, *halves), b.gep(own, [b.mul(chunk, constant(PARTS * TILE))]), TILE
-                )
-
-            with loop_over(b, constant(0), whole) as chunk:
-                put(b.gep(from_, [b.mul(chunk, constant(CHUNK))]), chunk)
-            with b.if_then(some):
-                begin = b.gep(from_, [b.mul(whole, constant(CHUNK))])
-                with loop_over(b, constant(0), over) as k:
-                    b.store(b.load(b.gep(begin, [k])), b.gep(spare, [k]))
-                put(spare, whole)
+                at = b.gep(own, [b.mul(chunk, constant(PARTS * TILE))])
+                self._put_words(b, self._interleaved(b, *halves), at, TILE)
         b.ret_void()
         return function
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import ask, constant, loop_over, smaller, transposed
+from recurra.backends.cpu.building import ask, constant, loop_over, smaller
 from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.parts import (
     CHUNK,
@@ -217,11 +217,10 @@ class _Products(PartsEmitter):
         self, b: ir.IRBuilder, to: ir.Value, line: ir.Value, from_: ir.Value, by_row: ir.Value, end: ir.Value
     ) -> None:
         """to[k · line + row] = from_[row · by_row + k] for a vector of rows, and k up to a whole number of vectors."""
+        lines = b.alloca(I64, size=self.lanes)
+        self._name_lines(b, lines, constant(self.lanes), lambda lane: b.gep(from_, [b.mul(by_row, lane)]))
         with loop_over(b, constant(0), end, constant(self.lanes)) as k:
-            places = [b.gep(from_, [b.add(b.mul(by_row, constant(lane)), k)]) for lane in range(self.lanes)]
-            turned = transposed(b, [self.load(b, place) for place in places])
-            for lane, value in enumerate(turned):
-                self.store(b, value, b.gep(to, [b.mul(b.add(k, constant(lane)), line)]))
+            self.square(b, lines, k, constant(0), b.gep(to, [b.mul(k, line)]), line)
 
     # -- products with results of any width ---------------------------------------------------------------------
 
@@ -404,12 +403,7 @@ class _Products(PartsEmitter):
             self._name_lines(b, lines, here, lambda r: b.gep(self._row(b, side, b.add(begin, r)), [first]))
             whole = b.select(b.icmp_signed("==", here, lanes), by_squares, constant(0))
             with loop_over(b, constant(0), whole, lanes) as unit:
-                rows = [b.gep(self.array(b, lines, r), [unit]) for r in range(self.lanes)]
-                for row in rows:
-                    self.fetch(b, b.gep(row, [after]), self.lanes)
-                for lane, value in enumerate(transposed(b, [self.load(b, row) for row in rows])):
-                    place = b.add(b.mul(b.add(unit, constant(lane)), block), k)
-                    self.store(b, value, b.gep(to, [place]))
+                self.square(b, lines, unit, after, b.gep(to, [b.add(b.mul(unit, block), k)]), block)
             with loop_over(b, constant(0), here) as r, loop_over(b, whole, units) as unit:
                 value = b.load(b.gep(self.array(b, lines, r), [unit]))
                 b.store(value, b.gep(to, [b.add(b.mul(unit, block), b.add(k, r))]))

@@ -115,14 +115,13 @@ class StageEmitter:
             places: For each carried row its state, and how many steps back it stands in the ring.
             entering: Whether rows go in.
         """
-        b, lanes = self.b, constant(self.of.lanes)
+        b = self.b
         step, first, end = self.arguments
         hidden, width = self.word("hidden"), self.word("width")
         order = b.inttoptr(self.word("order"), I64.as_pointer())
         self.rings(step)
         for key in places:
             self.address(f"{'before' if entering else 'after'}.{key}")
-        whole = b.sub(hidden, b.urem(hidden, lanes))
         self.body()
         for key, (name, back) in places.items():
             outside = self.address(f"{'before' if entering else 'after'}.{key}")
@@ -130,15 +129,31 @@ class StageEmitter:
                 own = b.gep(self.bases[name, back], [b.mul(row, width)])
                 other = b.gep(outside, [b.mul(b.load(b.gep(order, [row])), hidden)])
                 to, from_ = (own, other) if entering else (other, own)
-                with loop_over(b, constant(0), whole, lanes) as unit:
-                    self.put(b.gep(to, [unit]), self.load(b.gep(from_, [unit])))
-                with loop_over(b, whole, hidden) as unit:
-                    b.store(b.load(b.gep(from_, [unit])), b.gep(to, [unit]))
-                if entering:
-                    with loop_over(b, hidden, width) as unit:
-                        b.store(ir.Constant(self.maths.scalar, 0.0), b.gep(to, [unit]))
+                b.call(self._mover(), [to, from_, hidden, width if entering else hidden])
         b.ret_void()
         return self.function
+
+    def _mover(self) -> ir.Function:
+        """move(to, from, count, end): some numbers, and zeros after them."""
+        code, scalar, lanes = self.of.code, self.maths.scalar, constant(self.of.lanes)
+        if "move" in code.globals:
+            return code.globals["move"]
+        pointer = scalar.as_pointer()
+        function = ir.Function(code, ir.FunctionType(ir.VoidType(), [pointer, pointer, I64, I64]), "move")
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        b, self.b = self.b, ir.IRBuilder(function.append_basic_block())
+        to, from_, count, end = function.args
+        whole = self.b.sub(count, self.b.urem(count, lanes))
+        with loop_over(self.b, constant(0), whole, lanes) as unit:
+            self.put(self.b.gep(to, [unit]), self.load(self.b.gep(from_, [unit])))
+        with loop_over(self.b, whole, count) as unit:
+            self.b.store(self.b.load(self.b.gep(from_, [unit])), self.b.gep(to, [unit]))
+        with loop_over(self.b, count, end) as unit:
+            self.b.store(ir.Constant(scalar, 0.0), self.b.gep(to, [unit]))
+        self.b.ret_void()
+        self.b = b
+        return function
 
     # -- a stage ------------------------------------------------------------------------------------------------
 

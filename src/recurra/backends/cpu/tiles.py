@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over, smaller, spread
+from recurra.backends.cpu.building import constant, loop_over, smaller, spread, transposed
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.target import Target
 
@@ -109,6 +109,30 @@ class TileEmitter:
             body(inner, *function.args)
             inner.ret_void()
         b.call(function, arguments)
+
+    def square(
+        self, b: ir.IRBuilder, lines: ir.Value, at: ir.Value, after: ir.Value, to: ir.Value, stride: ir.Value
+    ) -> None:
+        """to[lane · stride + r] = a square's row r at its lane-th number, for as many of both as a vector has.
+
+        Args:
+            b: Where it is written.
+            lines: The addresses of numbers of each row.
+            at: How many numbers after these the square begins.
+            after: How many numbers after that are asked for, since they are read soon.
+            to: Where its first column goes.
+            stride: How far it is from column to column.
+        """
+        self.call_own(b, "square", self._square, [lines, at, after, to, stride])
+
+    def _square(
+        self, b: ir.IRBuilder, lines: ir.Value, at: ir.Value, after: ir.Value, to: ir.Value, stride: ir.Value
+    ) -> None:
+        rows = [b.gep(self.array(b, lines, r), [at]) for r in range(self.lanes)]
+        for row in rows:
+            self.fetch(b, b.gep(row, [after]), self.lanes)
+        for lane, value in enumerate(transposed(b, [self.load(b, row) for row in rows])):
+            self.store(b, value, b.gep(to, [b.mul(stride, constant(lane))]))
 
     def word(self, b: ir.IRBuilder, job: ir.Value, place: int | ir.Value) -> ir.Value:
         """A word of a job."""
@@ -208,7 +232,7 @@ class TileEmitter:
         Row i of `out`, at i · out_stride, has the panel's product with row index[i] of `base` added to it, or is that
         product if `fresh`; likewise for each of the `panels`, which are `panel_step` apart, and their `out` `out_step`.
         """
-        tiles = {r: self._tile(r, 1) for r in range(1, self.rows + 1)}
+        tiles = [self._tile(r, 1) for r in range(1, self.rows + 1)]
         kinds = [self.pointer, I64, I64, I64, self.words, self.pointer, I64, I64, self.pointer, I64, I64, I64]
         function, b = self.begin("product", *kinds)
         out, out_stride, fresh, rows, index, base, stride, length, panel, panels, panel_step, out_step = function.args
@@ -221,11 +245,15 @@ class TileEmitter:
         most = ir.Constant(I32, self.rows)
         count_ = b.udiv(b.add(number, ir.Constant(I32, self.rows - 1)), most)
         count_ = b.select(b.icmp_unsigned("==", count_, ir.Constant(I32, 0)), ir.Constant(I32, 1), count_)
-        count = b.zext(count_, I64)
+        count = b.select(b.icmp_signed(">", rows, constant(0)), b.zext(count_, I64), constant(0))
         least, longer = b.zext(b.udiv(number, count_), I64), b.zext(b.urem(number, count_), I64)
         begins = b.icmp_signed("!=", fresh, constant(0))
 
-        def call(tile: ir.Function, p: ir.Value, row: ir.Value, k: ir.Value, here: ir.Value, several: bool) -> None:
+        kind = ir.ArrayType(tiles[0].type, len(tiles))
+        by_rows = ir.GlobalVariable(self.code, kind, "tiles")
+        by_rows.linkage, by_rows.global_constant, by_rows.initializer = "internal", True, ir.Constant(kind, tiles)
+
+        def call(tile: ir.Value, p: ir.Value, row: ir.Value, k: ir.Value, here: ir.Value, several: bool) -> None:
             first = b.and_(begins, b.icmp_signed("==", k, constant(0)))
             start_stride, start_step = (b.select(first, constant(0), step) for step in (out_stride, out_step))
             to = b.gep(out, [b.mul(p, out_step)])
@@ -248,13 +276,7 @@ class TileEmitter:
             with loop_over(b, constant(0), count) as tile:
                 begin = b.add(b.mul(tile, least), smaller(b, tile, longer))
                 size = b.add(least, b.zext(b.icmp_signed("<", tile, longer), I64))
-                done = b.append_basic_block("tiled")
-                switch = b.switch(size, done)
-                for r, tile_ in tiles.items():
-                    with b.goto_block(b.append_basic_block(f"rows_{r}")):
-                        switch.add_case(constant(r), b.block)
-                        call(tile_, p, begin, k, here, several=False)
-                        b.branch(done)
-                b.position_at_end(done)
+                chosen = b.load(b.gep(by_rows, [constant(0), b.sub(size, constant(1))]))
+                call(chosen, p, begin, k, here, several=False)
         b.ret_void()
         return function

@@ -1,7 +1,6 @@
 """Code for processors of every shape: those that this one can play are run, the others are compiled and looked at."""
 
 import re
-import types
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from recurra import cells
 from recurra.backends import reference
 from recurra.backends.cpu import library, prepare
 from recurra.backends.cpu import run as cpu
+from recurra.backends.cpu.prepare import loop_ir
 from recurra.backends.cpu.target import host
 from recurra.cells import CATALOGUE, modifiers
 from support.machine_code import MULTIPLY, MULTIPLY_ADD, TARGETS, assembly_of, calls, functions_of, seen_from_outside
@@ -23,10 +23,7 @@ LOOPS = ("forward", "training", "backward")
 
 def text_of(cell, which, double, target):
     """The IR that a cell's loop is compiled from."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepare, "host", lambda: target)
-        patch.setattr(prepare.library, "load", lambda description, emit, target: types.SimpleNamespace(text=emit()))
-        return prepare._code.__wrapped__(cell, which, double).text
+    return loop_ir(cell, which, target, double=double)[1]()
 
 
 # Compiled for others -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from recurra.backends.cpu import threads
 from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
 from recurra.backends.cpu.emit import home
 from recurra.backends.cpu.parts import depth, multiplies_parts, parts_size
-from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_functions
+from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_function
 from recurra.backends.cpu.products import ROWS, gradient_workspace, rows_workspace
 from recurra.backends.cpu.table import LINE, panels
 from recurra.backends.cpu.target import host
@@ -125,7 +125,6 @@ class _Arranger:
         self.total = self.steps * self.batch  # at most, if ragged
         self.hidden, self.width, self.cell = prepared.hidden, prepared.width, prepared.cell
         self.size = 8 if prepared.double else 4
-        self.functions = matrix_functions(prepared.double).addresses
         self.can_split = multiplies_parts(host(), double=prepared.double)
         self.words: list[int] = [0] * len(self.kernel.slots)
         self.own: list[Fix] = []
@@ -222,6 +221,14 @@ class _Arranger:
 
     # -- words --------------------------------------------------------------------------------------------------
 
+    def _function(self, name: str) -> int:
+        """The address of a product of matrices."""
+        return matrix_function(name, self.prepared.double)
+
+    def _product(self, split: bool) -> int:
+        """The address of the function that multiplies, numbers or parts."""
+        return self._function("product_parts" if split else "product")
+
     def _set(self, name: str, value: int) -> None:
         self.words[self.kernel.slots[name]] = value
 
@@ -241,12 +248,12 @@ class _Arranger:
             "by_units": int(self.by_units),
             "shares": self._shares(groups),
             "yield": threads.let_others_run(),
-            "product": self.functions["product_parts" if self.split else "product"],
-            "split": self.functions["split"] if self.split else 0,
+            "product": self._product(self.split) if self.kernel.panels else 0,
+            "split": self._function("split") if self.split else 0,
             "depth": self._depth(self.hidden, self.split),
-            "inputs.product": self.functions["product_parts" if self.split_inputs else "product"],
-            "inputs.split": self.functions["split"] if self.split_inputs else 0,
-            "pack": self.functions["pack"],
+            "inputs.product": self._product(self.split_inputs) if self.kernel.inputs else 0,
+            "inputs.split": self._function("split") if self.split_inputs else 0,
+            "pack": self._function("pack"),
             "index": self.index,
             "backwards": int(self.backwards),
             "chunk": self.chunk,
@@ -483,7 +490,7 @@ class _Arranger:
         for function, job, parts in jobs:
             first = self._words(job)
             for begin, end in parts:
-                task: list[Word] = [self.functions[function], (1, "words", 8 * first), begin, end]
+                task: list[Word] = [self._function(function), (1, "words", 8 * first), begin, end]
                 if function == "rows_product":
                     by_rows.append((begin, end, task))
                 else:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from recurra.backends.cpu import spare, threads
-from recurra.backends.cpu.prepare import Kernel, matrix_functions
+from recurra.backends.cpu.prepare import Kernel, matrix_function
 from recurra.backends.layout import Layout
 
 __all__ = ["KEPT", "SMALL", "Arrangement", "Fix", "Lengths", "Memory", "launch", "split"]
@@ -177,7 +177,7 @@ def launch(calls: Sequence[tuple[Arrangement, Memory]]) -> None:
     """Run loops: one on its threads, several side by side if each takes one, or else one after the other."""
     alone = all(arrangement.used == 1 for arrangement, _ in calls)
     if len(calls) > 1 and alone and threads.available() >= len(calls) and calls[0][0].cost >= SMALL:
-        address = matrix_functions(calls[0][0].double).addresses["several"]
+        address = matrix_function("several", calls[0][0].double)
         words = [threads.thread_number()]
         for arrangement, memory in calls:
             words += [arrangement.kernel.address, memory.address]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from recurra.backends.cpu import emit, library, products
+from recurra.backends.cpu import emit, library
+from recurra.backends.cpu.products import emit_products, modules_for
 from recurra.backends.cpu.table import panels, slots
-from recurra.backends.cpu.target import host
+from recurra.backends.cpu.target import Target, host
 from recurra.backends.plan import Loop, Plan, Side, plan
 from recurra.equations.cell import Cell
 
-__all__ = ["Block", "Kernel", "Outside", "Prepared", "Which", "matrix_functions", "prepare"]
+__all__ = ["Block", "Kernel", "Outside", "Prepared", "Which", "loop_ir", "matrix_function", "prepare"]
 
 Which = Literal["forward", "training", "backward"]
 
@@ -203,31 +205,24 @@ def _block(cell: Cell, input_size: int, hidden: int, matrix: str, part: int, tra
 
 
 @lru_cache(maxsize=256)
-def _ahead(cell: Cell, double: bool, training: bool) -> threading.Event:
-    """Have compiled on another thread what is needed next: products of matrices, and after training its gradient.
+def _ahead(cell: Cell, double: bool, training: bool) -> None:
+    """Have made on other threads what is needed next: products of matrices, and after training its gradient.
 
-    Returns:
-        What says that the products are there.
+    LLVM works on one of these at a time, but IR is written meanwhile.
     """
-    there = threading.Event()
-
-    def compile_() -> None:
-        matrix_functions(double)
-        there.set()
-        if training:
-            _code(cell, "backward", double)
-
-    threading.Thread(target=compile_, name="recurra compiles").start()
-    return there
+    work: list[Callable[[], object]] = [lambda: matrix_function("pack", double)]
+    if training:
+        work.append(lambda: _code(cell, "backward", double))
+    for one in work:
+        threading.Thread(target=one, name="recurra compiles").start()
 
 
 @lru_cache(maxsize=1024)
 def _kernel(prepared: Prepared, which: Which) -> Kernel:
     loop: Loop = getattr(prepared.plan, which)
-    products = None if which == "backward" else _ahead(prepared.cell, prepared.double, which == "training")
     code = _code(prepared.cell, which, prepared.double)
-    if which == "training" and products and not products.is_set():
-        _code(prepared.cell, "backward", prepared.double)  # better than to wait
+    if which != "backward":
+        _ahead(prepared.cell, prepared.double, which == "training")
     found = {}
     for number, stage in enumerate(loop.stages):
         sums = [loop.operations[place].sum for place in stage.sums]
@@ -241,7 +236,28 @@ def _kernel(prepared: Prepared, which: Which) -> Kernel:
 
 @lru_cache(maxsize=1024)
 def _code(cell: Cell, which: Which, double: bool) -> library.Compiled:
-    made, target = plan(cell), host()
+    target = host()
+    description, emit_ = loop_ir(cell, which, target, double=double)
+
+    def emitted() -> str:
+        text = emit_()
+        if which != "backward":  # not sooner, since only one thread at a time writes IR
+            _ahead(cell, double, which == "training")
+        return text
+
+    return library.load(description, emitted, target)
+
+
+def loop_ir(cell: Cell, which: Which, target: Target, *, double: bool) -> tuple[str, Callable[[], str]]:
+    """What the IR of a cell's loop depends on beside the processor, and what writes it.
+
+    Args:
+        cell: The cell.
+        which: The loop.
+        target: The processor.
+        double: Whether numbers are float64; else float32.
+    """
+    made = plan(cell)
     loop: Loop = getattr(made, which)
     arguments = {
         "double": double,
@@ -255,17 +271,19 @@ def _code(cell: Cell, which: Which, double: bool) -> library.Compiled:
         "homes": made.homes,
         "operands": tuple(operand for *_, operand in made.products),
     }
-    description = repr((loop, arguments, emit.VERSION))
-    return library.load(description, lambda: emit.emit(loop, target, **arguments), target)  # type: ignore[arg-type]
+    return repr((loop, arguments, emit.VERSION)), lambda: emit.emit(loop, target, **arguments)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=2)
-def matrix_functions(double: bool) -> library.Compiled:
-    """The products of matrices that all loops call."""
+@lru_cache(maxsize=16)
+def matrix_function(name: str, double: bool) -> int:
+    """The address of one of the products of matrices that all loops call."""
+    names = next(names for names in modules_for(host(), double=double) if name in names)
+    return _matrix_functions(names, double).addresses[name]
+
+
+@lru_cache(maxsize=4)
+def _matrix_functions(names: tuple[str, ...], double: bool) -> library.Compiled:
+    """A module of them."""
     target = host()
-    return library.load(
-        f"products {double}",
-        lambda: products.emit_products(target, double=double),
-        target,
-        products.functions_for(target, double=double),
-    )
+    text = f"products {names} {double}"
+    return library.load(text, lambda: emit_products(target, names, double=double), target, names)

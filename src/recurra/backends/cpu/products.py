@@ -37,7 +37,7 @@ from recurra.backends.cpu.parts import (
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import SINGLE, VOID
 
-__all__ = ["FUNCTIONS", "ROWS", "emit_products", "functions_for", "gradient_workspace", "rows_workspace"]
+__all__ = ["FUNCTIONS", "ROWS", "emit_products", "gradient_workspace", "modules_for", "rows_workspace"]
 
 FUNCTIONS = ("product", "pack", "gradient", "rows_product", "several")
 
@@ -81,31 +81,37 @@ def rows_workspace(rows: int, lengths: Sequence[int], *, wide: int, parts: bool)
     return rows * wide + (sum(parts_size(rows, length) for length in lengths) if parts else 0)
 
 
-def functions_for(target: Target, *, double: bool) -> tuple[str, ...]:
-    """The functions that there are."""
-    return (*FUNCTIONS, *OF_PARTS) if multiplies_parts(target, double=double) else FUNCTIONS
+def modules_for(target: Target, *, double: bool) -> tuple[tuple[str, ...], ...]:
+    """The functions that there are, by the modules they are compiled in: products of numbers may not be needed."""
+    if not multiplies_parts(target, double=double):
+        return (FUNCTIONS,)
+    numbers, *others = FUNCTIONS
+    return (*others, *OF_PARTS), (numbers,)
 
 
-def emit_products(target: Target, *, double: bool) -> str:
-    """The IR of the functions.
+def emit_products(target: Target, functions: Sequence[str] = FUNCTIONS, *, double: bool) -> str:
+    """The IR of a module.
 
     Args:
         target: The processor.
+        functions: Those of the module.
         double: Whether numbers are float64; else float32.
     """
-    return str(_Products(target, double).module())
+    return str(_Products(target, double).module(functions))
 
 
 class _Products(PartsEmitter):
-    def module(self) -> ir.Module:
-        """All functions."""
-        self.multiply = self.product()
-        self._pack()
-        if self.parts:
+    def module(self, functions: Sequence[str]) -> ir.Module:
+        """A module of these functions."""
+        if "product" in functions:
+            self.multiply = self.product()
+        if "product_parts" in functions:
             self.multiply, self.split_ = self.product_parts(), self.split()
-        self._gradient()
-        self._rows_product()
-        self._several()
+        if "pack" in functions:
+            self._pack()
+            self._gradient()
+            self._rows_product()
+            self._several()
         return self.code
 
     # -- pack ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recurra import Recurrent, cells
 from recurra.backends.cpu import arrange as module
 from recurra.backends.cpu.arrange import arrange, covered, matrix_sources
-from recurra.backends.cpu.arrangement import KEPT, split
+from recurra.backends.cpu.arrangement import KEPT, shared_rows
 from recurra.backends.cpu.prepare import prepare
 from recurra.backends.cpu.products import ROWS
 from recurra.backends.layout import Layout
@@ -69,23 +69,22 @@ def test_units_over_which_there_is_a_mean_are_never_shared_out():
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=20).map(lambda lengths: sorted(lengths, reverse=True))
 
 
-@given(LENGTHS, st.integers(1, 6))
-def test_rows_are_shared_out_so_that_all_have_about_the_same_number_of_steps(lengths, parts):
+@given(LENGTHS, st.integers(1, 6), st.booleans())
+def test_rows_are_shared_out_so_that_all_have_about_the_same_number_of_steps(lengths, parts, in_turn):
     parts = min(parts, len(lengths))
     sizes = [sum(length > t for length in lengths) for t in range(lengths[0])]
-    places = split(sizes, len(lengths), parts)
-    assert len(places) == parts + 1
-    assert (places[0], places[-1]) == (0, len(lengths))
-    assert places == sorted(places)
-    loads = [sum(lengths[a:b]) for a, b in itertools.pairwise(places)]
+    shared = shared_rows(sizes, len(lengths), parts, in_turn=in_turn)
+    rows = [list(range(first, end, parts if in_turn else 1)) for first, end, _ in shared]
+    assert sorted(itertools.chain(*rows)) == list(range(len(lengths)))
+    assert [before for *_, before in shared] == [sum(map(len, rows[:k])) for k in range(parts)]
+    loads = [sum(lengths[row] for row in own) for own in rows]
     assert max(loads) <= sum(lengths) / parts + max(lengths)
 
 
 @given(st.integers(1, 50), st.integers(1, 8))
 def test_rows_of_one_length_are_shared_out_evenly(batch, parts):
     parts = min(parts, batch)
-    places = split([batch] * 3, batch, parts)
-    counts = np.diff(places)
+    counts = np.diff([first for first, *_ in shared_rows([batch] * 3, batch, parts, in_turn=False)] + [batch])
     assert counts.sum() == batch
     assert counts.max() - counts.min() <= 1
 

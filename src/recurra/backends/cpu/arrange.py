@@ -148,6 +148,8 @@ class _Arranger:
         together = PARTS_CHUNK_ROWS if self.can_split else min(max(CHUNK // numbers, fewest), most)
         self.chunk = max(1, min(self.steps, together // rows))
         self.split = self._splits(rows)
+        # A tile takes as long for few rows as for many: that all threads have as many steps would not make them even.
+        self.in_turn = self.ragged and self.split and not self.by_units
         self.split_inputs = self.can_split and self.chunk * rows >= FEW_ROWS and bool(self.kernel.inputs)
         self._plain()
         self._lists()
@@ -259,6 +261,7 @@ class _Arranger:
             "chunk": self.chunk,
             "lines.size": self.chunk * self.batch,
             "rows": self.batch,
+            "rows.apart": self.used if self.in_turn else 1,
             "hidden": self.hidden,
             "width": self.width,
             "padded": self._padded(self.hidden),
@@ -278,6 +281,7 @@ class _Arranger:
         return Lengths(
             self.batch,
             1 if self.by_units else self.used,
+            self.in_turn,
             {**self.lists, **{name: self.kernel.slots[name] for name in ("steps", "tasks.count")}},
             tuple(self.by_length["total"]),
             tuple(self.by_length["numbers"]),

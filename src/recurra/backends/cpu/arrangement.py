@@ -19,9 +19,10 @@ from torch import Tensor
 
 from recurra.backends.cpu import spare, threads
 from recurra.backends.cpu.prepare import Kernel, matrix_function
+from recurra.backends.cpu.table import SHARED_WORDS
 from recurra.backends.layout import Layout
 
-__all__ = ["KEPT", "SMALL", "Arrangement", "Fix", "Lengths", "Memory", "launch", "split"]
+__all__ = ["KEPT", "SMALL", "Arrangement", "Fix", "Lengths", "Memory", "launch", "shared_rows"]
 
 KEPT = 1 << 18
 """Memory of no more numbers than this is kept for the next call of the same sizes; of more, for any."""
@@ -45,7 +46,8 @@ class Lengths:
     Args:
         batch: B.
         parts: How many threads have rows of their own.
-        places: Of how many steps there are, of how many tasks, and where sizes, offsets, splits and order begin.
+        in_turn: Whether these take the rows in turn, so that each has short and long ones.
+        places: Of how many steps there are, of how many tasks, and where sizes, offsets, shared and order begin.
         total: Words with how many steps count.
         numbers: Words with the address of what row of the caller's batch each packed row is; 0 if they are in order.
         tasks: How many tasks there are besides those that each have some of the packed rows, which are the last.
@@ -54,6 +56,7 @@ class Lengths:
 
     batch: int
     parts: int
+    in_turn: bool
     places: Mapping[str, int]
     total: tuple[int, ...]
     numbers: tuple[int, ...]
@@ -63,15 +66,15 @@ class Lengths:
     @staticmethod
     def room(steps: int, batch: int, threads: int) -> dict[str, int]:
         """How many words each of the lists takes."""
-        return {"sizes": steps, "offsets": steps + 1, "splits": 2 * threads + 1, "order": batch}
+        return {"sizes": steps, "offsets": steps + 1, "shared": SHARED_WORDS * threads, "order": batch}
 
     def write(self, words: ctypes.Array[ctypes.c_int64], layout: Layout) -> None:
         """Tell a call which rows run."""
         sizes, total = layout.sizes, layout.total
         offsets = [0, *itertools.accumulate(sizes)]
         order = range(self.batch) if layout.sorted_rows is None else layout.sorted_rows.tolist()
-        splits = split(sizes, self.batch, self.parts)
-        for name, values in (("sizes", sizes), ("offsets", offsets), ("splits", splits), ("order", order)):
+        shared = itertools.chain(*shared_rows(sizes, self.batch, self.parts, in_turn=self.in_turn))
+        for name, values in (("sizes", sizes), ("offsets", offsets), ("shared", [*shared]), ("order", order)):
             place = self.places[name]
             words[place : place + len(values)] = [*values]
         numbers = 0 if layout.numbers is None else layout.numbers.data_ptr()
@@ -188,12 +191,26 @@ def launch(calls: Sequence[tuple[Arrangement, Memory]]) -> None:
         threads.parallel(arrangement.kernel.address, memory.address, arrangement.used)
 
 
-def split(sizes: Sequence[int], batch: int, parts: int) -> list[int]:
-    """Rows shared out over threads so that each has about the same number of steps."""
+def shared_rows(sizes: Sequence[int], batch: int, parts: int, *, in_turn: bool) -> list[tuple[int, int, int]]:
+    """Rows shared out over threads so that each has about the same number of steps.
+
+    Args:
+        sizes: How many rows run at each step.
+        batch: B.
+        parts: How many threads there are.
+        in_turn: Whether they take the rows in turn; else each takes some that follow one another.
+
+    Returns:
+        Of each its first row, the end of its rows, and how many rows others have before it.
+    """
+    if in_turn:
+        return [(k, batch, sum(len(range(j, batch, parts)) for j in range(k))) for k in range(parts)]
     if parts == 1 or min(sizes) == batch:
-        return [batch * k // parts for k in range(parts + 1)]
-    # How many steps each row has: those at which more rows than stand before it run.
-    lengths = np.searchsorted(-np.asarray(sizes), -np.arange(batch), side="left")
-    done = lengths.cumsum() * parts
-    shares = np.arange(1, parts) * int(lengths.sum())
-    return [0, *(np.searchsorted(done, shares, side="left") + 1).tolist(), batch]
+        ends = [batch * k // parts for k in range(parts + 1)]
+    else:
+        # How many steps each row has: those at which more rows than stand before it run.
+        lengths = np.searchsorted(-np.asarray(sizes), -np.arange(batch), side="left")
+        done = lengths.cumsum() * parts
+        shares = np.arange(1, parts) * int(lengths.sum())
+        ends = [0, *(np.searchsorted(done, shares, side="left") + 1).tolist(), batch]
+    return [(first, end, first) for first, end in itertools.pairwise(ends)]

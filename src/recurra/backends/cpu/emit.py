@@ -28,7 +28,7 @@ from recurra.backends.cpu.building import ask, constant, larger, loop_over, smal
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.parts import call_unit, configure, multiplies_parts, parts_of
 from recurra.backends.cpu.stages import StageEmitter
-from recurra.backends.cpu.table import LINE, PACK_WORDS, slots
+from recurra.backends.cpu.table import LINE, PACK_WORDS, SHARED_WORDS, slots
 from recurra.backends.cpu.target import Target
 from recurra.backends.plan import Loop
 
@@ -133,8 +133,8 @@ class _Emitter:
             size = self.states[name] + 1
             begin[key] = (name, (size - lag + 1) % size if after else lag)
             end[key] = (name, size - lag if after else lag - 1)
-        enter = StageEmitter(self, "enter", 3).carry(begin, entering=True)
-        leave = StageEmitter(self, "leave", 3).carry(end, entering=False)
+        enter = StageEmitter(self, "enter", 4).carry(begin, entering=True)
+        leave = StageEmitter(self, "leave", 4).carry(end, entering=False)
         inputs = self._inputs() if self.loop.products else None
         split = self._split_inputs() if self.parts and self.loop.products else None
         _Entry(self, list(zip(stages, splits, strict=True)), enter, leave, inputs, split).write()
@@ -382,19 +382,20 @@ class _Entry:
 
     def _steps(self) -> None:
         b = self.b
-        splits = self.words("splits")
-        own = b.gep(splits, [self.thread])
+        own = b.gep(self.words("shared"), [b.mul(self.thread, constant(SHARED_WORDS))])
         self.order, batch = self.words("order"), self.word("rows")
         self.batch = batch
-        self.first = b.select(self.by_units, constant(0), b.load(own))
-        self.end = b.select(self.by_units, batch, b.load(b.gep(own, [constant(1)])))
+        none, self.apart = constant(0), self.word("rows.apart")
+        origin, end, before = (b.load(b.gep(own, [constant(k)])) for k in range(SHARED_WORDS))
+        self.origin, before = b.select(self.by_units, none, origin), b.select(self.by_units, none, before)
+        self.end = b.select(self.by_units, batch, end)
         self.line = b.select(self.by_units, constant(0), self.thread)
         self.steps, self.backwards = self.word("steps"), b.icmp_signed("!=", self.word("backwards"), constant(0))
         self.sizes, chunk = self.words("sizes"), self.word("chunk")
         self.lines = b.gep(self.words("lines"), [b.mul(self.thread, self.word("lines.size"))])
         self.starts = b.gep(self.words("starts"), [b.mul(self.thread, chunk)])
-        place = b.mul(chunk, self.first)
-        b.store(self.first, self.last)
+        place = b.mul(chunk, before)
+        b.store(none, self.last)
         with loop_over(b, constant(0), self.steps, chunk) as begin:
             count = smaller(b, chunk, b.sub(self.steps, begin))
             if self.inputs is not None:
@@ -409,17 +410,19 @@ class _Entry:
                 )
             with loop_over(b, constant(0), count) as within:
                 step = b.add(begin, within)
-                t, last = self._running(step)
-                with b.if_then(b.icmp_signed(">", last, self.first)):
-                    start = b.load(b.gep(self.starts, [within])) if self.inputs is not None else constant(0)
-                    self._step(step, t, last, b.sub(b.add(place, start), self.first))
+                t, rows = self._running(step)
+                with b.if_then(b.icmp_signed(">", rows, none)):
+                    start = b.load(b.gep(self.starts, [within])) if self.inputs is not None else none
+                    self._step(step, t, rows, b.add(place, start))
 
     def _running(self, step: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """The time of a step, and the end of this thread's rows that run at it."""
+        """The time of a step, and how many of this thread's rows run at it."""
         b = self.b
         mirrored = b.sub(b.sub(self.steps, constant(1)), step)
         t = b.select(self.backwards, mirrored, step)
-        return t, smaller(b, b.load(b.gep(self.sizes, [t])), self.end)
+        left = b.sub(smaller(b, b.load(b.gep(self.sizes, [t])), self.end), self.origin)
+        numerator = larger(b, constant(0), b.add(left, b.sub(self.apart, constant(1))))
+        return t, b.udiv(numerator, self.apart)
 
     def _gather(self, begin: ir.Value, count: ir.Value) -> None:
         """The places in the caller's batch of all rows of a chunk."""
@@ -427,26 +430,27 @@ class _Entry:
         order, batch = self.order, self.batch
         b.store(constant(0), self.count)
         with loop_over(b, constant(0), count) as within:
-            t, last = self._running(b.add(begin, within))
+            t, rows = self._running(b.add(begin, within))
             so_far = b.load(self.count)
             b.store(so_far, b.gep(self.starts, [within]))
             begin_of_step = b.mul(t, batch)
-            with loop_over(b, self.first, last) as row:
-                to = b.gep(self.lines, [b.sub(b.add(so_far, row), self.first)])
+            with loop_over(b, constant(0), rows) as number:
+                row = b.add(self.origin, b.mul(number, self.apart))
+                to = b.gep(self.lines, [b.add(so_far, number)])
                 b.store(b.add(begin_of_step, b.load(b.gep(order, [row]))), to)
-            b.store(b.add(so_far, larger(b, constant(0), b.sub(last, self.first))), self.count)
+            b.store(b.add(so_far, rows), self.count)
 
-    def _step(self, step: ir.Value, t: ir.Value, last: ir.Value, place: ir.Value) -> None:
+    def _step(self, step: ir.Value, t: ir.Value, rows: ir.Value, place: ir.Value) -> None:
         """Everything of one step: rows that begin, the stages, rows that end."""
         b, table = self.b, self.table
         before = b.load(self.last)
-        with b.if_then(b.icmp_signed("<", before, last)):
-            self._alone(lambda: b.call(self.enter, [table, step, before, last]), before=True)
-        b.store(last, self.last)
+        with b.if_then(b.icmp_signed("<", before, rows)):
+            self._alone(lambda: b.call(self.enter, [table, step, self.origin, before, rows]), before=True)
+        b.store(rows, self.last)
         for stage, split in self.stages:
 
             def run(first: ir.Value, end: ir.Value, stage: ir.Function = stage) -> None:
-                b.call(stage, [table, step, t, self.first, last, self.line, place, first, end, self.parts])
+                b.call(stage, [table, step, t, self.origin, rows, self.line, place, first, end, self.parts])
 
             if split is not None:
                 with b.if_then(self.splits):
@@ -456,16 +460,15 @@ class _Entry:
         following = b.add(step, constant(1))
         with b.if_else(b.icmp_signed("<", following, self.steps)) as (more, over):
             with more:
-                _, then = self._running(following)
-                left = larger(b, then, self.first)
+                _, left = self._running(following)
                 more_block = b.block
             with over:
                 over_block = b.block
         rest = b.phi(I64)
         rest.add_incoming(left, more_block)
-        rest.add_incoming(self.first, over_block)
-        with b.if_then(b.icmp_signed("<", rest, last)):
-            self._alone(lambda: b.call(self.leave, [table, step, rest, last]), before=False)
+        rest.add_incoming(constant(0), over_block)
+        with b.if_then(b.icmp_signed("<", rest, rows)):
+            self._alone(lambda: b.call(self.leave, [table, step, self.origin, rest, rows]), before=False)
 
     def _tasks(self) -> None:
         """What is computed after the last step; whoever is free takes the next."""

@@ -100,6 +100,10 @@ class StageEmitter:
                 whole = b.mul(b.mul(place, self.word("rows")), self.word("width"))
                 self.bases[name, back] = b.gep(self.address(f"ring.{name}"), [whole])
 
+    def row(self, number: ir.Value) -> ir.Value:
+        """Which row of the batch one of this thread's rows is."""
+        return self.b.add(self.origin, self.b.mul(number, self.apart))
+
     def body(self) -> None:
         """End the block where words of the table are read, which must be before any loop."""
         body = self.b.append_basic_block("body")
@@ -109,14 +113,15 @@ class StageEmitter:
     # -- rows that begin and end ------------------------------------------------------------------------------
 
     def carry(self, places: dict[str, tuple[str, int]], *, entering: bool) -> ir.Function:
-        """What moves the caller's rows into the rings, or out of them, given (table, step, first row, end row).
+        """What moves the caller's rows into the rings, or out of them, given (table, step, origin, first row, end row).
 
         Args:
             places: For each carried row its state, and how many steps back it stands in the ring.
             entering: Whether rows go in.
         """
         b = self.b
-        step, first, end = self.arguments
+        step, self.origin, first, end = self.arguments
+        self.apart = self.word("rows.apart")
         hidden, width = self.word("hidden"), self.word("width")
         order = b.inttoptr(self.word("order"), I64.as_pointer())
         self.rings(step)
@@ -125,7 +130,8 @@ class StageEmitter:
         self.body()
         for key, (name, back) in places.items():
             outside = self.address(f"{'before' if entering else 'after'}.{key}")
-            with loop_over(b, first, end) as row:
+            with loop_over(b, first, end) as number:
+                row = self.row(number)
                 own = b.gep(self.bases[name, back], [b.mul(row, width)])
                 other = b.gep(outside, [b.mul(b.load(b.gep(order, [row])), hidden)])
                 to, from_ = (own, other) if entering else (other, own)
@@ -158,9 +164,10 @@ class StageEmitter:
     # -- a stage ------------------------------------------------------------------------------------------------
 
     def stage(self, number: int, stage: Stage) -> ir.Function:
-        """What runs the stage, given (table, step, t, rows from and to, line of sums, place of products, units, parts).
+        """What runs the stage, given (table, step, t, origin, rows, line of sums, place of products, units, parts).
 
-        The last is the address where the parts of what its products read are, if these work on parts.
+        The rows are so many of the batch from the origin on. The last is the address where the parts of what products
+        read are, if these work on parts.
         """
         b = self.b
         self._begin(stage)
@@ -171,7 +178,7 @@ class StageEmitter:
             wide = constant(2 * self.of.lanes)
             with loop_over(b, self.unit, self.end_unit, wide) as unit:
                 end = smaller(b, self.end_unit, b.add(unit, wide))
-                self._elementwise(self.first, b.sub(self.end, self.first), unit, end, None)
+                self._elementwise(constant(0), self.rows, unit, end, None)
         b.ret_void()
         return self.function
 
@@ -179,10 +186,11 @@ class StageEmitter:
         """What makes parts of all that the stage's products read, given the same."""
         b = self.b
         self._begin(stage)
-        index, rows = b.inttoptr(self.word("index"), I64.as_pointer()), b.sub(self.end, self.first)
+        index, rows = b.inttoptr(self.word("index"), I64.as_pointer()), self.rows
         split, to = self.word("split"), b.inttoptr(self.own_parts, self.maths.scalar.as_pointer())
         for operand in self._operands():
-            base, stride = self._operand(operand, self.first)
+            base, stride = self._operand(operand, self.origin)
+            stride = b.mul(stride, self.apart)
             self.of.call_split(b, split, [rows, index, base, stride, self.hidden, to])
             to = b.gep(to, [parts_of(b, rows, self.hidden)])
         b.ret_void()
@@ -195,9 +203,10 @@ class StageEmitter:
 
     def _begin(self, stage: Stage) -> None:
         b, self.current = self.b, stage
-        self.step, self.t, self.first, self.end, self.line, self.place, self.unit, self.end_unit, self.own_parts = (
+        self.step, self.t, self.origin, self.rows, self.line, self.place, self.unit, self.end_unit, self.own_parts = (
             self.arguments
         )
+        self.apart = self.word("rows.apart")
         offsets = b.inttoptr(self.word("offsets"), I64.as_pointer())
         self.packed = b.load(b.gep(offsets, [self.t]))
         self.order = b.inttoptr(self.word("order"), I64.as_pointer())
@@ -214,7 +223,8 @@ class StageEmitter:
             with b.goto_entry_block():
                 total = b.alloca(self.maths.vector)
             (averaged,) = self.loop.operations[number].args
-            with loop_over(b, self.first, self.end) as row:
+            with loop_over(b, constant(0), self.rows) as own:
+                self.number, row = own, self.row(own)
                 b.store(self.maths.number(0.0), total)
                 with loop_over(b, constant(0), self.width, constant(lanes)) as unit:
                     value = self._stored(averaged, unit, row)
@@ -246,13 +256,13 @@ class StageEmitter:
         with b.goto_entry_block():
             vectors = b.alloca(self.maths.vector, size=ROWS * groups * 2)
             self.buffer = b.bitcast(vectors, self.maths.scalar.as_pointer())
-        running = larger(b, constant(1), b.sub(self.end, self.first))
+        running = larger(b, constant(1), self.rows)
         most = b.select(self.splits, constant(ROWS_OF_PARTS), constant(ROWS)) if self.of.parts else constant(ROWS)
         blocks = larger(b, constant(1), b.sdiv(constant(SIDE_BY_SIDE), running))
         with loop_over(b, self.unit, self.end_unit, b.mul(blocks, wide)) as unit:
             end = smaller(b, self.end_unit, b.add(unit, b.mul(blocks, wide)))
-            with loop_over(b, self.first, self.end, most) as begin:
-                rows = smaller(b, most, b.sub(self.end, begin))
+            with loop_over(b, constant(0), self.rows, most) as begin:
+                rows = smaller(b, most, b.sub(self.rows, begin))
                 count = b.sdiv(b.add(b.sub(end, unit), constant(2 * lanes - 1)), wide)
                 self._sums(number, begin, rows, unit, count)
                 self._elementwise(begin, rows, unit, end, line)
@@ -284,7 +294,8 @@ class StageEmitter:
                         at = b.add(first, row)
                         sums = b.add(b.mul(b.add(b.mul(block, rows), at), line), v) if line else None
                         place = b.add(b.mul(b.add(b.mul(block, count), row), wide), v)
-                        self._work(work, b.add(own, v), b.add(begin, at), sums, place)
+                        self.number = b.add(begin, at)
+                        self._work(work, b.add(own, v), self.row(self.number), sums, place)
 
     def _passes(self) -> list[tuple[int, ...]]:
         """The operations of the stage, by how many slow functions lie one behind the other on the way to them."""
@@ -326,7 +337,8 @@ class StageEmitter:
             out_step: ir.Value,
             block: ir.Value = zero,
         ) -> None:
-            base, stride = self._operand(sums[place][term].operand, begin)
+            base, stride = self._operand(sums[place][term].operand, self.row(begin))
+            stride = b.mul(stride, self.apart)
             if self.of.parts:
                 base = b.select(self.splits, self._parts(sums[place][term].operand, begin), base)
             out = b.gep(self.buffer, [b.add(constant(wide * place), b.mul(block, b.mul(rows, line)))])
@@ -356,12 +368,10 @@ class StageEmitter:
         else:
             one_by_one()
 
-    def _parts(self, number: int, row: ir.Value) -> ir.Value:
-        """Where the parts of an operand begin, from a row on that is the first of a tile."""
+    def _parts(self, number: int, begin: ir.Value) -> ir.Value:
+        """Where the parts of an operand begin, from one of the rows on that is the first of a tile."""
         b = self.b
-        rows = b.sub(self.end, self.first)
-        whole = parts_of(b, rows, self.hidden)
-        before = parts_of(b, b.sub(row, self.first), self.hidden)
+        whole, before = (parts_of(b, rows, self.hidden) for rows in (self.rows, begin))
         at = b.add(b.mul(whole, constant(self._operands().index(number))), before)
         return b.gep(b.inttoptr(self.own_parts, self.maths.scalar.as_pointer()), [at])
 
@@ -469,7 +479,7 @@ class StageEmitter:
             return self.load(b.gep(self._packed(f"noise.{leaf.name}", 1, 0, row)[0], [unit]))
         if leaf.kind == "product":
             wide = self.word("padded")
-            line = b.mul(b.add(self.place, row), b.mul(wide, constant(len(self.loop.products))))
+            line = b.mul(b.add(self.place, self.number), b.mul(wide, constant(len(self.loop.products))))
             begin = b.mul(wide, constant(self.loop.products.index(leaf.index)))
             return self.load(b.gep(self.address("products"), [b.add(b.add(line, begin), unit)]))
         if leaf.kind == "received":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from recurra.backends.plan import Loop
 
-__all__ = ["LINE", "PACK_WORDS", "panels", "slots"]
+__all__ = ["LINE", "PACK_WORDS", "SHARED_WORDS", "panels", "slots"]
 
 COMMON = (
     "thread",  # address of the function that tells the number of this thread; 0 for a call on one
@@ -32,7 +32,8 @@ COMMON = (
     "workspace.size",
     "index",  # 0, 1, 2, ...
     "order",  # for each row, which of the caller's it is (B,)
-    "splits",  # first row of each thread, and the end (threads + 1,)
+    "shared",  # of each thread its first row, the end of its rows, and how many others have before it (threads, 3)
+    "rows.apart",  # how far it is from one of a thread's rows to its next
     "sizes",  # rows running at each step (steps,)
     "offsets",  # packed place of each step's first row (steps,)
     "steps",  # how many steps there are
@@ -61,6 +62,10 @@ LINE = 8
 
 PACK_WORDS = 8
 """Words of what is asked of `pack`."""
+
+
+SHARED_WORDS = 3
+"""Words of what tells a thread its rows."""
 
 
 def slots(loop: Loop, states: dict[str, int], noises: tuple[str, ...], carried: tuple[str, ...]) -> dict[str, int]:

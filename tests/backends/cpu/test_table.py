@@ -22,22 +22,19 @@ def test_every_name_has_one_place_and_the_common_ones_the_same_everywhere(which)
 
 
 def test_what_a_gated_unit_has_beside_them():
-    """A ring a state, an array a noise, the caller's rows, an operand a product before the loop, a panel a product."""
+    """A ring a state, an array a noise, the caller's rows, an operand a product before the loop, a stage's panels."""
     cell = modifiers.zoneout(CATALOGUE["gru"], 0.3)
     own = ["ring.h", "noise.zoneout_h", "before.h", "after.h"]
     before = [f"{kind}.{place}" for place in range(3) for kind in ("operand", "length", "depth", "input")]
-    assert list(table(cell, "forward"))[len(COMMON) :] == [*own, *before, "panel.0.0.0", "panel.0.1.0", "panel.1.0.0"]
-    # The gradient computes no product before its loop, and adds up two products in one sum.
-    assert list(table(cell, "backward"))[len(COMMON) :] == [*own, "panel.1.0.0", "panel.2.0.0", "panel.2.0.1"]
+    assert list(table(cell, "forward"))[len(COMMON) :] == [*own, *before, "panels.0", "panels.1"]
+    # The gradient computes no product before its loop, and its first stage none in it.
+    assert list(table(cell, "backward"))[len(COMMON) :] == [*own, "panels.1", "panels.2"]
 
 
 @pytest.mark.parametrize("which", LOOPS)
-def test_there_is_a_panel_for_each_product_of_a_stage(which):
+def test_there_are_panels_for_each_stage_that_has_products(which):
     for cell in CATALOGUE.values():
-        loop = getattr(plan(cell), which)
+        loop, found = getattr(plan(cell), which), table(cell, which)
         for number, stage in enumerate(loop.stages):
-            terms = [len(loop.operations[place].sum.terms) for place in stage.sums]
-            expected = [f"panel.{number}.{place}.{term}" for place, count in enumerate(terms) for term in range(count)]
-            assert panels(loop, number) == expected
-            assert set(expected) <= set(table(cell, which))
-        assert sum(name.startswith("input.") for name in table(cell, which)) == len(loop.products)
+            assert (panels(number) in found) == bool(stage.sums)
+        assert sum(name.startswith("input.") for name in found) == len(loop.products)

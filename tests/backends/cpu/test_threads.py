@@ -13,7 +13,7 @@ import torch
 
 from recurra import Recurrent, cells
 from recurra.backends import reference
-from recurra.backends.cpu import library
+from recurra.backends.cpu import arrange, library
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu import threads as pool
 from recurra.backends.cpu.target import host
@@ -72,6 +72,28 @@ def test_threads_that_share_out_the_units(name, count, shared):
     with shared(count, units=True):
         check(BY_UNITS[name], hidden_size=65 if count == 2 else 17)
         check(BY_UNITS[name], hidden_size=1)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("name", BY_ROWS)
+def test_threads_that_take_the_rows_in_turn(name, count, shared, monkeypatch):
+    """As they do where products are of parts, here on any processor; and nothing changes for rows of one length."""
+    monkeypatch.setattr(arrange._Arranger, "_takes_turns", lambda self: True)
+    with shared(count, units=False):
+        check(BY_ROWS[name])
+
+
+@pytest.mark.parametrize("units", [False, True], ids=["rows", "units"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_many_rows_of_different_lengths(count, units, shared):
+    """So many that products are of parts where there are such, until few rows are left."""
+    with shared(count, units=units):
+        for seed, (cell, batch) in enumerate(((cells.LSTM, 41), (cells.GRU, 37), (cells.MinimalGatedUnit, 64))):
+            problem = random_problem(cell, seed, steps=9, batch=batch, input_size=5, hidden_size=70, reverse=seed == 1)
+            problem = problem.replace(lengths=torch.arange(batch) * 9 // batch + 1)
+            expected, found = everything(problem, reference.run), everything(problem.to(torch.float32))
+            for key, exact in expected.items():
+                assert float((found[key] - exact).abs().max()) < 2e-5 * (1 + float(exact.abs().max())), key
 
 
 @pytest.mark.parametrize("units", [False, True], ids=["rows", "units"])

@@ -148,8 +148,8 @@ class _Arranger:
         together = PARTS_CHUNK_ROWS if self.can_split else min(max(CHUNK // numbers, fewest), most)
         self.chunk = max(1, min(self.steps, together // rows))
         self.split = self._splits(rows)
-        # A tile takes as long for few rows as for many: that all threads have as many steps would not make them even.
-        self.in_turn = self.ragged and self.split and not self.by_units
+        self.in_turn = self.ragged and not self.by_units and self._takes_turns()
+        self.both = self.split and self.ragged  # since only then rows become few
         self.split_inputs = self.can_split and self.chunk * rows >= FEW_ROWS and bool(self.kernel.inputs)
         self._plain()
         self._lists()
@@ -190,7 +190,7 @@ class _Arranger:
         their weights, and all other work, by the row.
         """
         rates = MATRIX_UNIT_RATES if host().matrix_unit else RATES
-        recurrent = len(self.kernel.panels) * self.hidden
+        recurrent = self._recurrent()
         inputs = sum(self._length(block) for block in self.kernel.inputs.values())
         outside = rates.of_parts if self.can_split else rates.adds
         other = inputs / outside + ELEMENTWISE
@@ -212,6 +212,17 @@ class _Arranger:
             return self.most, True
         return min(self.most, self.batch), False
 
+    def _takes_turns(self) -> bool:
+        """Whether threads take rows of different lengths in turn, not some that follow one another.
+
+        A tile of parts takes as long for few rows as for many: that all threads have as many steps would not do.
+        """
+        return self.split
+
+    def _recurrent(self) -> int:
+        """How many weights of each unit the products in the loop read."""
+        return sum(map(len, self.kernel.panels.values())) * self.hidden
+
     def _shares(self, groups: int) -> int:
         """How many shares of the units there are."""
         most, of_few = SHARES_OF_FEW
@@ -226,10 +237,6 @@ class _Arranger:
     def _function(self, name: str) -> int:
         """The address of a product of matrices."""
         return matrix_function(name, self.prepared.double)
-
-    def _product(self, split: bool) -> int:
-        """The address of the function that multiplies, numbers or parts."""
-        return self._function("product_parts" if split else "product")
 
     def _set(self, name: str, value: int) -> None:
         self.words[self.kernel.slots[name]] = value
@@ -250,10 +257,13 @@ class _Arranger:
             "by_units": int(self.by_units),
             "shares": self._shares(groups),
             "yield": threads.let_others_run(),
-            "product": self._product(self.split) if self.kernel.panels else 0,
+            "product": self._function("product") if self.kernel.panels and (self.both or not self.split) else 0,
+            "product.parts": self._function("product_parts") if self.split else 0,
             "split": self._function("split") if self.split else 0,
+            "few": FEW_ROWS if self.both else 0,
             "depth": self._depth(self.hidden, self.split),
-            "inputs.product": self._product(self.split_inputs) if self.kernel.inputs else 0,
+            "behind": self._depth(self.hidden, True) if self.both else 0,
+            "inputs.product": self._function(f"product{'_parts' * self.split_inputs}") if self.kernel.inputs else 0,
             "inputs.split": self._function("split") if self.split_inputs else 0,
             "pack": self._function("pack"),
             "index": self.index,
@@ -378,16 +388,17 @@ class _Arranger:
 
         The panels of a stage that are read one after the other lie so as well.
         """
-        padded = self._padded(self.hidden)
-        for number, _ in enumerate(self.kernel.loop.stages):
-            names = panels(self.kernel.loop, number)
-            if names:
-                self._room(f"panels.{number}", len(names) * padded * self._depth(self.hidden, self.split))
-            for place, name in enumerate(names):
-                after = place * 2 * self.prepared.lanes * self._depth(self.hidden, self.split) * self.size
-                to = (1, f"panels.{number}", after)
-                self._pack(self.kernel.panels[name], to, split=self.split, apart=len(names))
-                self.own.append(Fix(self.kernel.slots[name], f"panels.{number}", after))
+        padded, wide = self._padded(self.hidden), 2 * self.prepared.lanes
+        for number, blocks in self.kernel.panels.items():
+            name, size = panels(number), 0
+            for split in (True, False) if self.both else (self.split,):
+                deep = self._depth(self.hidden, split)
+                for place, block in enumerate(blocks):
+                    to = (1, name, (size + place * wide * deep) * self.size)
+                    self._pack(block, to, split=split, apart=len(blocks))
+                size += len(blocks) * padded * deep
+            self._room(name, size)
+            self.own.append(Fix(self.kernel.slots[name], name, 0))
         for name, block in self.kernel.inputs.items():
             self._room(name, padded * self._depth(self._length(block), self.split_inputs))
             self._pack(block, (1, name, 0), split=self.split_inputs)

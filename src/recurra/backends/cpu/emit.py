@@ -27,7 +27,7 @@ from llvmlite import ir
 from recurra.backends.cpu.building import ask, constant, larger, loop_over, smaller
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.parts import call_unit, configure, multiplies_parts, parts_of
-from recurra.backends.cpu.stages import StageEmitter
+from recurra.backends.cpu.stages import StageEmitter, on_parts
 from recurra.backends.cpu.table import LINE, PACK_WORDS, SHARED_WORDS, slots
 from recurra.backends.cpu.target import Target
 from recurra.backends.plan import Loop
@@ -271,9 +271,7 @@ class _Entry:
         self.shares, self.width = self.word("shares"), self.word("width")
         own = b.mul(self.thread, b.mul(self.word("parts.size"), constant(self.of.bytes)))
         self.parts = b.add(self.word("parts"), own)
-        self.splits, self.splits_inputs = (
-            b.icmp_signed("!=", self.word(name), constant(0)) for name in ("split", "inputs.split")
-        )
+        self.splits_inputs = b.icmp_signed("!=", self.word("inputs.split"), constant(0))
         with self._matrix_unit():
             self._pack()
             self._steps()
@@ -453,7 +451,7 @@ class _Entry:
                 b.call(stage, [table, step, t, self.origin, rows, self.line, place, first, end, self.parts])
 
             if split is not None:
-                with b.if_then(self.splits):
+                with b.if_then(on_parts(b, self.word, rows)):
                     configure(b, self.of.code)
                     run(constant(0), self.width, split)
             self._shared(run)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from recurra.backends.cpu import emit, library
 from recurra.backends.cpu.products import emit_products, modules_for
-from recurra.backends.cpu.table import panels, slots
+from recurra.backends.cpu.table import slots
 from recurra.backends.cpu.target import Target, host
 from recurra.backends.plan import Loop, Plan, Side, plan
 from recurra.equations.cell import Cell
@@ -39,7 +39,7 @@ class Kernel:
         loop: The loop.
         address: Of its entry.
         slots: The place of every word of its table.
-        panels: The blocks of matrices that its stages read as panels, by the names of their words.
+        panels: The blocks of matrices that its stages read as panels, by the number of the stage.
         inputs: Likewise for the products before the loop.
         code: What keeps the code in memory.
     """
@@ -48,7 +48,7 @@ class Kernel:
     loop: Loop
     address: int
     slots: dict[str, int]
-    panels: dict[str, Block]
+    panels: dict[int, tuple[Block, ...]]
     inputs: dict[str, Block]
     code: library.Compiled
 
@@ -227,8 +227,8 @@ def _kernel(prepared: Prepared, which: Which) -> Kernel:
     for number, stage in enumerate(loop.stages):
         sums = [loop.operations[place].sum for place in stage.sums]
         terms = [term for total in sums if total for term in total.terms]
-        for name, term in zip(panels(loop, number), terms, strict=True):
-            found[name] = prepared.block(term.matrix, term.part, term.transposed)
+        if terms:
+            found[number] = tuple(prepared.block(term.matrix, term.part, term.transposed) for term in terms)
     inputs = {f"input.{place}": prepared.block(*prepared.plan.products[place][:3]) for place in loop.products}
     names = slots(loop, prepared.cell.states, tuple(prepared.cell.noise), tuple(prepared.cell.carried))
     return Kernel(which, loop, code.address, names, found, inputs, code)

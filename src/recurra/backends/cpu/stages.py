@@ -7,6 +7,7 @@ here as well.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from llvmlite import ir
@@ -16,7 +17,7 @@ from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.parts import parts_of
 from recurra.backends.plan import SLOW, Loop, Operation, Stage, Store
 
-__all__ = ["Context", "StageEmitter"]
+__all__ = ["Context", "StageEmitter", "on_parts"]
 
 ROWS = 48
 """How many rows' sums are kept in the buffer at a time."""
@@ -26,6 +27,17 @@ ROWS_OF_PARTS = 32
 
 SIDE_BY_SIDE = 16
 """How many rows, of two vectors of units each, elementwise work is done on at a time."""
+
+
+def on_parts(b: ir.IRBuilder, word: Callable[[str], ir.Value], rows: ir.Value) -> ir.Value:
+    """Whether products in the loop of so many rows are done on parts.
+
+    Args:
+        b: Where it is written.
+        word: Gives a word of the table.
+        rows: How many rows there are.
+    """
+    return b.and_(b.icmp_signed("!=", word("split"), constant(0)), b.icmp_signed(">=", rows, word("few")))
 
 
 class Context(Protocol):
@@ -212,7 +224,7 @@ class StageEmitter:
         self.order = b.inttoptr(self.word("order"), I64.as_pointer())
         self.begin_of_step = b.mul(self.t, self.word("rows"))
         self.width, self.hidden = self.word("width"), self.word("hidden")
-        self.splits = b.icmp_signed("!=", self.word("split"), constant(0))
+        self.splits = on_parts(b, self.word, self.rows)
         self.rings(self.step)
         self.body()
 
@@ -324,33 +336,32 @@ class StageEmitter:
         index = b.inttoptr(self.word("index"), I64.as_pointer())
         sums = [total.terms for place in self.current.sums if (total := self.loop.operations[place].sum)]
         # The panels of a stage lie in the order of its sums and their terms, for one panel of units after the other.
-        depth = self.word("depth")
-        size, line = b.mul(constant(wide), depth), constant(wide * len(sums))
-        apart = constant(sum(map(len, sums)))
+        apart, line = constant(sum(map(len, sums))), constant(wide * len(sums))
+        panels, depth, multiply = self._panels(number, apart)
+        size = b.mul(constant(wide), depth)
         first = b.mul(b.mul(unit, depth), apart)
+        places = [(place, term) for place, terms in enumerate(sums) for term, _ in enumerate(terms)]
 
         def product(
             place: int,
             term: int,
-            panels: ir.Value,
+            count: ir.Value,
             panel_step: ir.Value,
             out_step: ir.Value,
             block: ir.Value = zero,
         ) -> None:
             base, stride = self._operand(sums[place][term].operand, self.row(begin))
-            stride = b.mul(stride, self.apart)
             if self.of.parts:
                 base = b.select(self.splits, self._parts(sums[place][term].operand, begin), base)
             out = b.gep(self.buffer, [b.add(constant(wide * place), b.mul(block, b.mul(rows, line)))])
-            after = b.add(first, b.mul(block, b.mul(size, apart)))
-            panel = b.gep(self.address(f"panel.{number}.{place}.{term}"), [after])
-            rest = [index, base, stride, self.hidden, panel, panels, panel_step, out_step]
-            self.of.call_product(b, self.word("product"), [out, line, constant(int(term == 0)), rows, *rest])
+            after = b.add(constant(places.index((place, term))), b.mul(block, apart))
+            panel = b.gep(panels, [b.add(first, b.mul(size, after))])
+            rest = [index, base, b.mul(stride, self.apart), self.hidden, panel, count, panel_step, out_step]
+            self.of.call_product(b, multiply, [out, line, constant(int(term == 0)), rows, *rest])
 
         def one_by_one() -> None:
-            for place, terms in enumerate(sums):
-                for term, _ in enumerate(terms):
-                    product(place, term, count, b.mul(size, apart), b.mul(rows, line))
+            for place, term in places:
+                product(place, term, count, b.mul(size, apart), b.mul(rows, line))
 
         operands = {tuple(term.operand for term in terms) for terms in sums}
         if len(sums) > 1 and len(operands) == 1 and len(sums[0]) == 1:
@@ -367,6 +378,17 @@ class StageEmitter:
                     one_by_one()
         else:
             one_by_one()
+
+    def _panels(self, number: int, apart: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Where the panels of a stage begin, how many numbers each unit of them has, and what multiplies them."""
+        b = self.b
+        panels, depth, multiply = self.address(f"panels.{number}"), self.word("depth"), self.word("product")
+        if not self.of.parts:
+            return panels, depth, multiply
+        # Panels of numbers, if there are both, lie behind those of parts.
+        behind = b.gep(panels, [b.mul(b.mul(self.word("padded"), self.word("behind")), apart)])
+        found = ((panels, behind), (depth, self.hidden), (self.word("product.parts"), multiply))
+        return tuple(b.select(self.splits, parts, numbers) for parts, numbers in found)
 
     def _parts(self, number: int, begin: ir.Value) -> ir.Value:
         """Where the parts of an operand begin, from one of the rows on that is the first of a tile."""

@@ -16,11 +16,14 @@ COMMON = (
     "shares",  # how many parts the units are shared out in
     "sync",  # counters that threads wait for, a cache line each: barrier, tasks, parts done, and a claim a part
     "yield",  # address of the function that lets other threads run; 0 for none
-    "product",  # address of the function of that name, or of its twin that works on parts
+    "product",  # address of the function of that name
+    "product.parts",  # address of its twin that works on parts
     "split",  # address of the function that makes parts of rows, for products in the loop; 0 if they work on numbers
-    "depth",  # how many numbers each unit of a recurrent panel has
-    "inputs.product",  # likewise for products before the loop
-    "inputs.split",
+    "few",  # fewer rows than this are worked on as numbers all the same
+    "depth",  # how many numbers each unit of a recurrent panel has, one of parts if there are such
+    "behind",  # the same of panels of parts behind which there are those of numbers; 0 if there are no such
+    "inputs.product",  # address of the function that does the products before the loop, on either
+    "inputs.split",  # address of the function that makes parts of their rows; 0 if they work on numbers
     "parts",  # of rows (threads, parts.size)
     "parts.size",
     "pack",  # address of the function of that name
@@ -80,11 +83,10 @@ def slots(loop: Loop, states: dict[str, int], noises: tuple[str, ...], carried: 
     names = [*COMMON, *(f"ring.{s}" for s in states), *(f"noise.{n}" for n in noises)]
     names += [f"{place}.{key}" for key in carried for place in ("before", "after")]
     names += [f"{kind}.{place}" for place in loop.products for kind in ("operand", "length", "depth", "input")]
-    names += [panel for number, _ in enumerate(loop.stages) for panel in panels(loop, number)]
+    names += [panels(number) for number, stage in enumerate(loop.stages) if stage.sums]
     return {name: place for place, name in enumerate(names)}
 
 
-def panels(loop: Loop, stage: int) -> list[str]:
-    """The names of the panels of a stage: one for each product of each of its sums."""
-    sums = [loop.operations[number].sum for number in loop.stages[stage].sums]
-    return [f"panel.{stage}.{s}.{t}" for s, total in enumerate(sums) if total for t, _ in enumerate(total.terms)]
+def panels(stage: int) -> str:
+    """The name of the panels of a stage: of each product of each of its sums, for the same units side by side."""
+    return f"panels.{stage}"

@@ -16,14 +16,9 @@ from hypothesis import strategies as st
 from llvmlite import ir
 
 from recurra.backends.cpu import library, tiles
+from recurra.backends.cpu.gradients import ROWS, gradient_workspace
 from recurra.backends.cpu.parts import CHUNK, configure, depth, parts_size
-from recurra.backends.cpu.products import (
-    ROWS,
-    emit_products,
-    gradient_workspace,
-    modules_for,
-    rows_workspace,
-)
+from recurra.backends.cpu.products import emit_products, modules_for, rows_workspace
 from recurra.backends.cpu.table import PACK_WORDS
 from recurra.backends.cpu.target import host
 from recurra.backends.cpu.tiles import block_length, tile_rows

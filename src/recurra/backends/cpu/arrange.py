@@ -16,9 +16,10 @@ import torch
 from recurra.backends.cpu import threads
 from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
 from recurra.backends.cpu.emit import home
+from recurra.backends.cpu.gradients import ROWS, gradient_workspace
 from recurra.backends.cpu.parts import depth, multiplies_parts, parts_size
 from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_function
-from recurra.backends.cpu.products import ROWS, gradient_workspace, rows_workspace
+from recurra.backends.cpu.products import rows_workspace
 from recurra.backends.cpu.table import LINE, panels
 from recurra.backends.cpu.target import host
 from recurra.backends.layout import Layout

@@ -15,18 +15,17 @@ is made on the way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from llvmlite import ir
 
 from recurra.backends.cpu.building import ask, constant, loop_over, smaller
+from recurra.backends.cpu.gradients import GradientEmitter
 from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.parts import (
     CHUNK,
-    HIGH,
     PARTS,
     TILE,
-    PartsEmitter,
     chunks_of,
     configure,
     depth,
@@ -37,36 +36,11 @@ from recurra.backends.cpu.parts import (
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import SINGLE, VOID
 
-__all__ = ["FUNCTIONS", "ROWS", "emit_products", "gradient_workspace", "modules_for", "rows_workspace"]
+__all__ = ["FUNCTIONS", "emit_products", "modules_for", "rows_workspace"]
 
 FUNCTIONS = ("product", "pack", "gradient", "rows_product", "several")
 
 OF_PARTS = ("product_parts", "split")
-
-ROWS = 256
-"""The most rows of a matrix's gradient that one call of `gradient` works on."""
-
-TURNED = 256
-"""How many numbers of each of these rows are worked on at a time."""
-
-ROWS_AHEAD = 16
-"""How many rows before they are read those are asked for that lie too far apart for the processor to foresee them."""
-
-Side = tuple[ir.Value, ir.Value, ir.Value]
-"""Rows of numbers: where they begin, how far it is from one to the next, and the address of which they are, or 0."""
-
-
-def gradient_workspace(target: Target, *, double: bool, rows: int = ROWS) -> int:
-    """How many numbers `gradient` needs to work in, for each thread.
-
-    Args:
-        target: The processor.
-        double: Whether numbers are float64; else float32.
-        rows: How many rows of a matrix a call works on at most.
-    """
-    wide = 2 * target.vector_bytes // (8 if double else 4)
-    parts = parts_size(rows, TURNED) + parts_size(2 * HIGH, TURNED) if multiplies_parts(target, double=double) else 0
-    return rows * TURNED + (rows + TURNED) * wide + parts
 
 
 def rows_workspace(rows: int, lengths: Sequence[int], *, wide: int, parts: bool) -> int:
@@ -100,7 +74,7 @@ def emit_products(target: Target, functions: Sequence[str] = FUNCTIONS, *, doubl
     return str(_Products(target, double).module(functions))
 
 
-class _Products(PartsEmitter):
+class _Products(GradientEmitter):
     def module(self, functions: Sequence[str]) -> ir.Module:
         """A module of these functions."""
         if "product" in functions:
@@ -177,19 +151,6 @@ class _Products(PartsEmitter):
                 at = b.add(b.mul(number, constant(2 * PARTS * TILE)), b.mul(v, constant(TILE)))
                 self.call_own(b, "panel_chunk", self.panel_chunk, [lines, constant(0), b.gep(panel, [at])])
 
-    def _name_lines(
-        self, b: ir.IRBuilder, lines: ir.Value, count: ir.Value, line: Callable[[ir.Value], ir.Value]
-    ) -> None:
-        """Where some lines begin: what reads them need not know why."""
-        with loop_over(b, constant(0), count) as k:
-            b.store(b.ptrtoint(line(k), I64), b.gep(lines, [k]))
-
-    def _no_more(self, b: ir.IRBuilder, lines: ir.Value, line: ir.Value, length: ir.Value) -> None:
-        """Zeros in the lines from the end up to a whole number of 32."""
-        end = b.and_(b.add(length, constant(CHUNK - 1)), constant(-CHUNK))
-        with loop_over(b, length, end) as k, loop_over(b, constant(0), line, constant(self.lanes)) as lane:
-            self.store(b, self.maths.number(0.0), b.gep(lines, [b.add(b.mul(k, line), lane)]))
-
     def _pack_vector(
         self,
         b: ir.IRBuilder,
@@ -229,81 +190,6 @@ class _Products(PartsEmitter):
             self.square(b, lines, k, constant(0), b.gep(to, [b.mul(k, line)]), line)
 
     # -- products with results of any width ---------------------------------------------------------------------
-
-    def _gradient(self) -> None:
-        """Emit gradient(job, first, end, workspace): some rows of matrices C, each the sum over sources of A[n]ᵀ B[n].
-
-        The job: (0 1 2 ..., how many matrices, how many sources), for each matrix (C, from row to row, columns), for
-        each source (A, from row to row, which of its rows, how many rows), and after each of these for each matrix (B,
-        from row to row, which of its rows). Rows are named by their numbers, or follow one another if these are at
-        address 0. Matrices of one job share A, whose columns are turned into rows but once.
-        """
-        function, b = self.begin("gradient", self.words, I64, I64, self.pointer)
-        job, first, end, workspace = function.args
-        index, matrices, sources = (
-            b.inttoptr(self.word(b, job, 0), self.words), self.word(b, job, 1), self.word(b, job, 2)
-        )  # fmt: skip
-        rows, block = b.sub(end, first), constant(TURNED)
-        apart = b.add(constant(4), b.mul(matrices, constant(3)))
-        begin = b.add(constant(3), b.mul(matrices, constant(3)))
-        with loop_over(b, constant(0), sources) as number:
-            source = b.gep(job, [b.add(begin, b.mul(number, apart))])
-            left, count = self._side(b, source, constant(0)), self.word(b, source, 3)
-            with loop_over(b, constant(0), count, block) as n:
-                here = smaller(b, block, b.sub(count, n))
-                if self.parts:
-                    configure(b, self.code)
-                    self._turn_parts(b, workspace, left, n, first, rows, here, index)
-                else:
-                    self.call_own(b, "turn", self._turn, [workspace, *left, n, first, rows, here])
-                fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
-                with loop_over(b, constant(0), matrices) as which:
-                    matrix = b.gep(job, [b.add(constant(3), b.mul(which, constant(3)))])
-                    right = self._side(b, source, b.add(constant(4), b.mul(which, constant(3))))
-                    self._columns(b, matrix, right, n, here, first, rows, fresh, index, workspace)
-        b.ret_void()
-
-    def _places(self, b: ir.IRBuilder, workspace: ir.Value, rows: ir.Value) -> tuple[ir.Value, ...]:
-        """Where in the workspace of `gradient` a strip begins, what it comes to, parts of the rows, and of a strip."""
-        wide = 2 * self.lanes
-        found = [b.gep(workspace, [b.mul(rows, constant(TURNED))])]
-        for size in (constant(wide * TURNED), b.mul(rows, constant(wide)), parts_of(b, rows, constant(TURNED))):
-            found.append(b.gep(found[-1], [size]))
-        return tuple(found)
-
-    def _columns(
-        self,
-        b: ir.IRBuilder,
-        matrix: ir.Value,
-        right: Side,
-        n: ir.Value,
-        length: ir.Value,
-        first: ir.Value,
-        rows: ir.Value,
-        fresh: ir.Value,
-        index: ir.Value,
-        workspace: ir.Value,
-    ) -> None:
-        """What some n add to some rows of one matrix, strip by strip, from the rows of A that the workspace holds."""
-        block, line = constant(TURNED), constant(2 * self.lanes)
-        strip, spare, *of_parts = self._places(b, workspace, rows)
-        numbers, apart, columns = self.array(b, matrix, 0), self.word(b, matrix, 1), self.word(b, matrix, 2)
-        with loop_over(b, constant(0), columns, line) as j:
-            wide = smaller(b, line, b.sub(columns, j))
-            full = b.icmp_signed("==", wide, line)
-            if not self.parts:
-                self.call_own(b, "strip", self._strip, [strip, *right, n, j, length, wide])
-            own = b.gep(numbers, [b.add(b.mul(first, apart), j)])
-            out, by_out = b.select(full, own, spare), b.select(full, apart, line)
-            begins = b.select(full, fresh, constant(1))
-            base, panel = workspace, strip
-            if self.parts:
-                base, panel = of_parts
-                self._strip_parts(b, panel, strip, right, n, j, length, wide)
-            b.call(self.multiply, [out, by_out, begins, rows, index, base, block, length, panel, *SINGLE])
-            with b.if_then(b.not_(full)):
-                target = (b.gep(numbers, [j]), apart, constant(0))
-                self._finish(b, target, first, spare, by_out, rows, wide, fresh)
 
     def _rows_product(self) -> None:
         """Emit rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
@@ -367,169 +253,3 @@ class _Products(PartsEmitter):
         loop = b.inttoptr(self.word(b, table, place), ir.FunctionType(VOID, [self.words]).as_pointer())
         b.call(loop, [b.inttoptr(self.word(b, table, b.add(place, constant(1))), self.words)])
         b.ret_void()
-
-    def _side(self, b: ir.IRBuilder, source: ir.Value, at: ir.Value) -> Side:
-        side = b.gep(source, [at])
-        return self.array(b, side, 0), self.word(b, side, 1), self.word(b, side, 2)
-
-    def _row(self, b: ir.IRBuilder, side: Side, n: ir.Value) -> ir.Value:
-        """Where the n-th row of one side of a source begins."""
-        base, by, numbers = side
-        before = b.block
-        named, done = b.append_basic_block("named"), b.append_basic_block("row")
-        b.cbranch(b.icmp_signed("==", numbers, constant(0)), done, named)
-        b.position_at_end(named)
-        number = b.load(b.gep(b.inttoptr(numbers, self.words), [n]))
-        b.branch(done)
-        b.position_at_end(done)
-        place = b.phi(I64)
-        place.add_incoming(n, before)
-        place.add_incoming(number, named)
-        return b.gep(base, [b.mul(place, by)])
-
-    def _turn(
-        self,
-        b: ir.IRBuilder,
-        to: ir.Value,
-        base: ir.Value,
-        by: ir.Value,
-        numbers: ir.Value,
-        n: ir.Value,
-        first: ir.Value,
-        units: ir.Value,
-        length: ir.Value,
-    ) -> None:
-        """to[unit · block + k] = row n + k of a side at first + unit: the columns of some rows as rows."""
-        lanes, block, side = constant(self.lanes), constant(TURNED), (base, by, numbers)
-        by_squares = b.sub(units, b.srem(units, lanes))
-        lines = b.alloca(I64, size=self.lanes)
-        with loop_over(b, constant(0), length, lanes) as k:
-            here = smaller(b, lanes, b.sub(length, k))
-            begin, after = b.add(n, k), b.mul(by, lanes)
-            self._name_lines(b, lines, here, lambda r: b.gep(self._row(b, side, b.add(begin, r)), [first]))
-            whole = b.select(b.icmp_signed("==", here, lanes), by_squares, constant(0))
-            with loop_over(b, constant(0), whole, lanes) as unit:
-                self.square(b, lines, unit, after, b.gep(to, [b.add(b.mul(unit, block), k)]), block)
-            with loop_over(b, constant(0), here) as r, loop_over(b, whole, units) as unit:
-                value = b.load(b.gep(self.array(b, lines, r), [unit]))
-                b.store(value, b.gep(to, [b.add(b.mul(unit, block), b.add(k, r))]))
-
-    def _strip(
-        self,
-        b: ir.IRBuilder,
-        to: ir.Value,
-        base: ir.Value,
-        by: ir.Value,
-        numbers: ir.Value,
-        n: ir.Value,
-        first: ir.Value,
-        length: ir.Value,
-        wide: ir.Value,
-    ) -> None:
-        """A panel of some columns of rows of a side from the n-th on, with zeros past the last column."""
-        lanes, line, side = constant(self.lanes), constant(2 * self.lanes), (base, by, numbers)
-        full = b.icmp_signed("==", wide, line)
-        after = b.mul(by, constant(ROWS_AHEAD))
-        with loop_over(b, constant(0), length) as k:
-            row = b.gep(self._row(b, side, b.add(n, k)), [first])
-            self.fetch(b, b.gep(row, [after]), 2 * self.lanes)
-            at = b.gep(to, [b.mul(k, line)])
-            with b.if_else(full) as (whole, part):
-                with whole:
-                    for v in range(2):
-                        place = constant(v * self.lanes)
-                        self.store(b, self.load(b, b.gep(row, [place])), b.gep(at, [place]))
-                with part:
-                    with loop_over(b, constant(0), line, lanes) as place:
-                        self.store(b, self.maths.number(0.0), b.gep(at, [place]))
-                    with loop_over(b, constant(0), wide) as lane:
-                        b.store(b.load(b.gep(row, [lane])), b.gep(at, [lane]))
-
-    def _turn_parts(
-        self,
-        b: ir.IRBuilder,
-        workspace: ir.Value,
-        side: Side,
-        n: ir.Value,
-        first: ir.Value,
-        units: ir.Value,
-        length: ir.Value,
-        index: ir.Value,
-    ) -> None:
-        """The columns of some rows as parts of rows: by squares if there are nothing but whole ones."""
-        with b.goto_entry_block():
-            lines = b.alloca(I64, size=CHUNK)
-        to, by = self._places(b, workspace, units)[2], constant(CHUNK)
-        chunks = chunks_of(b, length)
-        over = b.or_(b.and_(length, constant(CHUNK - 1)), b.and_(units, constant(HIGH - 1)))
-        with b.if_else(b.icmp_signed("==", over, constant(0))) as (whole, other):
-            with whole, loop_over(b, constant(0), length, by) as k:
-                begin, after, chunk = b.add(n, k), b.mul(side[1], by), b.lshr(k, constant(5))
-                self._name_lines(b, lines, by, lambda r: b.gep(self._row(b, side, b.add(begin, r)), [first]))
-                with loop_over(b, constant(0), units, constant(HIGH)) as unit:
-                    tile = b.add(b.mul(b.lshr(unit, constant(4)), chunks), chunk)
-                    place = b.gep(to, [b.mul(tile, constant(PARTS * TILE))])
-                    self.call_own(b, "turned_chunk", self.turned_chunk, [lines, unit, after, place])
-            with other:
-                self.call_own(b, "turn", self._turn, [workspace, *side, n, first, units, length])
-                b.call(self.split_, [units, index, workspace, constant(TURNED), length, to])
-
-    def _strip_parts(
-        self,
-        b: ir.IRBuilder,
-        panel: ir.Value,
-        strip: ir.Value,
-        side: Side,
-        n: ir.Value,
-        first: ir.Value,
-        length: ir.Value,
-        wide: ir.Value,
-    ) -> None:
-        """A panel of parts of some columns of rows from the n-th on; those of an edge are a strip of numbers first."""
-        line, by = constant(2 * self.lanes), constant(CHUNK)
-        after, full = b.mul(side[1], by), b.icmp_signed("==", wide, line)
-        with b.goto_entry_block():
-            lines = b.alloca(I64, size=CHUNK)
-        with loop_over(b, constant(0), length, by) as k:
-            here, begin = smaller(b, by, b.sub(length, k)), b.add(n, k)
-
-            def row(r: ir.Value, begin: ir.Value = begin) -> ir.Value:
-                found = b.gep(self._row(b, side, b.add(begin, r)), [first])
-                self.fetch(b, b.gep(found, [after]), 2 * self.lanes)
-                return found
-
-            with b.if_else(b.and_(full, b.icmp_signed("==", here, by))) as (whole, edge):
-                with whole:
-                    self._name_lines(b, lines, by, row)
-                with edge:
-                    self.call_own(b, "strip", self._strip, [strip, *side, begin, first, here, wide])
-                    self._no_more(b, strip, line, here)
-                    self._name_lines(b, lines, by, lambda r: b.gep(strip, [b.mul(r, line)]))
-            for v in range(2):
-                at = b.add(b.mul(k, constant(2 * PARTS * TILE // CHUNK)), constant(v * TILE))
-                own = [lines, constant(v * self.lanes), b.gep(panel, [at])]
-                self.call_own(b, "panel_chunk", self.panel_chunk, own)
-
-    def _finish(
-        self,
-        b: ir.IRBuilder,
-        out: Side,
-        first: ir.Value,
-        spare: ir.Value,
-        by_spare: ir.Value,
-        rows: ir.Value,
-        wide: ir.Value,
-        fresh: ir.Value,
-    ) -> None:
-        """What a strip that cannot be written as it is came to, number by number to the rows it belongs to."""
-        begins = b.icmp_signed("!=", fresh, constant(0))
-        with loop_over(b, constant(0), rows) as row:
-            to = self._row(b, out, b.add(first, row))
-            with loop_over(b, constant(0), wide) as column:
-                place = b.gep(to, [column])
-                value = b.load(b.gep(spare, [b.add(b.mul(row, by_spare), column)]))
-                with b.if_else(begins) as (new, more):
-                    with new:
-                        b.store(value, place)
-                    with more:
-                        b.store(b.fadd(b.load(place), value), place)

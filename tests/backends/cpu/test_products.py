@@ -7,6 +7,7 @@ there is seen.
 import ctypes
 import dataclasses
 import functools
+import itertools
 import re
 
 import pytest
@@ -78,6 +79,7 @@ class Functions:
 
     def __init__(self, target, dtype):
         double = dtype == torch.float64
+        self.target, self.double = target, double
         self.dtype, self.wide = dtype, 2 * target.vector_bytes // (8 if double else 4)
         for names in modules_for(target, double=double):
             text = f"products {names} {double}"
@@ -85,7 +87,6 @@ class Functions:
             for name in names:
                 setattr(self, name, ctypes.CFUNCTYPE(None, *SIGNATURES[name])(code.addresses[name]))
         self.numbers = torch.arange(1000)
-        self.space = gradient_workspace(target, double=double)
         # Sizes off every tile, and those where a block of a panel ends.
         block = block_length(target)
         self.lengths = (1, 3, 5, 17, 33, 100, 257, block, block + 1)
@@ -135,8 +136,6 @@ class OfParts(Functions):
         super().__init__(target, torch.float32)
         del self.product
         configured(target)
-        rows, lengths = 48, [max(self.lengths)] * 3
-        self.space = max(self.space, rows_workspace(rows, lengths, wide=self.wide, parts=True))
 
     def panel_size(self, length):
         return self.wide * depth(length)
@@ -339,16 +338,20 @@ def test_the_gradients_of_matrices(functions):
         torch.manual_seed(0)
         draw = data.draw
         units = draw(SIZE | st.just(257))
+        lefts = draw(st.integers(1, 3))
         first = draw(st.integers(0, units - 1))
-        end = draw(st.integers(first + 1, min(units, first + ROWS)))
+        end = draw(st.integers(first + 1, min(units, first + ROWS // lefts)))
         widths = draw(st.lists(SIZE, min_size=1, max_size=3))
-        held, words, found = [], [], []
-        for columns in widths:
+        held, words, found, pairs = [], [*widths], {}, {}
+        for one, (other, columns) in itertools.product(range(lefts), enumerate(widths)):
+            if draw(st.integers(0, 3)) == 0:
+                words += [0, 0]  # There is no such matrix.
+                continue
             apart = columns + draw(st.sampled_from([0, 1, 9]))
-            found.append(Framed(None, (end - first, columns), apart, functions.dtype))
+            found[one, other] = Framed(None, (end - first, columns), apart, functions.dtype)
+            pairs[one, other] = []
             # The job names the whole matrix, of which this task has some rows.
-            words += [found[-1].address - first * apart * found[-1].bits.element_size(), apart, columns]
-        pairs = [[] for _ in widths]
+            words += [found[one, other].address - first * apart * functions.dtype.itemsize, apart]
         sources = draw(st.integers(1, 3))
         for _ in range(sources):
             count = functions.lengths[draw(st.integers(0, 8))]
@@ -360,18 +363,20 @@ def test_the_gradients_of_matrices(functions):
                 words.extend([framed.address, framed.apart, 0 if named is None else named.data_ptr()])
                 return framed.values if named is None else framed.values[named]
 
-            left = side(units)
             words.append(count)
-            for own, columns in zip(pairs, widths, strict=True):
-                own.append((left[:, first:end].T, side(columns)))
-        row, task = job(functions.numbers.data_ptr(), len(widths), sources, *words)
-        space = Framed(None, (1, functions.space), dtype=functions.dtype)
+            turned = [side(units)[:, first:end].T for _ in range(lefts)]
+            rows = [side(columns) for columns in widths]
+            for (one, other), own in pairs.items():
+                own.append((turned[one], rows[other]))
+        row, task = job(functions.numbers.data_ptr(), lefts, len(widths), sources, *words)
+        size = gradient_workspace(functions.target, double=functions.double, rows=end - first, lefts=lefts)
+        space = Framed(None, (1, size), dtype=functions.dtype)
         functions.gradient(task, first, end, space.address)
-        for matrix, own in zip(found, pairs, strict=True):
-            assert functions.close(matrix.values, own)
+        for place, matrix in found.items():
+            assert functions.close(matrix.values, pairs[place])
             assert matrix.whole()
         assert space.whole()
-        assert list(row)[3:] == words
+        assert list(row)[4:] == words
 
     check()
 
@@ -404,7 +409,9 @@ def test_rows_times_panels(functions):
         found = Framed(None, (total, columns), apart, functions.dtype)
         numbers = places.data_ptr() if named else 0
         row, task = job(found.address, apart, columns, functions.numbers.data_ptr(), len(terms), numbers, *words)
-        space = Framed(None, (1, functions.space), dtype=functions.dtype)
+        lengths, parts = [rows.values.shape[1] for rows, *_ in terms], hasattr(functions, "product_parts")
+        size = rows_workspace(end - first, lengths, wide=functions.wide, parts=parts)
+        space = Framed(None, (1, size), dtype=functions.dtype)
         functions.rows_product(task, first, end, space.address)
         own = places[first:end] if named else torch.arange(first, end)
         assert functions.close(found.values[own], [(a.values[first:end], w.T) for a, w, _ in terms])

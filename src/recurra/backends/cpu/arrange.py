@@ -17,7 +17,7 @@ from recurra.backends.cpu import threads
 from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
 from recurra.backends.cpu.emit import home
 from recurra.backends.cpu.gradients import ROWS, gradient_workspace
-from recurra.backends.cpu.parts import depth, multiplies_parts, parts_size
+from recurra.backends.cpu.parts import HIGH, depth, multiplies_parts, parts_size
 from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_function
 from recurra.backends.cpu.products import rows_workspace
 from recurra.backends.cpu.table import LINE, panels
@@ -443,14 +443,39 @@ class _Arranger:
         count = len(plan.saved) if array == "saved" else plan.homes.count(-1)
         return (int(array != "saved"), array, at * self.width * self.size), count * self.width, 0
 
-    def _matrices(self, wanted: set[str]) -> list[list[tuple[tuple[str, int, int], list[Source]]]]:
-        """The blocks of matrices with what their gradients are sums of, those beside one another that share a side."""
-        shared: dict[object, list[tuple[tuple[str, int, int], list[Source]]]] = {}
+    def _matrices(self, wanted: set[str]) -> list[dict[MatrixBlock, list[Source]]]:
+        """The blocks of matrices with what their gradients are sums of, those together that share a side."""
+        found: list[dict[MatrixBlock, list[Source]]] = []
         for block, sources in matrix_sources(self.prepared).items():
-            if block[0] in wanted:
-                key = sources[0][0] if len(sources) == 1 else block
-                shared.setdefault(key, []).append((block, sources))
-        return list(shared.values())
+            if block[0] not in wanted:
+                continue
+            own = {block: sources}
+            for others in list(found):
+                if _goes_with(others, own):
+                    found.remove(others)
+                    own = {**others, **own}
+            found.append(own)
+        return found
+
+    def _gradient_job(self, blocks: dict[MatrixBlock, list[Source]]) -> tuple[int, list[Word]]:
+        """How many sides the gradients of some blocks have on the left, and what is asked of `gradient`."""
+        lefts, rights = (list(dict.fromkeys(sources[0][side] for sources in blocks.values())) for side in range(2))
+        places = {(sources[0][0], sources[0][1]): block for block, sources in blocks.items()}
+        sources = next(iter(blocks.values()))
+        job: list[Word] = [self.index, len(lefts), len(rights), len(sources)]
+        wide = {sources[0][1]: stop - start for (_, start, stop), sources in blocks.items()}
+        job += [wide[right] for right in rights]
+        for left, right in itertools.product(lefts, rights):
+            if (left, right) in places:
+                matrix, start, _ = places[left, right]
+                job += [(0, f"gradient.{matrix}", start * self.size), self._columns(matrix)]
+            else:
+                job += [0, 0]
+        for own in [(*lefts, *rights)] if len(sources) == 1 else sources:
+            job.append("total")
+            for side in own:
+                job += self._side(side)
+        return len(lefts), job
 
     def _tasks(self) -> list[tuple[str, list[Word], list[tuple[int, int]]]]:
         """The gradients of matrices and operands: (function, job, first and end row of each task)."""
@@ -458,21 +483,15 @@ class _Arranger:
         operands, parameters = self.wanted[: len(groups)], self.wanted[len(groups) :]
         wanted = {name for name, asked in zip(self.cell.parameters, parameters, strict=False) if asked}
         found = []
-        for together in self._matrices(wanted):
-            own = [sources for _, sources in together]
-            job: list[Word] = [self.index, len(together), len(own[0])]
-            for (matrix, start, stop), _ in together:
-                job += [(0, f"gradient.{matrix}", start * self.size), self._columns(matrix), stop - start]
-            for several in zip(*own, strict=True):
-                job += [*self._side(several[0][0]), "total"]
-                for _, right in several:
-                    job += self._side(right)
-            # As many rows as fit, but enough tasks for all threads.
-            parts = max(-(-self.hidden // ROWS), min(self.hidden // self.task_rows, self.used))
-            ends = [self.hidden * k // parts for k in range(parts + 1)]
+        for blocks in self._matrices(wanted):
+            lefts, job = self._gradient_job(blocks)
+            # As many rows as fit, but enough tasks for all threads; of whole tiles, but for the last.
+            tiles = -(-self.hidden // HIGH)
+            parts = max(-(-self.hidden * lefts // ROWS), min(self.hidden * lefts // self.task_rows, self.used))
+            ends = [min(self.hidden, HIGH * (tiles * k // parts)) for k in range(parts + 1)]
             most = max(end - begin for begin, end in itertools.pairwise(ends))
-            self.workspaces.append(gradient_workspace(host(), double=self.prepared.double, rows=most))
-            found.append(("gradient", job, list(itertools.pairwise(ends))))
+            self.workspaces.append(gradient_workspace(host(), double=self.prepared.double, rows=most, lefts=lefts))
+            found.append(("gradient", job, [(begin, end) for begin, end in itertools.pairwise(ends) if begin < end]))
         for number, (group, asked) in enumerate(zip(groups, operands, strict=False)):
             reached = [(p, b) for p, b in zip(group.gradients, group.blocks, strict=True) if p >= 0]
             if not asked or not reached:
@@ -521,13 +540,26 @@ class _Arranger:
         self.ends = [(at + 3, begin, end) for at, (begin, end, _) in zip(begins[len(tasks) :], by_rows, strict=True)]
 
 
+MatrixBlock = tuple[str, int, int]
+"""Columns of a matrix: its name, the first and the end."""
+
 Source = tuple[tuple[str, int], tuple[str, int]]
+"""Whose columns, turned, and whose rows the gradient of a block is the sum of the products of."""
+
+
+def _goes_with(others: dict[MatrixBlock, list[Source]], own: dict[MatrixBlock, list[Source]]) -> bool:
+    """Whether blocks, each of one source, share a side with others, and none both."""
+    if any(len(sources) > 1 for sources in (*others.values(), *own.values())):
+        return False
+    theirs, ours = ([sources[0] for sources in blocks.values()] for blocks in (others, own))
+    alike = [[x == y for x, y in zip(*pair, strict=True)] for pair in itertools.product(theirs, ours)]
+    return any(map(any, alike)) and not any(map(all, alike))
 
 
 @lru_cache(maxsize=512)
-def matrix_sources(prepared: Prepared) -> dict[tuple[str, int, int], list[Source]]:
+def matrix_sources(prepared: Prepared) -> dict[MatrixBlock, list[Source]]:
     """What the gradient of each block of a matrix is the sum of: pairs of what is kept, or an operand, by row."""
-    found: dict[tuple[str, int, int], list[Source]] = {}
+    found: dict[MatrixBlock, list[Source]] = {}
     for columns, terms in prepared.outer:
         for rows, block in terms:
             found.setdefault((block.matrix, block.start, block.stop), []).append((rows, columns))

@@ -31,7 +31,7 @@ from recurra.backends.cpu.tiles import SINGLE
 __all__ = ["ROWS", "GradientEmitter", "Side", "gradient_workspace"]
 
 ROWS = 256
-"""The most rows of a matrix's gradient that one call of `gradient` works on."""
+"""The most rows that one call of `gradient` works on, of all its A together."""
 
 TURNED = 256
 """How many numbers of each of these rows are worked on at a time."""
@@ -43,17 +43,20 @@ Side = tuple[ir.Value, ir.Value, ir.Value]
 """Rows of numbers: where they begin, how far it is from one to the next, and the address of which they are, or 0."""
 
 
-def gradient_workspace(target: Target, *, double: bool, rows: int = ROWS) -> int:
+def gradient_workspace(target: Target, *, double: bool, rows: int = ROWS, lefts: int = 1) -> int:
     """How many numbers `gradient` needs to work in, for each thread.
 
     Args:
         target: The processor.
         double: Whether numbers are float64; else float32.
         rows: How many rows of a matrix a call works on at most.
+        lefts: How many A it turns.
     """
     wide = 2 * target.vector_bytes // (8 if double else 4)
-    parts = parts_size(rows, TURNED) + parts_size(2 * HIGH, TURNED) if multiplies_parts(target, double=double) else 0
-    return rows * TURNED + (rows + TURNED) * wide + parts
+    besides = (rows + TURNED) * wide
+    if not multiplies_parts(target, double=double):
+        return lefts * rows * TURNED + besides
+    return rows * TURNED + besides + lefts * parts_size(rows, TURNED) + parts_size(2 * HIGH, TURNED)
 
 
 class GradientEmitter(PartsEmitter):
@@ -63,79 +66,86 @@ class GradientEmitter(PartsEmitter):
     split_: ir.Function
 
     def _gradient(self) -> None:
-        """Emit gradient(job, first, end, workspace): some rows of matrices C, each the sum over sources of A[n]ᵀ B[n].
+        """Emit gradient(job, first, end, workspace): some rows of matrices, each the sum over sources of A[n]ᵀ B[n].
 
-        The job: (0 1 2 ..., how many matrices, how many sources), for each matrix (C, from row to row, columns), for
-        each source (A, from row to row, which of its rows, how many rows), and after each of these for each matrix (B,
-        from row to row, which of its rows). Rows are named by their numbers, or follow one another if these are at
-        address 0. Matrices of one job share A, whose columns are turned into rows but once.
+        The job: (0 1 2 ..., how many A, how many B, how many sources), for each B its columns, for each A and each B
+        the matrix (C or 0 if there is none, from row to row), and for each source (how many rows), for each A and then
+        for each B (its rows, from row to row, which of them). Rows are named by their numbers, or follow one another if
+        these are at address 0. The columns of each A are turned into rows but once, and each B is made panels once.
         """
         function, b = self.begin("gradient", self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
-        index, matrices, sources = (
-            b.inttoptr(self.word(b, job, 0), self.words), self.word(b, job, 1), self.word(b, job, 2)
-        )  # fmt: skip
+        index = b.inttoptr(self.word(b, job, 0), self.words)
+        lefts, rights, sources = (self.word(b, job, place) for place in range(1, 4))
         rows, block = b.sub(end, first), constant(TURNED)
-        apart = b.add(constant(4), b.mul(matrices, constant(3)))
-        begin = b.add(constant(3), b.mul(matrices, constant(3)))
+        widths = b.gep(job, [constant(4)])
+        pairs = b.gep(widths, [rights])
+        begin = b.gep(pairs, [b.mul(constant(2), b.mul(lefts, rights))])
+        apart = b.add(constant(1), b.mul(constant(3), b.add(lefts, rights)))
+        turned, size, strip, panel, spare = self._places(b, workspace, rows, lefts)
         with loop_over(b, constant(0), sources) as number:
-            source = b.gep(job, [b.add(begin, b.mul(number, apart))])
-            left, count = self._side(b, source, constant(0)), self.word(b, source, 3)
+            source = b.gep(begin, [b.mul(number, apart)])
+            count = self.word(b, source, 0)
+            sides = b.gep(source, [constant(1)])
             with loop_over(b, constant(0), count, block) as n:
                 here = smaller(b, block, b.sub(count, n))
+                fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
                 if self.parts:
                     configure(b, self.code)
-                    self._turn_parts(b, workspace, left, n, first, rows, here, index)
-                else:
-                    self.call_own(b, "turn", self._turn, [workspace, *left, n, first, rows, here])
-                fresh = b.zext(b.icmp_signed("==", b.or_(number, n), constant(0)), I64)
-                with loop_over(b, constant(0), matrices) as which:
-                    matrix = b.gep(job, [b.add(constant(3), b.mul(which, constant(3)))])
-                    right = self._side(b, source, b.add(constant(4), b.mul(which, constant(3))))
-                    self._columns(b, matrix, right, n, here, first, rows, fresh, index, workspace)
+                with loop_over(b, constant(0), lefts) as one:
+                    left, to = self._side(b, sides, b.mul(one, constant(3))), b.gep(turned, [b.mul(one, size)])
+                    if self.parts:
+                        self._turn_parts(b, workspace, left, n, first, rows, here, index, to)
+                    else:
+                        self.call_own(b, "turn", self._turn, [to, *left, n, first, rows, here])
+                with loop_over(b, constant(0), rights) as other:
+                    right = self._side(b, sides, b.mul(b.add(lefts, other), constant(3)))
+                    columns, line = self.word(b, widths, other), constant(2 * self.lanes)
+                    with loop_over(b, constant(0), columns, line) as j:
+                        wide = smaller(b, line, b.sub(columns, j))
+                        if self.parts:
+                            self._strip_parts(b, panel, strip, right, n, j, here, wide)
+                        else:
+                            self.call_own(b, "strip", self._strip, [panel, *right, n, j, here, wide])
+                        with loop_over(b, constant(0), lefts) as one:
+                            pair = b.gep(pairs, [b.mul(constant(2), b.add(b.mul(one, rights), other))])
+                            of = [rows, index, b.gep(turned, [b.mul(one, size)]), block, here, panel, *SINGLE]
+                            with b.if_then(b.icmp_signed("!=", self.word(b, pair, 0), constant(0))):
+                                self._add(b, pair, j, wide, first, fresh, spare, of)
         b.ret_void()
 
-    def _places(self, b: ir.IRBuilder, workspace: ir.Value, rows: ir.Value) -> tuple[ir.Value, ...]:
-        """Where in the workspace of `gradient` a strip begins, what it comes to, parts of the rows, and of a strip."""
+    def _places(self, b: ir.IRBuilder, workspace: ir.Value, rows: ir.Value, lefts: ir.Value) -> tuple[ir.Value, ...]:
+        """In the workspace: the turned A and the size of each, a strip, a panel, and what a narrow one comes to."""
         wide = 2 * self.lanes
-        found = [b.gep(workspace, [b.mul(rows, constant(TURNED))])]
-        for size in (constant(wide * TURNED), b.mul(rows, constant(wide)), parts_of(b, rows, constant(TURNED))):
-            found.append(b.gep(found[-1], [size]))
-        return tuple(found)
+        whole = b.mul(rows, constant(TURNED))
+        size = parts_of(b, rows, constant(TURNED)) if self.parts else whole
+        turned = b.gep(workspace, [whole]) if self.parts else workspace
+        strip = b.gep(turned, [b.mul(lefts, size)])
+        spare = b.gep(strip, [constant(wide * TURNED)])
+        panel = b.gep(spare, [b.mul(rows, constant(wide))]) if self.parts else strip
+        return turned, size, strip, panel, spare
 
-    def _columns(
+    def _add(
         self,
         b: ir.IRBuilder,
-        matrix: ir.Value,
-        right: Side,
-        n: ir.Value,
-        length: ir.Value,
+        pair: ir.Value,
+        j: ir.Value,
+        wide: ir.Value,
         first: ir.Value,
-        rows: ir.Value,
         fresh: ir.Value,
-        index: ir.Value,
-        workspace: ir.Value,
+        spare: ir.Value,
+        of: list[ir.Value],
     ) -> None:
-        """What some n add to some rows of one matrix, strip by strip, from the rows of A that the workspace holds."""
-        block, line = constant(TURNED), constant(2 * self.lanes)
-        strip, spare, *of_parts = self._places(b, workspace, rows)
-        numbers, apart, columns = self.array(b, matrix, 0), self.word(b, matrix, 1), self.word(b, matrix, 2)
-        with loop_over(b, constant(0), columns, line) as j:
-            wide = smaller(b, line, b.sub(columns, j))
-            full = b.icmp_signed("==", wide, line)
-            if not self.parts:
-                self.call_own(b, "strip", self._strip, [strip, *right, n, j, length, wide])
-            own = b.gep(numbers, [b.add(b.mul(first, apart), j)])
-            out, by_out = b.select(full, own, spare), b.select(full, apart, line)
-            begins = b.select(full, fresh, constant(1))
-            base, panel = workspace, strip
-            if self.parts:
-                base, panel = of_parts
-                self._strip_parts(b, panel, strip, right, n, j, length, wide)
-            b.call(self.multiply, [out, by_out, begins, rows, index, base, block, length, panel, *SINGLE])
-            with b.if_then(b.not_(full)):
-                target = (b.gep(numbers, [j]), apart, constant(0))
-                self._finish(b, target, first, spare, by_out, rows, wide, fresh)
+        """What some n add to some rows of a strip of one matrix."""
+        rows, line = of[0], constant(2 * self.lanes)
+        numbers, apart = self.array(b, pair, 0), self.word(b, pair, 1)
+        full = b.icmp_signed("==", wide, line)
+        own = b.gep(numbers, [b.add(b.mul(first, apart), j)])
+        out, by_out = b.select(full, own, spare), b.select(full, apart, line)
+        b.call(self.multiply, [out, by_out, b.select(full, fresh, constant(1)), *of])
+        with b.if_then(b.not_(full)):
+            target = (b.gep(numbers, [j]), apart, constant(0))
+            self._finish(b, target, first, spare, by_out, rows, wide, fresh)
 
     def _turn(
         self,
@@ -205,12 +215,12 @@ class GradientEmitter(PartsEmitter):
         units: ir.Value,
         length: ir.Value,
         index: ir.Value,
+        to: ir.Value,
     ) -> None:
         """The columns of some rows as parts of rows: by squares if there are nothing but whole ones."""
         with b.goto_entry_block():
             lines = b.alloca(I64, size=CHUNK)
-        to, by = self._places(b, workspace, units)[2], constant(CHUNK)
-        chunks = chunks_of(b, length)
+        by, chunks = constant(CHUNK), chunks_of(b, length)
         over = b.or_(b.and_(length, constant(CHUNK - 1)), b.and_(units, constant(HIGH - 1)))
         with b.if_else(b.icmp_signed("==", over, constant(0))) as (whole, other):
             with whole, loop_over(b, constant(0), length, by) as k:

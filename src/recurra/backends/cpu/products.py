@@ -63,7 +63,7 @@ def modules_for(target: Target, *, double: bool) -> tuple[tuple[str, ...], ...]:
     return (*others, *OF_PARTS), (numbers,)
 
 
-def emit_products(target: Target, functions: Sequence[str] = FUNCTIONS, *, double: bool) -> str:
+def emit_products(target: Target, functions: Sequence[str], *, double: bool) -> str:
     """The IR of a module.
 
     Args:

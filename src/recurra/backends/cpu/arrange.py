@@ -20,6 +20,7 @@ from recurra.backends.cpu.gradients import ROWS, gradient_workspace
 from recurra.backends.cpu.parts import HIGH, depth, multiplies_parts, parts_size
 from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_function
 from recurra.backends.cpu.products import rows_workspace
+from recurra.backends.cpu.sharing import FEW_ROWS, Work, share, shares_each
 from recurra.backends.cpu.table import LINE, panels
 from recurra.backends.cpu.target import host
 from recurra.backends.layout import Layout
@@ -41,43 +42,6 @@ TASK_ROWS, PARTS_TASK_ROWS = 48, 64
 ROUNDED = 16
 """Batches of different lengths are arranged for as many steps as a multiple of this, since few are alike."""
 
-
-class Rates(NamedTuple):
-    """Roughly, how fast a thread is: multiply-adds of float32 and bytes of weights in a nanosecond, and nanoseconds."""
-
-    adds: int
-    of_parts: int
-    """Multiply-adds from parts."""
-    read: int
-    far_read: int
-    second_cache: int
-    """How many bytes of weights are read at the first rate at each step; more are at the second."""
-    meeting: int
-    """How long threads wait for one another."""
-    both: bool
-    """Whether reading weights takes its time beside the multiply-adds, not while these are done."""
-
-    def products(self, adds: float, weights: float, *, split: bool) -> float:
-        """How long it takes to do so many multiply-adds with so many bytes of weights."""
-        time = adds / (self.of_parts if split else self.adds)
-        reading = weights / (self.far_read if weights > self.second_cache else self.read)
-        return time + reading if self.both else max(time, reading)
-
-
-RATES = Rates(50, 50, 80, 80, 1 << 40, 600, both=False)
-"""200 to 350 ns to meet on a quiet Zen 4, on others more."""
-
-MATRIX_UNIT_RATES = Rates(90, 150, 110, 25, 5 << 18, 1000, both=True)
-"""Processors with a matrix unit have a large second cache and a third that is far away; of an Emerald Rapids."""
-
-ELEMENTWISE = 0.8
-"""Roughly, how many nanoseconds the rest of the work on a unit of a row takes."""
-
-FEW_ROWS = 10
-"""Of fewer rows products are sooner done on numbers than on their parts."""
-
-SHARES, SHARES_OF_FEW = 4, (2, 2)
-"""How many shares of the units there are for each thread, and how many of so few rows: long ones are read faster."""
 
 Word = tuple[int, str, int] | Literal["total", "numbers"] | int
 """A number, an address (whether it is within the call's own memory, of which array, how many bytes after it), or what
@@ -133,22 +97,32 @@ class _Arranger:
         self.places: dict[str, int] = {}
         self.space = 0
         self.packs: list[list[Word]] = []
-        self.cost = 0.0
         self.lists: dict[str, int] = {}
         self.by_length: dict[str, list[int]] = {"total": [], "numbers": []}
         self.ends: list[tuple[int, int, int]] = []
         self.workspaces: list[int] = []
         self.task_rows = PARTS_TASK_ROWS if self.can_split else TASK_ROWS
+        self.work = Work(
+            host(),
+            self.can_split,
+            self.hidden,
+            self.size,
+            len(self.kernel.loop.stages),
+            sum(map(len, self.kernel.panels.values())) * self.hidden,
+            sum(self._length(block) for block in self.kernel.inputs.values()),
+            self.which == "backward",
+        )
 
     def run(self) -> Arrangement:
         """The arrangement."""
+        self.cost = self.work.step(self.batch) * self.total / self.batch
         self.used, self.by_units = self._share()
         rows = self.batch if self.by_units else -(-self.batch // self.used)
         numbers = max(1, len(self.kernel.loop.products)) * self._padded(self.hidden)
         fewest, most = CHUNK_ROWS
         together = PARTS_CHUNK_ROWS if self.can_split else min(max(CHUNK // numbers, fewest), most)
         self.chunk = max(1, min(self.steps, together // rows))
-        self.split = self._splits(rows)
+        self.split = self.work.splits(rows)
         self.in_turn = self.ragged and not self.by_units and self._takes_turns()
         self.both = self.split and self.ragged  # since only then rows become few
         self.split_inputs = self.can_split and self.chunk * rows >= FEW_ROWS and bool(self.kernel.inputs)
@@ -185,33 +159,11 @@ class _Arranger:
     # -- threads ------------------------------------------------------------------------------------------------
 
     def _share(self) -> tuple[int, bool]:
-        """How many threads are worth while, and whether they share out units rather than rows.
-
-        By what a step would take: its products with the state, as long as their multiply-adds or as it takes to read
-        their weights, and all other work, by the row.
-        """
-        rates = MATRIX_UNIT_RATES if host().matrix_unit else RATES
-        recurrent = self._recurrent()
-        inputs = sum(self._length(block) for block in self.kernel.inputs.values())
-        outside = rates.of_parts if self.can_split else rates.adds
-        other = inputs / outside + ELEMENTWISE
-        if self.which == "backward":
-            other = 2 * other + recurrent / outside
-
-        def step(rows: int, shares: int) -> float:
-            weights, split = recurrent * self.hidden * self.size / shares, self._splits(rows)
-            adds = rows * recurrent * self.hidden / shares
-            products = rates.products(adds, 1.5 * weights if split else weights, split=split)
-            return products + rows * other * self.hidden / shares
-
-        self.cost = step(self.batch, 1) * self.total / self.batch
+        """How many threads are worth while, and whether they share out units rather than rows."""
         if self.most == 1 or self.cost < SMALL:
             return 1, False
-        units = step(self.batch, self.most) + rates.meeting * len(self.kernel.loop.stages)
         means = any(stage.means for stage in self.kernel.loop.stages)
-        if not means and self.hidden >= 64 and units < 0.9 * step(-(-self.batch // self.most), 1):
-            return self.most, True
-        return min(self.most, self.batch), False
+        return share(self.work, self.batch, self.most, by_units=not means)
 
     def _takes_turns(self) -> bool:
         """Whether threads take rows of different lengths in turn, not some that follow one another.
@@ -220,18 +172,10 @@ class _Arranger:
         """
         return self.split
 
-    def _recurrent(self) -> int:
-        """How many weights of each unit the products in the loop read."""
-        return sum(map(len, self.kernel.panels.values())) * self.hidden
-
-    def _shares(self, groups: int) -> int:
+    def _shares(self) -> int:
         """How many shares of the units there are."""
-        most, of_few = SHARES_OF_FEW
-        return min(groups, (of_few if self.batch <= most else SHARES) * self.used) if self.by_units else 1
-
-    def _splits(self, rows: int) -> bool:
-        """Whether the products in the loop are done on parts, where a thread has so many rows."""
-        return self.can_split and rows >= FEW_ROWS and bool(self.kernel.panels)
+        groups = -(-self.width // (2 * self.prepared.lanes))
+        return min(groups, shares_each(self.batch) * self.used) if self.by_units else 1
 
     # -- words --------------------------------------------------------------------------------------------------
 
@@ -248,7 +192,6 @@ class _Arranger:
 
     def _plain(self) -> None:
         """The words that are the same at every call."""
-        groups = -(-self.width // (2 * self.prepared.lanes))
         # The device is named, since the caller may have made another the default.
         self.kept = torch.arange(max(ROWS, self.batch) + 1, device="cpu")
         self.index = self.kept.data_ptr()
@@ -256,7 +199,7 @@ class _Arranger:
             "thread": threads.thread_number() if self.used > 1 else threads.SINGLE,
             "threads": self.used,
             "by_units": int(self.by_units),
-            "shares": self._shares(groups),
+            "shares": self._shares(),
             "yield": threads.let_others_run(),
             "product": self._function("product") if self.kernel.panels and (self.both or not self.split) else 0,
             "product.parts": self._function("product_parts") if self.split else 0,

@@ -94,7 +94,7 @@ def test_what_takes_long_is_known_by_a_name_of_the_language():
 def test_each_product_of_a_stage_is_called_once(which):
     """By its address, which the table has; beside the products before the loop there is no other call of the kind.
 
-    But one, where sums read the same operand: for a single row they are one product.
+    Sums that read the same operand are products of one loop.
     """
     for cell in (
         cells.LSTM,
@@ -109,7 +109,7 @@ def test_each_product_of_a_stage_is_called_once(which):
         for number, stage in enumerate(loop.stages):
             sums = [loop.operations[place].sum.terms for place in stage.sums]
             alike = len(sums) > 1 and len({tuple(t.operand for t in terms) for terms in sums}) == 1
-            calls = sum(map(len, sums)) + (alike and len(sums[0]) == 1)
+            calls = 1 if alike and len(sums[0]) == 1 else sum(map(len, sums))
             assert len(re.findall(by_address, functions[f"stage_{number}"])) == calls
         assert f"stage_{len(loop.stages)}" not in functions
         assert len(re.findall(by_address, functions.get("inputs", ""))) == len(loop.products)

@@ -15,7 +15,7 @@ from llvmlite import ir
 from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.parts import parts_of
-from recurra.backends.plan import SLOW, Loop, Operation, Stage, Store
+from recurra.backends.plan import SLOW, Loop, Operation, Stage, Store, Term
 
 __all__ = ["Context", "StageEmitter", "on_parts"]
 
@@ -332,52 +332,56 @@ class StageEmitter:
 
     def _sums(self, number: int, begin: ir.Value, rows: ir.Value, unit: ir.Value, count: ir.Value) -> None:
         """The products of every sum, added up in the buffer, for `count` panels of units."""
-        b, wide, zero = self.b, 2 * self.of.lanes, constant(0)
+        b, wide = self.b, constant(2 * self.of.lanes)
         index = b.inttoptr(self.word("index"), I64.as_pointer())
         sums = [total.terms for place in self.current.sums if (total := self.loop.operations[place].sum)]
         # The panels of a stage lie in the order of its sums and their terms, for one panel of units after the other.
-        apart, line = constant(sum(map(len, sums))), constant(wide * len(sums))
+        apart, line = constant(sum(map(len, sums))), constant(2 * self.of.lanes * len(sums))
         panels, depth, multiply = self._panels(number, apart)
-        size = b.mul(constant(wide), depth)
-        first = b.mul(b.mul(unit, depth), apart)
-        places = [(place, term) for place, terms in enumerate(sums) for term, _ in enumerate(terms)]
+        size = b.mul(wide, depth)
+        panels = b.gep(panels, [b.mul(b.mul(unit, depth), apart)])
+        across = b.mul(size, apart), b.mul(rows, line)  # from a panel of units to the next, and its sums
 
-        def product(
-            place: int,
-            term: int,
-            count: ir.Value,
-            panel_step: ir.Value,
-            out_step: ir.Value,
-            block: ir.Value = zero,
-        ) -> None:
-            base, stride = self._operand(sums[place][term].operand, self.row(begin))
+        def product(term: Term, fresh: bool, panel: ir.Value, out: ir.Value, *several: ir.Value) -> None:
+            base, stride = self._operand(term.operand, self.row(begin))
             if self.of.parts:
-                base = b.select(self.splits, self._parts(sums[place][term].operand, begin), base)
-            out = b.gep(self.buffer, [b.add(constant(wide * place), b.mul(block, b.mul(rows, line)))])
-            after = b.add(constant(places.index((place, term))), b.mul(block, apart))
-            panel = b.gep(panels, [b.add(first, b.mul(size, after))])
-            rest = [index, base, b.mul(stride, self.apart), self.hidden, panel, count, panel_step, out_step]
-            self.of.call_product(b, multiply, [out, line, constant(int(term == 0)), rows, *rest])
-
-        def one_by_one() -> None:
-            for place, term in places:
-                product(place, term, count, b.mul(size, apart), b.mul(rows, line))
+                base = b.select(self.splits, self._parts(term.operand, begin), base)
+            rest = [index, base, b.mul(stride, self.apart), self.hidden, b.gep(panels, [panel]), *several]
+            out = b.gep(self.buffer, [out])
+            self.of.call_product(b, multiply, [out, line, constant(int(fresh)), rows, *rest])
 
         operands = {tuple(term.operand for term in terms) for terms in sums}
         if len(sums) > 1 and len(operands) == 1 and len(sums[0]) == 1:
-            # Of a single row sums that read the same operand lie side by side, as their panels do: one product. So
-            # they do for a panel of each, and the parts of some rows stay in the nearest cache for all of them.
-            single, turns, wider = b.icmp_signed("==", rows, constant(1)), constant(1), b.mul(count, apart)
-            if self.of.parts:
-                single = b.or_(single, self.splits)
-                turns, wider = b.select(self.splits, count, turns), b.select(self.splits, apart, wider)
-            with b.if_else(single) as (beside, others):
-                with beside, loop_over(b, zero, turns) as block:
-                    product(0, 0, wider, size, constant(wide), block)
-                with others:
-                    one_by_one()
-        else:
-            one_by_one()
+            turns, further, *several = self._together(rows, count, apart, size, across)
+            with loop_over(b, constant(0), turns) as turn:
+                panel, out = (b.mul(turn, far) for far in further)
+                product(sums[0][0], True, panel, out, *several)
+            return
+        places = [(place, number, term) for place, terms in enumerate(sums) for number, term in enumerate(terms)]
+        for panel, (place, number, term) in enumerate(places):
+            product(term, number == 0, b.mul(size, constant(panel)), b.mul(wide, constant(place)), count, *across)
+
+    def _together(
+        self, rows: ir.Value, count: ir.Value, apart: ir.Value, size: ir.Value, across: tuple[ir.Value, ir.Value]
+    ) -> tuple[ir.Value, tuple[ir.Value, ir.Value], ir.Value, ir.Value, ir.Value]:
+        """How sums that read the same operand are multiplied together, since they lie side by side, as their panels do.
+
+        Of a single row all in one product. On parts those of a panel of each, for these stay in the nearest cache; else
+        those of one sum.
+
+        Returns:
+            How many products there are, how far it is from the panels of one to the next's and from its sums, and for
+            each how many panels it has, how far these are apart and their sums.
+        """
+        b, one, wide = self.b, constant(1), constant(2 * self.of.lanes)
+        single = (one, size, wide, b.mul(count, apart), size, wide)
+        found = (apart, size, wide, count, *across)
+        found = tuple(b.select(b.icmp_signed("==", rows, one), x, y) for x, y in zip(single, found, strict=True))
+        if self.of.parts:
+            parts = (count, *across, apart, size, wide)
+            found = tuple(b.select(self.splits, x, y) for x, y in zip(parts, found, strict=True))
+        turns, panel, out, panels, panel_step, out_step = found
+        return turns, (panel, out), panels, panel_step, out_step
 
     def _panels(self, number: int, apart: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
         """Where the panels of a stage begin, how many numbers each unit of them has, and what multiplies them."""

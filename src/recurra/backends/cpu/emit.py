@@ -18,8 +18,7 @@ and after them what others have not begun, so that none waits for one whose proc
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Literal
 
 from llvmlite import ir
@@ -272,25 +271,20 @@ class _Entry:
         own = b.mul(self.thread, b.mul(self.word("parts.size"), constant(self.of.bytes)))
         self.parts = b.add(self.word("parts"), own)
         self.splits_inputs = b.icmp_signed("!=", self.word("inputs.split"), constant(0))
-        with self._matrix_unit():
-            self._pack()
-            self._steps()
-            self._tasks()
+        self._pack()
+        self._steps()
+        self._tasks()
+        if self.of.parts:
+            self._give_tiles_back()
         restore()
         b.ret_void()
 
-    @contextmanager
-    def _matrix_unit(self) -> Iterator[None]:
-        """Give the unit's tiles back, so that the system need not keep them when it lets others run."""
-        b, code = self.b, self.of.code
-        if not self.of.parts:
-            yield
-            return
+    def _give_tiles_back(self) -> None:
+        """If any were used: so that the system need not keep them when it lets others run."""
+        b = self.b
         asked = (self.word(name) for name in ("split", "inputs.split", "tasks.count"))
-        used = b.icmp_signed("!=", functools.reduce(b.or_, asked), constant(0))
-        yield
-        with b.if_then(used):
-            call_unit(b, code, "tilerelease", ())
+        with b.if_then(b.icmp_signed("!=", functools.reduce(b.or_, asked), constant(0))):
+            call_unit(b, self.of.code, "tilerelease", ())
 
     # -- threads that wait for one another ----------------------------------------------------------------------
 

@@ -31,10 +31,8 @@ CHUNK = 1 << 16
 """How many numbers the products with the input are, of as many steps at a time as make so many: what a cache holds."""
 
 CHUNK_ROWS = (32, 128)
-"""The fewest and the most rows they are computed for at a time: enough to use weights well once fetched."""
-
-PARTS_CHUNK_ROWS = 128
-"""The same from parts, which take more room than numbers and less time than it takes to fetch them."""
+"""The fewest and the most rows they are computed for at a time: enough to use weights well once fetched; from parts,
+which take more room than numbers and less time than it takes to fetch them, always the most."""
 
 TASK_ROWS, PARTS_TASK_ROWS = 48, 64
 """For how many rows at a time the gradient of an input is computed, and from parts."""
@@ -120,7 +118,7 @@ class _Arranger:
         rows = self.batch if self.by_units else -(-self.batch // self.used)
         numbers = max(1, len(self.kernel.loop.products)) * self._padded(self.hidden)
         fewest, most = CHUNK_ROWS
-        together = PARTS_CHUNK_ROWS if self.can_split else min(max(CHUNK // numbers, fewest), most)
+        together = most if self.can_split else min(max(CHUNK // numbers, fewest), most)
         self.chunk = max(1, min(self.steps, together // rows))
         self.split = self.work.splits(rows)
         self.in_turn = self.ragged and not self.by_units and self._takes_turns()
@@ -206,7 +204,6 @@ class _Arranger:
             "split": self._function("split") if self.split else 0,
             "few": FEW_ROWS if self.both else 0,
             "depth": self._depth(self.hidden, self.split),
-            "behind": self._depth(self.hidden, True) if self.both else 0,
             "inputs.product": self._function(f"product{'_parts' * self.split_inputs}") if self.kernel.inputs else 0,
             "inputs.split": self._function("split") if self.split_inputs else 0,
             "pack": self._function("pack"),

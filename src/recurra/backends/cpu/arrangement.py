@@ -204,7 +204,7 @@ def shared_rows(sizes: Sequence[int], batch: int, parts: int, *, in_turn: bool) 
         Of each its first row, the end of its rows, and how many rows others have before it.
     """
     if in_turn:
-        return [(k, batch, sum(len(range(j, batch, parts)) for j in range(k))) for k in range(parts)]
+        return [(k, batch, k * (batch // parts) + min(k, batch % parts)) for k in range(parts)]
     if parts == 1 or min(sizes) == batch:
         ends = [batch * k // parts for k in range(parts + 1)]
     else:

@@ -1,12 +1,14 @@
-"""What writing LLVM IR takes again and again: loops, constants, and moves between lanes."""
+"""What writing LLVM IR takes again and again: loops, constants, functions of a module's own, moves between lanes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
 from recurra.backends.cpu.mathematics import I32, I64
 
-__all__ = ["ask", "constant", "larger", "loop_over", "smaller", "spread", "transposed"]
+__all__ = ["ask", "call_own", "constant", "larger", "loop_over", "smaller", "spread", "transposed"]
 
 
 def constant(value: int) -> ir.Constant:
@@ -45,6 +47,35 @@ class loop_over:  # noqa: N801  (reads as a statement)
         self.index.add_incoming(following, b.block)
         b.cbranch(b.icmp_signed("<", following, self.end), self.head, self.done)
         b.position_at_end(self.done)
+
+
+def call_own(
+    b: ir.IRBuilder,
+    name: str,
+    body: Callable[..., None],
+    arguments: Sequence[ir.Value | tuple[ir.Value, ...]],
+) -> None:
+    """Call a function of the module's own, written where it is first called: what several need is compiled once.
+
+    Args:
+        b: Where it is called.
+        name: Its name.
+        body: Writes its body, given where and the arguments.
+        arguments: Its arguments; several together are given together.
+    """
+    several = [argument if isinstance(argument, tuple) else (argument,) for argument in arguments]
+    flat = [value for values in several for value in values]
+    function = b.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in flat])
+        function = ir.Function(b.module, kind, name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        own, inner = iter(function.args), ir.IRBuilder(function.append_basic_block())
+        given = [tuple(next(own) for _ in values) for values in several]
+        body(inner, *(g if isinstance(a, tuple) else g[0] for a, g in zip(arguments, given, strict=True)))
+        inner.ret_void()
+    b.call(function, flat)
 
 
 def ask(b: ir.IRBuilder, address: ir.Value) -> ir.Value:

@@ -2,7 +2,7 @@
 
     gradient(job, first, end, workspace)         rows of C = Σ over n of A[n]ᵀ B[n], their panels made on the way
 
-The columns of A are turned into rows, or into parts of rows, and those of B are panels as they stand.
+The columns of A are turned into rows, or into parts of rows; the rows of B make panels as they stand.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over, smaller
+from recurra.backends.cpu.building import call_own, constant, loop_over, smaller
 from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.parts import (
     CHUNK,
@@ -97,7 +97,7 @@ class GradientEmitter(PartsEmitter):
                     if self.parts:
                         self._turn_parts(b, workspace, left, n, first, rows, here, index, to)
                     else:
-                        self.call_own(b, "turn", self._turn, [to, *left, n, first, rows, here])
+                        call_own(b, "turn", self._turn, [to, left, n, first, rows, here])
                 with loop_over(b, constant(0), rights) as other:
                     right = self._side(b, sides, b.mul(b.add(lefts, other), constant(3)))
                     columns, line = self.word(b, widths, other), constant(2 * self.lanes)
@@ -106,7 +106,7 @@ class GradientEmitter(PartsEmitter):
                         if self.parts:
                             self._strip_parts(b, panel, strip, right, n, j, here, wide)
                         else:
-                            self.call_own(b, "strip", self._strip, [panel, *right, n, j, here, wide])
+                            call_own(b, "strip", self._strip, [panel, right, n, j, here, wide])
                         with loop_over(b, constant(0), lefts) as one:
                             pair = b.gep(pairs, [b.mul(constant(2), b.add(b.mul(one, rights), other))])
                             of = [rows, index, b.gep(turned, [b.mul(one, size)]), block, here, panel, *SINGLE]
@@ -151,21 +151,19 @@ class GradientEmitter(PartsEmitter):
         self,
         b: ir.IRBuilder,
         to: ir.Value,
-        base: ir.Value,
-        by: ir.Value,
-        numbers: ir.Value,
+        side: Side,
         n: ir.Value,
         first: ir.Value,
         units: ir.Value,
         length: ir.Value,
     ) -> None:
         """to[unit · block + k] = row n + k of a side at first + unit: the columns of some rows as rows."""
-        lanes, block, side = constant(self.lanes), constant(TURNED), (base, by, numbers)
+        lanes, block = constant(self.lanes), constant(TURNED)
         by_squares = b.sub(units, b.srem(units, lanes))
         lines = b.alloca(I64, size=self.lanes)
         with loop_over(b, constant(0), length, lanes) as k:
             here = smaller(b, lanes, b.sub(length, k))
-            begin, after = b.add(n, k), b.mul(by, lanes)
+            begin, after = b.add(n, k), b.mul(side[1], lanes)
             self._name_lines(b, lines, here, lambda r: b.gep(self._row(b, side, b.add(begin, r)), [first]))
             whole = b.select(b.icmp_signed("==", here, lanes), by_squares, constant(0))
             with loop_over(b, constant(0), whole, lanes) as unit:
@@ -178,18 +176,16 @@ class GradientEmitter(PartsEmitter):
         self,
         b: ir.IRBuilder,
         to: ir.Value,
-        base: ir.Value,
-        by: ir.Value,
-        numbers: ir.Value,
+        side: Side,
         n: ir.Value,
         first: ir.Value,
         length: ir.Value,
         wide: ir.Value,
     ) -> None:
         """A panel of some columns of rows of a side from the n-th on, with zeros past the last column."""
-        lanes, line, side = constant(self.lanes), constant(2 * self.lanes), (base, by, numbers)
+        lanes, line = constant(self.lanes), constant(2 * self.lanes)
         full = b.icmp_signed("==", wide, line)
-        after = b.mul(by, constant(ROWS_AHEAD))
+        after = b.mul(side[1], constant(ROWS_AHEAD))
         with loop_over(b, constant(0), length) as k:
             row = b.gep(self._row(b, side, b.add(n, k)), [first])
             self.fetch(b, b.gep(row, [after]), 2 * self.lanes)
@@ -229,9 +225,9 @@ class GradientEmitter(PartsEmitter):
                 with loop_over(b, constant(0), units, constant(HIGH)) as unit:
                     tile = b.add(b.mul(b.lshr(unit, constant(4)), chunks), chunk)
                     place = b.gep(to, [b.mul(tile, constant(PARTS * TILE))])
-                    self.call_own(b, "turned_chunk", self.turned_chunk, [lines, unit, after, place])
+                    call_own(b, "turned_chunk", self.turned_chunk, [lines, unit, after, place])
             with other:
-                self.call_own(b, "turn", self._turn, [workspace, *side, n, first, units, length])
+                call_own(b, "turn", self._turn, [workspace, side, n, first, units, length])
                 b.call(self.split_, [units, index, workspace, constant(TURNED), length, to])
 
     def _strip_parts(
@@ -262,13 +258,13 @@ class GradientEmitter(PartsEmitter):
                 with whole:
                     self._name_lines(b, lines, by, row)
                 with edge:
-                    self.call_own(b, "strip", self._strip, [strip, *side, begin, first, here, wide])
+                    call_own(b, "strip", self._strip, [strip, side, begin, first, here, wide])
                     self._no_more(b, strip, line, here)
                     self._name_lines(b, lines, by, lambda r: b.gep(strip, [b.mul(r, line)]))
             for v in range(2):
                 at = b.add(b.mul(k, constant(2 * PARTS * TILE // CHUNK)), constant(v * TILE))
                 own = [lines, constant(v * self.lanes), b.gep(panel, [at])]
-                self.call_own(b, "panel_chunk", self.panel_chunk, own)
+                call_own(b, "panel_chunk", self.panel_chunk, own)
 
     def _finish(
         self,

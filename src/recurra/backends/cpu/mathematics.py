@@ -19,7 +19,7 @@ from typing import Any
 
 from llvmlite import ir
 
-__all__ = ["Mathematics"]
+__all__ = ["Mathematics", "declared"]
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
@@ -56,6 +56,17 @@ LN2 = ((0.693359375, -2.12194440e-4), (6.93147180369123816490e-01, 1.90821492927
 """ln 2 in two parts, the first of so few bits that its product with a whole number is exact."""
 
 
+def declared(code: ir.Module, name: str, kind: ir.FunctionType) -> ir.Function:
+    """A function that a module calls by name, declared the first time.
+
+    Args:
+        code: The module.
+        name: Its name.
+        kind: Its type.
+    """
+    return code.globals.get(name) or ir.Function(code, kind, name)
+
+
 class Mathematics:
     """The functions of the language on vectors of one type.
 
@@ -89,8 +100,7 @@ class Mathematics:
         suffix = f"v{self.lanes}f{64 if self.double else 32}"
         kind = ir.FunctionType(self.vector, [self.vector] * len(args))
         full = f"llvm.{name}.{suffix}"
-        function = self.module.globals.get(full) or ir.Function(self.module, kind, full)
-        return b.call(function, args)
+        return b.call(declared(self.module, full, kind), args)
 
     def fma(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
         """X y + z, rounded once where the processor does that in one instruction, else twice.

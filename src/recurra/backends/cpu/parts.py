@@ -27,7 +27,7 @@ import struct
 from llvmlite import ir
 
 from recurra.backends.cpu.building import constant, loop_over, smaller
-from recurra.backends.cpu.mathematics import I64
+from recurra.backends.cpu.mathematics import I64, declared
 from recurra.backends.cpu.target import Target
 from recurra.backends.cpu.tiles import VOID, TileEmitter
 
@@ -124,8 +124,7 @@ def call_unit(b: ir.IRBuilder, code: ir.Module, name: str, tiles: tuple[int, ...
     """
     name = f"llvm.x86.{name}"
     kind = ir.FunctionType(VOID, [*[I8] * len(tiles), *(a.type for a in arguments)])
-    function = code.globals.get(name) or ir.Function(code, kind, name)
-    b.call(function, [*(ir.Constant(I8, tile) for tile in tiles), *arguments])
+    b.call(declared(code, name, kind), [*(ir.Constant(I8, tile) for tile in tiles), *arguments])
 
 
 def configure(b: ir.IRBuilder, code: ir.Module) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import ask, constant, loop_over, smaller
+from recurra.backends.cpu.building import ask, call_own, constant, loop_over, smaller
 from recurra.backends.cpu.gradients import GradientEmitter
 from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.parts import (
@@ -115,7 +115,7 @@ class _Products(GradientEmitter):
                 unit = b.add(begin, within)
                 to, from_ = b.gep(panel, [within]), b.gep(source, [b.mul(unit, by_unit)])
                 rest = [to, wide, from_, by_unit, by_k, b.sub(units, unit), length]
-                self.call_own(b, "pack_vector", self._pack_vector, rest)
+                call_own(b, "pack_vector", self._pack_vector, rest)
         b.ret_void()
 
     def _pack_parts(
@@ -146,10 +146,10 @@ class _Products(GradientEmitter):
                 from_ = b.gep(source, [b.add(b.mul(unit, by_unit), b.mul(k, by_k))])
                 here = smaller(b, chunk, b.sub(length, k))
                 rest = [few, lanes, from_, by_unit, by_k, b.sub(units, unit), here]
-                self.call_own(b, "pack_vector", self._pack_vector, rest)
+                call_own(b, "pack_vector", self._pack_vector, rest)
                 self._no_more(b, few, lanes, here)
                 at = b.add(b.mul(number, constant(2 * PARTS * TILE)), b.mul(v, constant(TILE)))
-                self.call_own(b, "panel_chunk", self.panel_chunk, [lines, constant(0), b.gep(panel, [at])])
+                call_own(b, "panel_chunk", self.panel_chunk, [lines, constant(0), b.gep(panel, [at])])
 
     def _pack_vector(
         self,

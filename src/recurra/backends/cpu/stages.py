@@ -12,7 +12,7 @@ from typing import Protocol
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, larger, loop_over, smaller, spread
+from recurra.backends.cpu.building import call_own, constant, larger, loop_over, smaller, spread
 from recurra.backends.cpu.mathematics import I32, I64, Mathematics
 from recurra.backends.cpu.parts import parts_of
 from recurra.backends.plan import SLOW, Loop, Operation, Stage, Store, Term
@@ -147,31 +147,21 @@ class StageEmitter:
                 own = b.gep(self.bases[name, back], [b.mul(row, width)])
                 other = b.gep(outside, [b.mul(b.load(b.gep(order, [row])), hidden)])
                 to, from_ = (own, other) if entering else (other, own)
-                b.call(self._mover(), [to, from_, hidden, width if entering else hidden])
+                call_own(b, "move", self._move, [to, from_, hidden, width if entering else hidden])
         b.ret_void()
         return self.function
 
-    def _mover(self) -> ir.Function:
-        """move(to, from, count, end): some numbers, and zeros after them."""
-        code, scalar, lanes = self.of.code, self.maths.scalar, constant(self.of.lanes)
-        if "move" in code.globals:
-            return code.globals["move"]
-        pointer = scalar.as_pointer()
-        function = ir.Function(code, ir.FunctionType(ir.VoidType(), [pointer, pointer, I64, I64]), "move")
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        b, self.b = self.b, ir.IRBuilder(function.append_basic_block())
-        to, from_, count, end = function.args
-        whole = self.b.sub(count, self.b.urem(count, lanes))
-        with loop_over(self.b, constant(0), whole, lanes) as unit:
-            self.put(self.b.gep(to, [unit]), self.load(self.b.gep(from_, [unit])))
-        with loop_over(self.b, whole, count) as unit:
-            self.b.store(self.b.load(self.b.gep(from_, [unit])), self.b.gep(to, [unit]))
-        with loop_over(self.b, count, end) as unit:
-            self.b.store(ir.Constant(scalar, 0.0), self.b.gep(to, [unit]))
-        self.b.ret_void()
-        self.b = b
-        return function
+    def _move(self, b: ir.IRBuilder, to: ir.Value, from_: ir.Value, count: ir.Value, end: ir.Value) -> None:
+        """Some numbers from one place to another, and zeros after them up to the end."""
+        lanes, vector = constant(self.of.lanes), self.maths.vector.as_pointer()
+        whole = b.sub(count, b.urem(count, lanes))
+        with loop_over(b, constant(0), whole, lanes) as unit:
+            own, other = (b.bitcast(b.gep(place, [unit]), vector) for place in (to, from_))
+            b.store(b.load(other, align=self.of.bytes), own, align=self.of.bytes)
+        with loop_over(b, whole, count) as unit:
+            b.store(b.load(b.gep(from_, [unit])), b.gep(to, [unit]))
+        with loop_over(b, count, end) as unit:
+            b.store(ir.Constant(self.maths.scalar, 0.0), b.gep(to, [unit]))
 
     # -- a stage ------------------------------------------------------------------------------------------------
 
@@ -224,7 +214,8 @@ class StageEmitter:
         self.order = b.inttoptr(self.word("order"), I64.as_pointer())
         self.begin_of_step = b.mul(self.t, self.word("rows"))
         self.width, self.hidden = self.word("width"), self.word("hidden")
-        self.splits = on_parts(b, self.word, self.rows)
+        if self.of.parts:
+            self.splits = on_parts(b, self.word, self.rows)
         self.rings(self.step)
         self.body()
 
@@ -389,8 +380,10 @@ class StageEmitter:
         panels, depth, multiply = self.address(f"panels.{number}"), self.word("depth"), self.word("product")
         if not self.of.parts:
             return panels, depth, multiply
-        # Panels of numbers, if there are both, lie behind those of parts.
-        behind = b.gep(panels, [b.mul(b.mul(self.word("padded"), self.word("behind")), apart)])
+        # Panels of numbers lie behind those of parts, if there are both.
+        size = b.mul(b.mul(self.word("padded"), depth), apart)
+        parts_too = b.icmp_signed("!=", self.word("split"), constant(0))
+        behind = b.gep(panels, [b.select(parts_too, size, constant(0))])
         found = ((panels, behind), (depth, self.hidden), (self.word("product.parts"), multiply))
         return tuple(b.select(self.splits, parts, numbers) for parts, numbers in found)
 

@@ -13,12 +13,10 @@ Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", ACM 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from llvmlite import ir
 
-from recurra.backends.cpu.building import constant, loop_over, smaller, spread, transposed
-from recurra.backends.cpu.mathematics import I32, I64, Mathematics
+from recurra.backends.cpu.building import call_own, constant, loop_over, smaller, spread, transposed
+from recurra.backends.cpu.mathematics import I32, I64, Mathematics, declared
 from recurra.backends.cpu.target import Target
 
 __all__ = ["SINGLE", "VOID", "TileEmitter", "block_length", "tile_rows"]
@@ -89,7 +87,7 @@ class TileEmitter:
         """Have brought near what is read soon; where there is no such memory, nothing happens."""
         name = "llvm.prefetch.p0"
         kind = ir.FunctionType(VOID, [self.pointer, I32, I32, I32])
-        prefetch = self.code.globals.get(name) or ir.Function(self.code, kind, name)
+        prefetch = declared(self.code, name, kind)
         for line in range(0, numbers * self.bytes, 64):
             at = b.gep(place, [constant(line // self.bytes)])
             b.call(prefetch, [at, ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
@@ -98,17 +96,6 @@ class TileEmitter:
         """A function of the module, and where its body is written."""
         function = ir.Function(self.code, ir.FunctionType(VOID, arguments), name)
         return function, ir.IRBuilder(function.append_basic_block())
-
-    def call_own(self, b: ir.IRBuilder, name: str, body: Callable[..., None], arguments: Sequence[ir.Value]) -> None:
-        """Call a function of the module's own, written where it is first called: what several need is compiled once."""
-        function = self.code.globals.get(name)
-        if function is None:
-            function, inner = self.begin(name, *(argument.type for argument in arguments))
-            function.linkage = "internal"
-            function.attributes.add("noinline")
-            body(inner, *function.args)
-            inner.ret_void()
-        b.call(function, arguments)
 
     def square(
         self, b: ir.IRBuilder, lines: ir.Value, at: ir.Value, after: ir.Value, to: ir.Value, stride: ir.Value
@@ -123,7 +110,7 @@ class TileEmitter:
             to: Where its first column goes.
             stride: How far it is from column to column.
         """
-        self.call_own(b, "square", self._square, [lines, at, after, to, stride])
+        call_own(b, "square", self._square, [lines, at, after, to, stride])
 
     def _square(
         self, b: ir.IRBuilder, lines: ir.Value, at: ir.Value, after: ir.Value, to: ir.Value, stride: ir.Value

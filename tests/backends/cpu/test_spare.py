@@ -26,6 +26,11 @@ def held():
     return spare._WORK.held()
 
 
+def rows(*shape, dtype=torch.float32):
+    """Something of a shape."""
+    return torch.zeros((), dtype=dtype).expand(shape)
+
+
 def places_of(pool):
     pool.held()
     return [block.data_ptr() for block in pool.blocks]
@@ -92,28 +97,28 @@ def test_layers_that_take_turns_keep_what_they_need():
 
 
 def test_what_was_lent_comes_back_with_its_last_view():
-    lent = lend((4, LEAST), torch.float32)
+    lent = lend(rows(4, LEAST))
     place, part = lent.data_ptr(), lent[2, 5:]
     del lent
     gc.collect()
-    other = lend((4, LEAST), torch.float32)
+    other = lend(rows(4, LEAST))
     assert other.data_ptr() != place
     part.fill_(1.0)
     del part
-    assert lend((2, 2, LEAST), torch.float32).data_ptr() == place
+    assert lend(rows(2, 2, LEAST)).data_ptr() == place
 
 
 def test_what_was_lent_is_a_tensor_like_others():
-    lent = lend((3, LEAST), torch.float64)
+    lent = lend(rows(3, LEAST, dtype=torch.float64))
     assert (lent.shape, lent.dtype) == ((3, LEAST), torch.float64)
     assert lent.is_contiguous()
     assert lent._base is None  # not a view, which could not be changed in place
-    few = lend((2, 3), torch.float32)
+    few = lend(rows(2, 3))
     assert few.shape == (2, 3)
 
 
 def test_of_what_is_given_back_together_only_so_much_is_kept():
-    collected = [lend((16 * LEAST,), torch.float32) for _ in range(20)]
+    collected = [lend(rows(16 * LEAST)) for _ in range(20)]
     assert sum(t.nbytes for t in collected) > LENT
     del collected
     assert LENT - 16 * LEAST * 4 < spare._RESULTS.held() <= LENT
@@ -153,7 +158,7 @@ def test_a_process_that_is_copied_while_a_thread_takes_memory_can_take_some_too(
         child = os.fork()
         if not child:
             signal.alarm(5)
-            os._exit(len(take(LEAST, torch.float32)) + len(lend((LEAST,), torch.float32)) != 2 * LEAST)
+            os._exit(len(take(LEAST, torch.float32)) + len(lend(rows(LEAST))) != 2 * LEAST)
     assert os.waitpid(child, 0)[1] == 0
 
 

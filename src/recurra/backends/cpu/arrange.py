@@ -9,7 +9,7 @@ import ctypes
 import itertools
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -47,7 +47,7 @@ depends on lengths: how many steps count, and where it stands which rows of the 
 
 
 def arrange(
-    prepared: Prepared, which: Which, layout: Layout, backwards: bool, most: int, wanted: tuple[bool, ...]
+    prepared: Prepared, which: Which, layout: Layout, backwards: bool, most: int, wanted: tuple[bool, ...] = ()
 ) -> Arrangement:
     """Work out how a loop is called.
 
@@ -60,7 +60,7 @@ def arrange(
         wanted: For a backward loop which gradients are wanted: of each operand before the loop, then each parameter.
     """
     steps = -(-layout.steps // ROUNDED) * ROUNDED if layout.ragged else layout.steps
-    return _arrange(_Sizes(prepared, which, steps, layout.batch, layout.ragged, backwards, most, wanted))
+    return _arrange(prepared, which, steps, layout.batch, layout.ragged, backwards, most, wanted)
 
 
 class _Sizes(NamedTuple):
@@ -77,8 +77,8 @@ class _Sizes(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _arrange(sizes: _Sizes) -> Arrangement:
-    return _Arranger(sizes).run()
+def _arrange(*sizes: Any) -> Arrangement:  # noqa: ANN401
+    return _Arranger(_Sizes(*sizes)).run()
 
 
 class _Arranger:
@@ -148,6 +148,7 @@ class _Arranger:
             lines,
             tuple(self.own),
             tuple(self.given),
+            self._order(),
             lengths if self.ragged else None,
             self.kept,
             self.prepared.double,
@@ -265,19 +266,23 @@ class _Arranger:
             if numbers:
                 self._room(name, numbers)
                 self.own.append(Fix(slots[name], name, 0))
-        given = [f"noise.{name}" for name in self.cell.noise]
-        given += [f"{place}.{key}" for key in self.cell.carried for place in ("before", "after")]
-        given += {
-            "forward": ["output"],
-            "training": ["output", "saved"],
-            "backward": ["received", "saved", "sums"],
-        }[self.which]
-        self.given += [Fix(slots[name], name, 0) for name in given]
+        words = [name for name in self._order() if name in slots and not name.startswith("operand.")]
+        self.given += [Fix(slots[name], name, 0) for name in words]
         for place in loop.products:
             block = self.kernel.inputs[f"input.{place}"]
             self.given.append(Fix(slots[f"operand.{place}"], f"operand.{self._group(place)}", 0))
             self._set(f"length.{place}", self._length(block))
             self._set(f"depth.{place}", self._depth(self._length(block), self.split_inputs))
+
+    def _order(self) -> tuple[str, ...]:
+        """The caller's arrays, in the order in which their addresses are told."""
+        names, after = self.prepared.names, self.prepared.after
+        noise = [f"noise.{name}" for name in self.cell.noise]
+        if self.which != "backward":
+            return (*names, *noise, "output", *after, *["saved"][: self.which == "training"])
+        vectors = {f"parameter.{name}" for name in self.prepared.vectors}
+        asked = [name for name, wanted in zip(names, self.wanted, strict=False) if wanted and name not in vectors]
+        return (*names, *noise, "received", *after, "saved", "sums", *(f"gradient.{name}" for name in asked))
 
     def _depth(self, length: int, split: bool) -> int:
         """How many numbers each unit of a panel has."""
@@ -408,7 +413,7 @@ class _Arranger:
         for left, right in itertools.product(lefts, rights):
             if (left, right) in places:
                 matrix, start, _ = places[left, right]
-                job += [(0, f"gradient.{matrix}", start * self.size), self._columns(matrix)]
+                job += [(0, f"gradient.parameter.{matrix}", start * self.size), self._columns(matrix)]
             else:
                 job += [0, 0]
         for own in [(*lefts, *rights)] if len(sources) == 1 else sources:

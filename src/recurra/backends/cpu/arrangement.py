@@ -100,6 +100,8 @@ class Memory:
     address: int
     space: Tensor
     lines: Tensor
+    parameters: list[int] = field(default_factory=list)
+    """Where the parameters are that its words tell of."""
 
 
 @dataclass
@@ -115,7 +117,8 @@ class Arrangement:
         places: Where each array is among them.
         lines: How many places of rows it needs.
         own: The words that hold addresses within the call's own memory.
-        given: Those that hold addresses of the caller's tensors.
+        given: Those that hold addresses of the caller's arrays.
+        arrays: These arrays, in the order in which their addresses are told.
         lengths: Those that each call writes anew if its sequences are of different lengths; else None.
         kept: What the words refer to besides.
         cost: About how many nanoseconds it takes on one thread.
@@ -131,11 +134,21 @@ class Arrangement:
     lines: int
     own: tuple[Fix, ...]
     given: tuple[Fix, ...]
+    arrays: tuple[str, ...]
     lengths: Lengths | None
     kept: Tensor
     double: bool
     cost: float
     free: deque[Memory] = field(default_factory=lambda: deque(maxlen=1))
+
+    def __post_init__(self) -> None:
+        """Names are for those who arrange; in a call, arrays are numbers."""
+        numbers = {name: number for number, name in enumerate(self.arrays)}
+        steady = [number for name, number in numbers.items() if name.startswith("parameter.")]
+        fixes = [(fix.word, numbers[fix.array], fix.bytes) for fix in self.given]
+        self._parameters = slice(min(steady, default=0), max(steady, default=-1) + 1)
+        self._seldom = [fix for fix in fixes if fix[1] in steady]
+        self._always = [fix for fix in fixes if fix[1] not in steady]
 
     def memory(self, layout: Layout) -> Memory:
         """Memory for a call with these rows and steps: some that no other uses, or new."""
@@ -162,11 +175,16 @@ class Arrangement:
             words[fix.word] = where + fix.bytes
         return Memory(words, address, space, lines)
 
-    def address(self, memory: Memory, addresses: dict[str, int]) -> None:
-        """Tell the call where the caller's tensors are."""
+    def address(self, memory: Memory, addresses: list[int]) -> None:
+        """Tell the call where the caller's arrays are."""
         words = memory.words
-        for word, array, after in self.given:
-            words[word] = addresses[array] + after
+        for word, number, after in self._always:
+            words[word] = addresses[number] + after
+        parameters = addresses[self._parameters]
+        if parameters != memory.parameters:
+            for word, number, after in self._seldom:
+                words[word] = addresses[number] + after
+            memory.parameters = parameters
 
     def give_back(self, memory: Memory) -> None:
         """Let another call use the memory."""
@@ -178,8 +196,8 @@ class Arrangement:
 
 def launch(calls: Sequence[tuple[Arrangement, Memory]]) -> None:
     """Run loops: one on its threads, several side by side if each takes one, or else one after the other."""
-    alone = all(arrangement.used == 1 for arrangement, _ in calls)
-    if len(calls) > 1 and alone and threads.available() >= len(calls) and calls[0][0].cost >= SMALL:
+    several = len(calls) > 1 and calls[0][0].cost >= SMALL and all(arrangement.used == 1 for arrangement, _ in calls)
+    if several and threads.available() >= len(calls):
         address = matrix_function("several", calls[0][0].double)
         words = [threads.thread_number()]
         for arrangement, memory in calls:

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from recurra.backends.cpu import spare
+from recurra.backends.cpu.passes import Call, Pass, whole
 from recurra.backends.cpu.prepare import Prepared, prepare
-from recurra.backends.cpu.run import _Call, _check, _differentiable_backward, _layout, _Pass, operands
+from recurra.backends.cpu.run import _check, _differentiable_backward, operands
 from recurra.backends.layout import Layout
 from recurra.backends.plan import plan
 from recurra.equations.cell import Cell, Noise
@@ -101,7 +102,7 @@ _traced._dynamo_marked_constant = True  # type: ignore[attr-defined]
 class _Tensors:
     """The call and the tensors of an operator, as the compiled loops take them."""
 
-    call: _Call
+    call: Call
     given: list[Tensor]
 
     @classmethod
@@ -120,7 +121,7 @@ class _Tensors:
     ) -> _Tensors:
         _check(parameters[0], [*operands, *parameters, *state, *noise])
         prepared = _prepared(cell, parameters, input_size)
-        layout = _layout(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
+        layout = whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
         given = dict(zip(prepared.cell.noise, noise, strict=True))
         packed = {
             name: layout.repeat(value) if prepared.cell.noise[name].each == "sequence" else layout.pack(value)
@@ -128,7 +129,7 @@ class _Tensors:
         }
         # Of x nothing is read but what the operands are: nothing is what it holds.
         x = parameters[0].new_full((), torch.nan).expand(steps, batch, input_size)
-        call = _Call(prepared, layout, reverse, packed, x, given)
+        call = Call(prepared, layout, reverse, packed, x, given)
         return cls(call, [*operands, *parameters, *state])
 
 
@@ -143,7 +144,7 @@ def recurrence(*given: Any) -> list[Tensor]:  # noqa: ANN401
     """A cell over a batch of sequences: outputs (T, B, H), last states (B, H), and in training what is kept."""
     *operands, training = given
     tensors = _Tensors.of(*operands)
-    layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.given)
+    layout, pass_ = tensors.call.layout, Pass(tensors.call, tensors.given)
     output, *last = pass_.forward(training=training)
     results = [output, *last]
     if training:
@@ -179,7 +180,7 @@ def recurrence_backward(*given: Any) -> list[Tensor]:  # noqa: ANN401
     """The gradients of those operands, parameters and states that need one, in this order."""
     *operands, saved, (output, *last), needs = given
     tensors = _Tensors.of(*operands)
-    layout, pass_ = tensors.call.layout, _Pass(tensors.call, tensors.given)
+    layout, pass_ = tensors.call.layout, Pass(tensors.call, tensors.given)
     # The loop writes gradients over what was kept, and a graph may be gone through again.
     numbers = math.prod(pass_.saved_shape)
     pass_.saved = spare.take(numbers, saved.dtype)

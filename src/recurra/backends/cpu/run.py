@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from recurra.backends import reference
-from recurra.backends.cpu import spare, threads
-from recurra.backends.cpu.arrange import arrange, covered
-from recurra.backends.cpu.arrangement import Arrangement, Memory, launch
-from recurra.backends.cpu.prepare import Prepared, Which, prepare
+from recurra.backends.cpu import passes
+from recurra.backends.cpu.passes import Call, Pass
+from recurra.backends.cpu.prepare import prepare
 from recurra.backends.job import Job
 from recurra.backends.layout import Layout
 from recurra.backends.reference.forward import unroll
@@ -24,9 +21,6 @@ from recurra.equations.cell import Cell
 from recurra.errors import BackendError, ShapeError
 
 __all__ = ["operands", "refusal", "run", "together"]
-
-_HERE = torch.device("cpu")
-"""Named wherever memory is made, since the caller may have made another device the default."""
 
 
 def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -92,7 +86,7 @@ def _run(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
     if torch.is_grad_enabled() and any(t.requires_grad for own in tensors for t in own):
         flat = list(_Recurrence.apply(calls, *(t for own in tensors for t in own)))  # type: ignore[no-untyped-call]
     else:
-        flat = _forward([_Pass(call, own) for call, own in zip(calls, tensors, strict=True)], training=False)
+        flat = passes.forward([Pass(call, own) for call, own in zip(calls, tensors, strict=True)], training=False)
     found = []
     for call in calls:
         count = 1 + len(call.prepared.carried)
@@ -101,11 +95,11 @@ def _run(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
     return found
 
 
-def _call(job: Job) -> tuple[_Call, list[Tensor]]:
+def _call(job: Job) -> tuple[Call, list[Tensor]]:
     """What a job is as a call of a loop, and the tensors that it is differentiated in."""
     cell, x, given = job.cell, job.x, job.noise or {}
     steps, batch = x.shape[:2]
-    layout = _layout(steps, batch) if job.lengths is None else Layout.of(steps, batch, job.lengths)
+    layout = passes.whole(steps, batch) if job.lengths is None else Layout.of(steps, batch, job.lengths)
     drawn = {
         name: (layout.repeat if noise.each == "sequence" else layout.pack)(given[name])
         for name, noise in cell.noise.items()
@@ -121,7 +115,7 @@ def _call(job: Job) -> tuple[_Call, list[Tensor]]:
     tensors += [parameters[n] for n in prepared.parameters]
     tensors += [state[k] for k in prepared.carried]
     _check(x, [*tensors, *drawn.values()])
-    return _Call(prepared, layout, job.reverse, drawn, x, given), tensors
+    return Call(prepared, layout, job.reverse, drawn, x, given), tensors
 
 
 def _has_memory(tensor: Tensor) -> bool:
@@ -145,11 +139,6 @@ def _check(x: Tensor, tensors: Sequence[Tensor]) -> None:
                 f"x is {x.dtype} on {x.device}, and a tensor that goes with it {tensor.dtype} on {tensor.device}; "
                 "move one of them with .to(...)"
             )
-
-
-@lru_cache(maxsize=256)
-def _layout(steps: int, batch: int) -> Layout:
-    return Layout.of(steps, batch, None)
 
 
 def operands(
@@ -194,30 +183,20 @@ def operands(
     return [value.expand(steps * batch, -1).reshape(steps, batch, -1) for value in found if value is not None]
 
 
-class _Call(NamedTuple):
-    """What a call is, but for its tensors: `noise` packed, `drawn` as it was given."""
-
-    prepared: Prepared
-    layout: Layout
-    reverse: bool
-    noise: dict[str, Tensor]
-    x: Tensor
-    drawn: Mapping[str, Tensor]
-
-
 class _Recurrence(torch.autograd.Function):
     """(operands (T, B, ·), parameters, state) → (outputs (T, B, H), last state) of each call."""
 
     @staticmethod
-    def forward(ctx: Any, calls: Sequence[_Call], *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
-        passes = [_Pass(call, own) for call, own in zip(calls, _shared_out(calls, tensors), strict=True)]
-        outputs = _forward(passes, training=True)
-        ctx.calls, ctx.kept = calls, [[pass_.saved for pass_ in passes]]
+    def forward(ctx: Any, calls: Sequence[Call], *tensors: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
+        made = [Pass(call, own) for call, own in zip(calls, _shared_out(calls, tensors), strict=True)]
+        outputs = passes.forward(made, training=True)
+        ctx.calls, ctx.kept = calls, [[pass_.saved for pass_ in made]]
         ctx.save_for_backward(*tensors)
+        ctx.set_materialize_grads(False)
         return tuple(outputs)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         tensors = _shared_out(ctx.calls, ctx.saved_tensors)
         needs = _shared_out(ctx.calls, ctx.needs_input_grad[1:])
         rest = list(gradients)
@@ -226,26 +205,26 @@ class _Recurrence(torch.autograd.Function):
             count = 1 + len(call.prepared.carried)
             received.append(rest[:count])
             rest = rest[count:]
-        if torch.is_grad_enabled() or not all(_has_memory(g) for g in gradients):
+        if torch.is_grad_enabled() or not all(g is None or _has_memory(g) for g in gradients):
             with torch.enable_grad():
                 found = [
                     _differentiable_backward(*each) for each in zip(ctx.calls, tensors, received, needs, strict=True)
                 ]
             return (None, *(g for own in found for g in own))
-        passes = [_Pass(call, own) for call, own in zip(ctx.calls, tensors, strict=True)]
+        made = [Pass(call, own) for call, own in zip(ctx.calls, tensors, strict=True)]
         try:
-            for pass_, saved in zip(passes, ctx.kept.pop(), strict=True):
+            for pass_, saved in zip(made, ctx.kept.pop(), strict=True):
                 pass_.saved = saved
         except IndexError:
             # Gradients take the place of what was kept for them, so a second time it is computed anew.
-            _forward(passes, training=True)
-        return (None, *(g for own in _backward(passes, received, needs) for g in own))
+            passes.forward(made, training=True)
+        return (None, *(g for own in passes.backward(made, received, needs) for g in own))
 
 
 T = TypeVar("T")
 
 
-def _shared_out(calls: Sequence[_Call], values: Sequence[T]) -> list[Sequence[T]]:
+def _shared_out(calls: Sequence[Call], values: Sequence[T]) -> list[Sequence[T]]:
     """The operands, parameters and states of each call."""
     found, first = [], 0
     for call in calls:
@@ -256,33 +235,8 @@ def _shared_out(calls: Sequence[_Call], values: Sequence[T]) -> list[Sequence[T]
     return found
 
 
-def _most(passes: Sequence[_Pass]) -> int:
-    """How many threads a pass may take: one where there are others and too few rows to share out well."""
-    most = threads.available()
-    if len(passes) == 1:
-        return most
-    few = all(pass_.layout.batch < 12 * most for pass_ in passes)
-    return 1 if few and most <= len(passes) else most
-
-
-def _forward(passes: Sequence[_Pass], *, training: bool) -> list[Tensor]:
-    most = _most(passes)
-    calls = [pass_.begin_forward(most, training=training) for pass_ in passes]
-    launch(calls)
-    return [tensor for pass_, call in zip(passes, calls, strict=True) for tensor in pass_.end_forward(*call)]
-
-
-def _backward(
-    passes: Sequence[_Pass], received: Sequence[Sequence[Tensor]], needs: Sequence[Sequence[bool]]
-) -> list[list[Tensor | None]]:
-    most = _most(passes)
-    calls = [pass_.begin_backward(most, g, n) for pass_, g, n in zip(passes, received, needs, strict=True)]
-    launch(calls)
-    return [pass_.end_backward(*call) for pass_, call in zip(passes, calls, strict=True)]
-
-
 def _differentiable_backward(
-    call: _Call, tensors: Sequence[Tensor], gradients: Sequence[Tensor], needs: Sequence[bool]
+    call: Call, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None], needs: Sequence[bool]
 ) -> list[Tensor | None]:
     """The gradients as something that can be differentiated again, which only plain PyTorch gives.
 
@@ -311,7 +265,7 @@ def _differentiable_backward(
         *(layout.unsort(unrolled.state[k]) for k in cell.carried),
     ]
     wanted = [t for t, needed in zip(tensors, needs, strict=True) if needed]
-    reached = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad]
+    reached = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad and g is not None]
     found = iter(
         torch.autograd.grad(
             [o for o, _ in reached],
@@ -323,130 +277,3 @@ def _differentiable_backward(
         )
     )
     return [next(found) if needed else None for needed in needs]
-
-
-class _Pass:
-    """One call of the loops, forward or backward: results made, addresses given, what is left added up."""
-
-    def __init__(self, call: _Call, tensors: Sequence[Tensor]) -> None:
-        prepared = call.prepared
-        self.call, self.prepared, self.layout = call, prepared, call.layout
-        self.cell, self.hidden, self.width = prepared.cell, prepared.hidden, prepared.width
-        self.dtype = torch.float64 if prepared.double else torch.float32
-        # What is named here is held until the loop has run, since only its address is given away.
-        self.given: dict[str, Tensor] = dict(
-            zip(prepared.names, [tensor.contiguous() for tensor in tensors], strict=True)
-        )
-        for name, drawn in call.noise.items():
-            self.given[f"noise.{name}"] = self.padded(drawn)
-        self.total = call.layout.total
-        self.saved: Tensor | None = None
-
-    @property
-    def saved_shape(self) -> tuple[int, int, int]:
-        """What the forward loop keeps: some values of every step that counts. They stand first in `saved`."""
-        return self.total, len(self.prepared.plan.saved), self.width
-
-    def new_rows(self, width: int) -> Tensor:
-        """Something for all steps of all rows (T, B, width), zero where a step does not count."""
-        rows = spare.lend((self.layout.steps, self.layout.batch, width), self.dtype)
-        return rows.zero_() if self.layout.ragged else rows
-
-    def padded(self, array: Tensor) -> Tensor:
-        """Rows of hidden width as contiguous rows of whole vectors."""
-        if self.width == self.hidden:
-            return array.contiguous()
-        wide = torch.zeros(*array.shape[:-1], self.width, dtype=self.dtype, device=_HERE)
-        wide[..., : self.hidden] = array
-        return wide
-
-    def ready(
-        self, which: Which, backwards: bool, most: int, wanted: tuple[bool, ...] = ()
-    ) -> tuple[Arrangement, Memory]:
-        """A call of a loop with its memory."""
-        arrangement = arrange(self.prepared, which, self.layout, backwards, most, wanted)
-        return arrangement, arrangement.memory(self.layout)
-
-    def address(self, arrangement: Arrangement, memory: Memory) -> None:
-        arrangement.address(memory, {name: tensor.data_ptr() for name, tensor in self.given.items()})
-
-    def new_last(self) -> list[Tensor]:
-        """Rows for what the loop ends with."""
-        shape = self.layout.batch, self.hidden
-        after = [torch.empty(shape, dtype=self.dtype, device=_HERE) for _ in self.prepared.after]
-        self.given.update(zip(self.prepared.after, after, strict=True))
-        return after
-
-    def forward(self, *, training: bool) -> tuple[Tensor, ...]:
-        """Outputs and last state."""
-        return tuple(_forward([self], training=training))
-
-    def backward(self, gradients: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor | None]:
-        """The gradients of operands, parameters and state."""
-        return _backward([self], [gradients], [needs])[0]
-
-    def begin_forward(self, most: int, *, training: bool) -> tuple[Arrangement, Memory]:
-        """What the forward loop takes, laid out."""
-        self.given["output"] = self.new_rows(self.width)
-        if training:
-            self.saved = self.given["saved"] = spare.take(math.prod(self.saved_shape), self.dtype)
-        self.last = self.new_last()
-        call = self.ready("training" if training else "forward", self.call.reverse, most)
-        self.address(*call)
-        return call
-
-    def end_forward(self, arrangement: Arrangement, memory: Memory) -> list[Tensor]:
-        """Outputs and last state."""
-        arrangement.give_back(memory)
-        output = self.given["output"]
-        if self.width != self.hidden:
-            # None of what is returned is a view, so that each may be changed in place.
-            wide = output
-            output = spare.lend((*wide.shape[:2], self.hidden), self.dtype).copy_(wide[..., : self.hidden])
-        return [output, *self.last]
-
-    def begin_backward(
-        self, most: int, gradients: Sequence[Tensor], needs: Sequence[bool]
-    ) -> tuple[Arrangement, Memory]:
-        """What the backward loop takes, laid out."""
-        assert self.saved is not None
-        groups, names = self.prepared.outside, self.prepared.parameters
-        self.given |= {"saved": self.saved, "received": self.padded(gradients[0])}
-        # It begins with the gradients at the last state, and ends with those at the first.
-        first = self.prepared.names[len(groups) + len(names) :]
-        self.given.update(zip(first, [rows.contiguous() for rows in gradients[1:]], strict=True))
-        self.last = self.new_last()
-        self.wanted = wanted = tuple(needs[: len(groups) + len(names)])
-        for number, (group, needed) in enumerate(zip(groups, wanted, strict=False)):
-            if needed:
-                operand = self.given[f"operand.{number}"]
-                reached = any(place >= 0 for place in group.gradients)
-                result = self.new_rows(operand.shape[2]) if reached else torch.zeros_like(operand)
-                self.given[f"gradient.operand.{number}"] = result
-        for name, needed in zip(names, wanted[len(groups) :], strict=True):
-            if needed and name not in self.prepared.vectors:
-                parameter = self.given[f"parameter.{name}"]
-                whole = covered(self.prepared, name)
-                result = spare.lend(parameter.shape, self.dtype)
-                self.given[f"gradient.{name}"] = result if whole else result.zero_()
-        call = self.ready("backward", not self.call.reverse, most, wanted)
-        # What the gradients of vectors are added up in, by each thread its own.
-        shape = call[0].used, len(self.prepared.vectors), self.width
-        self.given["sums"] = self.sums = torch.zeros(shape, dtype=self.dtype, device=_HERE)
-        self.address(*call)
-        return call
-
-    def end_backward(self, arrangement: Arrangement, memory: Memory) -> list[Tensor | None]:
-        """The gradients of operands, parameters and state; None where none is wanted."""
-        groups, names = self.prepared.outside, self.prepared.parameters
-        sums = self.sums[0] if len(self.sums) == 1 else self.sums.sum(0)
-        sums = sums if self.width == self.hidden else sums[:, : self.hidden]
-        by_vector = dict(zip(self.prepared.vectors, sums.unbind(), strict=True))
-        arrangement.give_back(memory)
-        assert self.saved is not None
-        spare.give(self.saved)
-        results = [self.given.get(f"gradient.operand.{number}") for number in range(len(groups))]
-        for name, needed in zip(names, self.wanted[len(groups) :], strict=True):
-            found = by_vector[name] if name in by_vector else self.given.get(f"gradient.{name}")
-            results.append(found if needed else None)
-        return results + list(self.last)

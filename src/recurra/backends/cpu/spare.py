@@ -7,12 +7,10 @@ two pools of it: of what calls work in, and of what they return, which comes bac
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -127,22 +125,24 @@ def give(block: Tensor) -> None:
     _WORK.give(block)
 
 
-def lend(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """A tensor for a caller, holding anything, whose memory comes back when neither it nor a view of it is left.
+def lend(like: Tensor) -> Tensor:
+    """A tensor for a caller, of the shape of another and holding anything.
+
+    Large memory comes back when neither the tensor nor a view of it is left.
 
     Example:
-        >>> first = lend((100, 4000), torch.float32)
+        >>> first = lend(torch.zeros(()).expand(100, 4000))
         >>> place = first.data_ptr()
         >>> del first
-        >>> lend((400, 1000), torch.float32).data_ptr() == place
+        >>> lend(torch.zeros(()).expand(400, 1000)).data_ptr() == place
         True
     """
-    numbers = math.prod(shape)
+    numbers = like.numel()
     if numbers < LEAST:
-        return torch.empty(tuple(shape), dtype=dtype, device="cpu")
-    block = _RESULTS.take(numbers, dtype)
+        return torch.empty_like(like)
+    block = _RESULTS.take(numbers, like.dtype)
     # The tensor's storage refers to the array for as long as it lives, and views share the storage.
-    array = block.numpy()[:numbers].reshape(shape)
+    array = block.numpy()[:numbers].reshape(like.shape)
     reference = weakref.ref(array, _come_back)
     _lent[id(reference)] = reference, block
     return torch.from_numpy(array)

@@ -1,0 +1,237 @@
+"""One pass over a batch of sequences, forward or backward: results made, addresses given, compiled code called.
+
+Much of a short pass is spent here, so what depends on sizes alone is worked out once for each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from recurra.backends.cpu import spare, threads
+from recurra.backends.cpu.arrange import arrange, covered
+from recurra.backends.cpu.arrangement import Arrangement, Memory, launch
+from recurra.backends.cpu.prepare import Prepared, Which
+from recurra.backends.layout import Layout
+
+__all__ = ["HERE", "Call", "Pass", "backward", "forward", "whole"]
+
+HERE = torch.device("cpu")
+"""Named wherever memory is made, since the caller may have made another device the default."""
+
+
+class Call(NamedTuple):
+    """What a call is, but for its tensors: `noise` packed, `drawn` as it was given."""
+
+    prepared: Prepared
+    layout: Layout
+    reverse: bool
+    noise: dict[str, Tensor]
+    x: Tensor
+    drawn: Mapping[str, Tensor]
+
+
+@lru_cache(maxsize=256)
+def whole(steps: int, batch: int) -> Layout:
+    """The layout of a batch whose rows are all as long."""
+    return Layout.of(steps, batch, None)
+
+
+class _Results(NamedTuple):
+    """What a pass makes at given sizes: tensors with the shape of each result, since to say it takes longer."""
+
+    wide: Tensor
+    """Of hidden width, up to whole vectors, for all steps of all rows."""
+    output: Tensor
+    state: Tensor
+    """Zero, and a state that is."""
+
+
+@lru_cache(maxsize=256)
+def _results(prepared: Prepared, steps: int, batch: int) -> _Results:
+    one = torch.zeros((), dtype=torch.float64 if prepared.double else torch.float32, device=HERE)
+    return _Results(
+        one.expand(steps, batch, prepared.width),
+        one.expand(steps, batch, prepared.hidden),
+        one.new_zeros(batch, prepared.hidden),
+    )
+
+
+class _Gradients(NamedTuple):
+    """What a backward pass makes for operands and parameters.
+
+    Args:
+        made: For each of them whether its gradient is a tensor of its own.
+        zeroed: Whether that begins as zeros, because the loop does not write all of it.
+        vectors: For each, which of the gradients of vectors is its; -1 for none.
+    """
+
+    made: tuple[bool, ...]
+    zeroed: tuple[bool, ...]
+    vectors: tuple[int, ...]
+
+
+@lru_cache(maxsize=256)
+def _gradients(prepared: Prepared, wanted: tuple[bool, ...], ragged: bool) -> _Gradients:
+    groups, names, vectors = prepared.outside, prepared.parameters, prepared.vectors
+    zeroed = [ragged or all(place < 0 for place in group.gradients) for group in groups]
+    zeroed += [name not in vectors and not covered(prepared, name) for name in names]
+    own = [True] * len(groups) + [name not in vectors for name in names]
+    return _Gradients(
+        tuple(asked and alone for asked, alone in zip(wanted, own, strict=True)),
+        tuple(zeroed),
+        tuple(
+            vectors.index(name) if asked and name in vectors else -1
+            for name, asked in zip([""] * len(groups) + [*names], wanted, strict=True)
+        ),
+    )
+
+
+@lru_cache(maxsize=256)
+def _no_sums(prepared: Prepared, used: int) -> Tensor:
+    """What the gradients of vectors are added up in before anything is: by each thread its own."""
+    shape = [used, len(prepared.vectors), prepared.width][used == 1 :]
+    return torch.zeros(shape, dtype=torch.float64 if prepared.double else torch.float32, device=HERE)
+
+
+class Pass:
+    """One call of the loops.
+
+    Args:
+        call: What is called.
+        tensors: The operands of the products before the loop, parameters and states, in the order of `Prepared.names`.
+        saved: What a pass forward in training kept, for one backward.
+    """
+
+    def __init__(self, call: Call, tensors: Sequence[Tensor], saved: Tensor | None = None) -> None:
+        self.call, self.prepared, self.layout = call, call.prepared, call.layout
+        # What is named here is held until the loop has run, since only its address is given away.
+        self.tensors = [tensor.contiguous() for tensor in tensors]
+        self.noise = [self._padded(drawn) for drawn in call.noise.values()] if call.noise else []
+        self.results = _results(self.prepared, self.layout.steps, self.layout.batch)
+        self.saved = saved
+
+    @property
+    def saved_shape(self) -> tuple[int, int, int]:
+        """What the forward loop keeps: some values of every step that counts. They stand first in `saved`."""
+        return self.layout.total, len(self.prepared.plan.saved), self.prepared.width
+
+    def forward(self, *, training: bool) -> list[Tensor]:
+        """Outputs and last state."""
+        return forward([self], training=training)
+
+    def backward(self, gradients: Sequence[Tensor | None], needs: Sequence[bool]) -> list[Tensor | None]:
+        """The gradients of operands, parameters and state from those of the outputs and the last state."""
+        return backward([self], [gradients], [needs])[0]
+
+    def begin_forward(self, most: int, *, training: bool) -> tuple[Arrangement, Memory]:
+        """What the forward loop takes, laid out."""
+        self.output = self._rows(self.results.wide)
+        self.last = [torch.empty_like(self.results.state) for _ in self.prepared.carried]
+        given = [*self.tensors, *self.noise, self.output, *self.last]
+        if training:
+            self.saved = spare.take(math.prod(self.saved_shape), self.output.dtype)
+            given.append(self.saved)
+        which: Which = "training" if training else "forward"
+        return self._laid_out(arrange(self.prepared, which, self.layout, self.call.reverse, most), given)
+
+    def end_forward(self, arrangement: Arrangement, memory: Memory) -> list[Tensor]:
+        """Outputs and last state."""
+        arrangement.give_back(memory)
+        output, hidden = self.output, self.prepared.hidden
+        if self.prepared.width != hidden:
+            # None of what is returned is a view, so that each may be changed in place.
+            output = spare.lend(self.results.output).copy_(output[..., :hidden])
+        return [output, *self.last]
+
+    def begin_backward(
+        self, most: int, gradients: Sequence[Tensor | None], needs: Sequence[bool]
+    ) -> tuple[Arrangement, Memory]:
+        """What the backward loop takes, laid out."""
+        assert self.saved is not None
+        tensors, states = self.tensors, len(self.prepared.carried)
+        matters = len(tensors) - states
+        wanted = tuple(needs[:matters])
+        arrangement = arrange(self.prepared, "backward", self.layout, not self.call.reverse, most, wanted)
+        output, *last = gradients
+        received = self.results.wide.contiguous() if output is None else self._padded(output)
+        # It begins with the gradients at the last state, and ends with those at the first.
+        zero = self.results.state
+        first = [zero if rows is None else rows.contiguous() for rows in last]
+        self.last = [torch.empty_like(zero) for _ in range(states)]
+        self.sums = _no_sums(self.prepared, arrangement.used).clone()
+        self.gradients = _gradients(self.prepared, wanted, self.layout.ragged)
+        self.found = [
+            (spare.lend(tensor).zero_() if zeroed else spare.lend(tensor)) if made else None
+            for tensor, made, zeroed in zip(tensors, self.gradients.made, self.gradients.zeroed, strict=False)
+        ]
+        given = [*tensors[:matters], *first, *self.noise, received, *self.last, self.saved, self.sums]
+        given += [tensor for tensor in self.found if tensor is not None]
+        return self._laid_out(arrangement, given)
+
+    def end_backward(self, arrangement: Arrangement, memory: Memory) -> list[Tensor | None]:
+        """The gradients of operands, parameters and state; None where none is wanted of the first two."""
+        arrangement.give_back(memory)
+        assert self.saved is not None
+        spare.give(self.saved)
+        prepared, found = self.prepared, self.found
+        if prepared.vectors:
+            sums = self.sums if arrangement.used == 1 else self.sums.sum(0)
+            rows = (sums if prepared.width == prepared.hidden else sums[:, : prepared.hidden]).unbind()
+            for number, vector in enumerate(self.gradients.vectors):
+                if vector >= 0:
+                    found[number] = rows[vector]
+        return [*found, *self.last]
+
+    def _laid_out(self, arrangement: Arrangement, given: Sequence[Tensor]) -> tuple[Arrangement, Memory]:
+        """A call of a loop with its memory, in which it is said where the caller's arrays are."""
+        self.given = given
+        memory = arrangement.memory(self.layout)
+        arrangement.address(memory, [tensor.data_ptr() for tensor in given])
+        return arrangement, memory
+
+    def _rows(self, like: Tensor) -> Tensor:
+        """Something for all steps of all rows, zero where a step does not count."""
+        rows = spare.lend(like)
+        return rows.zero_() if self.layout.ragged else rows
+
+    def _padded(self, array: Tensor) -> Tensor:
+        """Rows of hidden width as contiguous rows of whole vectors."""
+        hidden, width = self.prepared.hidden, self.prepared.width
+        if width == hidden:
+            return array.contiguous()
+        wide = torch.zeros(*array.shape[:-1], width, dtype=array.dtype, device=HERE)
+        wide[..., :hidden] = array
+        return wide
+
+
+def _most(passes: Sequence[Pass]) -> int:
+    """How many threads a pass may take: one where there are others and too few rows to share out well."""
+    most = threads.available()
+    if len(passes) == 1:
+        return most
+    few = all(pass_.layout.batch < 12 * most for pass_ in passes)
+    return 1 if few and most <= len(passes) else most
+
+
+def forward(passes: Sequence[Pass], *, training: bool) -> list[Tensor]:
+    """Outputs and last state of each pass, one after the other."""
+    most = _most(passes)
+    calls = [pass_.begin_forward(most, training=training) for pass_ in passes]
+    launch(calls)
+    return [tensor for pass_, call in zip(passes, calls, strict=True) for tensor in pass_.end_forward(*call)]
+
+
+def backward(
+    passes: Sequence[Pass], received: Sequence[Sequence[Tensor | None]], needs: Sequence[Sequence[bool]]
+) -> list[list[Tensor | None]]:
+    """The gradients of each pass's operands, parameters and state."""
+    most = _most(passes)
+    calls = [pass_.begin_backward(most, g, n) for pass_, g, n in zip(passes, received, needs, strict=True)]
+    launch(calls)
+    return [pass_.end_backward(*call) for pass_, call in zip(passes, calls, strict=True)]

@@ -121,6 +121,11 @@ class Cell:
         """The learned parameters by name, in the order of the text."""
         return dict(self._signature.parameters)
 
+    @cached_property
+    def parameter_names(self) -> tuple[str, ...]:
+        """The names of the learned parameters, in the order of the text."""
+        return tuple(self._signature.parameters)
+
     @property
     def states(self) -> dict[str, int]:
         """The names of the carried states, each with how many steps back it is read."""
@@ -137,6 +142,11 @@ class Cell:
             {'h': ('h', 1), 'h[t-1]': ('h', 2)}
         """
         return dict(self._carried)
+
+    @cached_property
+    def carried_names(self) -> tuple[str, ...]:
+        """The keys of what a layer carries."""
+        return tuple(self._carried)
 
     @cached_property
     def _carried(self) -> dict[str, tuple[str, int]]:

@@ -52,11 +52,12 @@ class CellParameters(nn.Module):
         # Read directly, since by name each takes as long as a short step; what is no longer among them (`parametrize`
         # puts a property in the place of one) is read by name.
         own = self._parameters
-        return {name: own[name] if name in own else getattr(self, name) for name in cell.parameters}  # type: ignore[misc]
+        return {name: own[name] if name in own else getattr(self, name) for name in cell.parameter_names}  # type: ignore[misc]
 
-    def initial_state(self, key: str) -> Tensor | None:
-        """The learned initial state (H,) for a key of the state, if it is learned."""
-        return getattr(self, self.initial_states[key]) if key in self.initial_states else None
+    def initial_state(self, key: str) -> Tensor:
+        """The initial state (H,) for a key of the state that has a learned one."""
+        found: Tensor = getattr(self, self.initial_states[key])
+        return found
 
     def extra_repr(self) -> str:
         """The names of the parameters by shape, for repr."""

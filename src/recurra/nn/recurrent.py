@@ -144,7 +144,8 @@ class Recurrent(nn.Module):
         self.dropout = Dropout(check_rate("dropout", dropout))
         self.input_dropout = LockedDropout(check_rate("input_dropout", input_dropout))
         for form in (self.cell, self.cell.at_rest):
-            _ = form.carried  # torch.compile can read what a cell has worked out, but not have it worked out
+            # torch.compile can read what a cell has worked out, but not have it worked out.
+            _ = form.carried, form.carried_names, form.parameter_names
         # An unknown name is refused here; whether the backend can run is asked at use, since the layer may yet move.
         with contextlib.suppress(BackendError):
             choose(backend, self.cell)
@@ -186,9 +187,8 @@ class Recurrent(nn.Module):
     def _parameter(self) -> Tensor | None:
         """One of the parameters, which all have one device and dtype; None if the cell has none."""
         # Not by parameters(), which takes longer than a short step of the network.
-        for first in self.layers:
-            return next(iter(first._parameters.values()), None)
-        return None
+        first = self.layers._modules["0"]
+        return None if first is None else next(iter(first._parameters.values()), None)
 
     def forward(
         self,
@@ -214,8 +214,10 @@ class Recurrent(nn.Module):
             ShapeError: A shape, length, dtype or name does not fit.
             BackendError: The backend that was asked for cannot run this cell where it is.
         """
-        if isinstance(x, Tensor) and x.device.type in {"cpu", "cuda"} and torch.is_autocast_enabled(x.device.type):
-            return self._without_autocast(x, state, lengths)
+        if isinstance(x, Tensor):
+            kind = x.device.type
+            if (kind == "cpu" or kind == "cuda") and torch.is_autocast_enabled(kind):
+                return self._without_autocast(x, state, lengths)
         parameter = self._parameter()
         self._check_input(x, parameter)
         single = x.dim() == 2
@@ -223,11 +225,12 @@ class Recurrent(nn.Module):
         ends = None if lengths is None else self._check_lengths(lengths, sequence)
         given = {} if state is None else self._check_state(state, sequence, single)
         backend, cell = self.choice().backend, self._now
-        last: dict[str, list[Tensor]] = {key: [] for key in cell.carried}
+        last: dict[str, list[Tensor]] = {key: [] for key in cell.carried_names}
         # What is only read may be one tensor for all.
         zero = sequence.new_zeros(sequence.shape[1], self.hidden_size)
-        directions = (self.layers, self.reverse_layers) if self.bidirectional else (self.layers,)
-        for layer, both in enumerate(zip(*directions, strict=True)):
+        forward = self.layers
+        layers = zip(forward, self.reverse_layers, strict=True) if self.bidirectional else zip(forward, strict=True)
+        for layer, both in enumerate(layers):
             if layer:
                 sequence = self.dropout(sequence)
             jobs = [self._job(cell, own, layer, k, sequence, given, zero, ends) for k, own in enumerate(both)]
@@ -284,12 +287,13 @@ class Recurrent(nn.Module):
                 steps, batch = sequence.shape[:2]
                 noise = draw_noise(cell, steps, batch, self.hidden_size, sequence)
         state = {}
-        for key in cell.carried:
+        for key in cell.carried_names:
             if key in given:
                 state[key] = given[key][layer * self.num_directions + direction]
+            elif key in own.initial_states:
+                state[key] = own.initial_state(key).expand(len(zero), -1)
             else:
-                learned = own.initial_state(key)
-                state[key] = zero if learned is None else learned.expand(len(zero), -1)
+                state[key] = zero
         return Job(cell, tensors, sequence, state, lengths, bool(direction), noise)
 
     def _check_input(self, x: object, parameter: Tensor | None) -> None:

@@ -30,7 +30,7 @@ def laid_out(lengths):
 
 def arranged(cell, which="forward", lengths=(3, 3, 3), hidden=17, most=1, inputs=3):
     prepared = prepare(cell, True, inputs, hidden)
-    wanted = (True,) * (len(prepared.outside) + len(cell.parameters)) if which == "backward" else ()
+    wanted = (True,) * len(prepared.names) if which == "backward" else ()
     return arrange(prepared, which, laid_out(lengths), False, most, wanted)
 
 

@@ -57,7 +57,7 @@ def arrange(
         layout: The rows and steps that count.
         backwards: Whether to go from the last step to the first.
         most: How many threads there are.
-        wanted: For a backward loop which gradients are wanted: of each operand before the loop, then each parameter.
+        wanted: For a backward loop which gradients are wanted, in the order of `Prepared.names`.
     """
     steps = -(-layout.steps // ROUNDED) * ROUNDED if layout.ragged else layout.steps
     return _arrange(prepared, which, steps, layout.batch, layout.ragged, backwards, most, wanted)
@@ -262,6 +262,7 @@ class _Arranger:
         sizes["parts"] = self.used * parts
         if self.which == "backward":
             sizes["gradients"] = self.total * self.prepared.plan.homes.count(-1) * self.width
+            sizes |= dict.fromkeys(self._unwanted(), self.batch * self.hidden)
         for name, numbers in sizes.items():
             if numbers:
                 self._room(name, numbers)
@@ -281,8 +282,15 @@ class _Arranger:
         if self.which != "backward":
             return (*names, *noise, "output", *after, *["saved"][: self.which == "training"])
         vectors = {f"parameter.{name}" for name in self.prepared.vectors}
-        asked = [name for name, wanted in zip(names, self.wanted, strict=False) if wanted and name not in vectors]
-        return (*names, *noise, "received", *after, "saved", "sums", *(f"gradient.{name}" for name in asked))
+        asked = [name for name, wanted in zip(names, self.wanted, strict=True) if wanted and name not in vectors]
+        states = dict(zip(names[len(names) - len(after) :], after, strict=True))
+        results = [states.get(name, f"gradient.{name}") for name in asked]
+        return (*names, *noise, "received", "saved", "sums", *results)
+
+    def _unwanted(self) -> list[str]:
+        """Gradients of states at first that nobody wants, but which the loop writes."""
+        wanted = self.wanted[len(self.wanted) - len(self.prepared.carried) :]
+        return [name for name, asked in zip(self.prepared.after, wanted, strict=True) if not asked]
 
     def _depth(self, length: int, split: bool) -> int:
         """How many numbers each unit of a panel has."""

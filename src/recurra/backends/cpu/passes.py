@@ -63,7 +63,7 @@ def _results(prepared: Prepared, steps: int, batch: int) -> _Results:
 
 
 class _Gradients(NamedTuple):
-    """What a backward pass makes for operands and parameters.
+    """What a backward pass makes for operands, parameters and states.
 
     Args:
         made: For each of them whether its gradient is a tensor of its own.
@@ -78,17 +78,16 @@ class _Gradients(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _gradients(prepared: Prepared, wanted: tuple[bool, ...], ragged: bool) -> _Gradients:
-    groups, names, vectors = prepared.outside, prepared.parameters, prepared.vectors
-    zeroed = [ragged or all(place < 0 for place in group.gradients) for group in groups]
-    zeroed += [name not in vectors and not covered(prepared, name) for name in names]
-    own = [True] * len(groups) + [name not in vectors for name in names]
+    operands, vectors = prepared.outside, prepared.vectors
+    zeroed = [ragged or all(place < 0 for place in operand.gradients) for operand in operands]
+    zeroed += [name not in vectors and not covered(prepared, name) for name in prepared.parameters]
+    zeroed += [False] * len(prepared.carried)
+    place = {f"parameter.{name}": number for number, name in enumerate(vectors)}
+    asked = list(zip(prepared.names, wanted, strict=True))
     return _Gradients(
-        tuple(asked and alone for asked, alone in zip(wanted, own, strict=True)),
+        tuple(needed and name not in place for name, needed in asked),
         tuple(zeroed),
-        tuple(
-            vectors.index(name) if asked and name in vectors else -1
-            for name, asked in zip([""] * len(groups) + [*names], wanted, strict=True)
-        ),
+        tuple(place.get(name, -1) if needed else -1 for name, needed in asked),
     )
 
 
@@ -154,28 +153,27 @@ class Pass:
     ) -> tuple[Arrangement, Memory]:
         """What the backward loop takes, laid out."""
         assert self.saved is not None
-        tensors, states = self.tensors, len(self.prepared.carried)
-        matters = len(tensors) - states
-        wanted = tuple(needs[:matters])
+        tensors = self.tensors
+        states = len(tensors) - len(self.prepared.carried)
+        wanted = tuple(needs)
         arrangement = arrange(self.prepared, "backward", self.layout, not self.call.reverse, most, wanted)
         output, *last = gradients
         received = self.results.wide.contiguous() if output is None else self._padded(output)
         # It begins with the gradients at the last state, and ends with those at the first.
         zero = self.results.state
         first = [zero if rows is None else rows.contiguous() for rows in last]
-        self.last = [torch.empty_like(zero) for _ in range(states)]
         self.sums = _no_sums(self.prepared, arrangement.used).clone()
         self.gradients = _gradients(self.prepared, wanted, self.layout.ragged)
         self.found = [
             (spare.lend(tensor).zero_() if zeroed else spare.lend(tensor)) if made else None
-            for tensor, made, zeroed in zip(tensors, self.gradients.made, self.gradients.zeroed, strict=False)
+            for tensor, made, zeroed in zip(tensors, self.gradients.made, self.gradients.zeroed, strict=True)
         ]
-        given = [*tensors[:matters], *first, *self.noise, received, *self.last, self.saved, self.sums]
+        given = [*tensors[:states], *first, *self.noise, received, self.saved, self.sums]
         given += [tensor for tensor in self.found if tensor is not None]
         return self._laid_out(arrangement, given)
 
     def end_backward(self, arrangement: Arrangement, memory: Memory) -> list[Tensor | None]:
-        """The gradients of operands, parameters and state; None where none is wanted of the first two."""
+        """The gradients of operands, parameters and state; None where none is wanted."""
         arrangement.give_back(memory)
         assert self.saved is not None
         spare.give(self.saved)
@@ -186,7 +184,7 @@ class Pass:
             for number, vector in enumerate(self.gradients.vectors):
                 if vector >= 0:
                     found[number] = rows[vector]
-        return [*found, *self.last]
+        return found
 
     def _laid_out(self, arrangement: Arrangement, given: Sequence[Tensor]) -> tuple[Arrangement, Memory]:
         """A call of a loop with its memory, in which it is said where the caller's arrays are."""

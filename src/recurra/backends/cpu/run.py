@@ -29,7 +29,7 @@ def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
         return f"it is for processors, and the tensors are on {device}"
     if dtype not in (torch.float32, torch.float64):
         return f"it computes in float32 and float64, not {dtype}"
-    if not cell.parameters:
+    if not cell.parameter_names:
         return "the cell has no parameters, and so nothing tells its width"
     if torch._C._functorch.maybe_current_level() is not None:
         return "torch.func goes through PyTorch's own operations only"
@@ -78,44 +78,35 @@ def together(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
 
 
 def _run(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
-    calls, tensors = [], []
-    for job in jobs:
-        call, own = _call(job)
-        calls.append(call)
-        tensors.append(own)
-    if torch.is_grad_enabled() and any(t.requires_grad for own in tensors for t in own):
-        flat = list(_Recurrence.apply(calls, *(t for own in tensors for t in own)))  # type: ignore[no-untyped-call]
+    made = [_call(job) for job in jobs]
+    tensors = made[0][1] if len(made) == 1 else [t for _, own in made for t in own]
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        flat = iter(_Recurrence.apply([call for call, _ in made], *tensors))  # type: ignore[no-untyped-call]
     else:
-        flat = passes.forward([Pass(call, own) for call, own in zip(calls, tensors, strict=True)], training=False)
-    found = []
-    for call in calls:
-        count = 1 + len(call.prepared.carried)
-        (outputs, *last), flat = flat[:count], flat[count:]
-        found.append((outputs, dict(zip(call.prepared.carried, last, strict=True))))
-    return found
+        flat = iter(passes.forward([Pass(call, own) for call, own in made], training=False))
+    return [(next(flat), dict(zip(call.prepared.carried, flat, strict=False))) for call, _ in made]
 
 
 def _call(job: Job) -> tuple[Call, list[Tensor]]:
     """What a job is as a call of a loop, and the tensors that it is differentiated in."""
-    cell, x, given = job.cell, job.x, job.noise or {}
-    steps, batch = x.shape[:2]
-    layout = passes.whole(steps, batch) if job.lengths is None else Layout.of(steps, batch, job.lengths)
-    drawn = {
-        name: (layout.repeat if noise.each == "sequence" else layout.pack)(given[name])
-        for name, noise in cell.noise.items()
-    }
-    parameters, state = job.parameters, job.state
+    cell, parameters, x, state, lengths, reverse, noise = job
+    steps, batch, inputs = x.shape
+    layout = passes.whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
+    given, drawn = noise or {}, {}
+    for name, own in cell.noise.items():
+        drawn[name] = (layout.repeat if own.each == "sequence" else layout.pack)(given[name])
     hidden = next(iter(parameters.values())).shape[0]
-    prepared = prepare(cell, x.dtype == torch.float64, x.shape[2], hidden)
+    prepared = prepare(cell, x.dtype == torch.float64, inputs, hidden)
+    # Contiguous here, so that both passes read the one copy.
     if prepared.plain:
-        read = [x] * len(prepared.wanted)
+        tensors = [x.contiguous()] * len(prepared.wanted)
     else:
-        read = operands(cell, prepared.wanted, hidden, x, job.lengths if layout.ragged else None, given)
-    tensors = [operand.contiguous() for operand in read]  # here, so that both passes read the one copy
-    tensors += [parameters[n] for n in prepared.parameters]
-    tensors += [state[k] for k in prepared.carried]
-    _check(x, [*tensors, *drawn.values()])
-    return Call(prepared, layout, job.reverse, drawn, x, given), tensors
+        read = operands(cell, prepared.wanted, hidden, x, lengths if layout.ragged else None, given)
+        tensors = [operand.contiguous() for operand in read]
+    tensors += [parameters[name] for name in prepared.parameters]
+    tensors += [state[key] for key in prepared.carried]
+    _check(x, [*tensors, *drawn.values()] if drawn else tensors)
+    return Call(prepared, layout, reverse, drawn, x, given), tensors
 
 
 def _has_memory(tensor: Tensor) -> bool:

@@ -129,16 +129,17 @@ def choose(name: str, cell: Cell, device: torch.device | str = "cpu", dtype: tor
     """
     device = torch.device(device) if isinstance(device, str) else device
     if name != "auto":
-        if name not in BACKENDS:
+        backend = BACKENDS.get(name)
+        if backend is None:
             raise SettingError(f"there is no backend {name!r}; choose one of: auto, {', '.join(BACKENDS)}")
-        refusal = BACKENDS[name].refusal(cell, device, dtype)
+        refusal = backend.refusal(cell, device, dtype)
         if refusal:
             raise BackendError(f"the {name} backend cannot run this cell: {refusal}; backend='auto' takes one that can")
-        return Choice(BACKENDS[name], "it was asked for")
-    passed: list[str] = []
+        return Choice(backend, "it was asked for")
+    passed = ""
     for name, backend in BACKENDS.items():
         refusal = backend.refusal(cell, device, dtype)
         if refusal is None:
-            return Choice(backend, "; ".join([*passed, f"{name}: the first that can run this cell"]))
-        passed.append(f"{name}: {refusal}")
-    raise BackendError(f"no backend can run this cell: {'; '.join(passed)}")
+            return Choice(backend, f"{passed}{name}: the first that can run this cell")
+        passed += f"{name}: {refusal}; "
+    raise BackendError(f"no backend can run this cell: {passed.removesuffix('; ')}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -187,7 +188,7 @@ class Recurrent(nn.Module):
     def _parameter(self) -> Tensor | None:
         """One of the parameters, which all have one device and dtype; None if the cell has none."""
         # Not by parameters(), which takes longer than a short step of the network.
-        first = self.layers._modules["0"]
+        first = cast("nn.ModuleList", self._modules["layers"])._modules["0"]
         return None if first is None else next(iter(first._parameters.values()), None)
 
     def forward(
@@ -228,9 +229,7 @@ class Recurrent(nn.Module):
         last: dict[str, list[Tensor]] = {key: [] for key in cell.carried_names}
         # What is only read may be one tensor for all.
         zero = sequence.new_zeros(sequence.shape[1], self.hidden_size)
-        forward = self.layers
-        layers = zip(forward, self.reverse_layers, strict=True) if self.bidirectional else zip(forward, strict=True)
-        for layer, both in enumerate(layers):
+        for layer, both in enumerate(self._by_layer()):
             if layer:
                 sequence = self.dropout(sequence)
             jobs = [self._job(cell, own, layer, k, sequence, given, zero, ends) for k, own in enumerate(both)]
@@ -244,6 +243,11 @@ class Recurrent(nn.Module):
         if single:
             return sequence[:, 0], {key: value[:, 0] for key, value in result.items()}
         return sequence.transpose(0, 1) if self.batch_first else sequence, result
+
+    def _by_layer(self) -> Iterable[tuple[nn.Module, ...]]:
+        """The parameters of each layer, forward before reverse."""
+        layers = zip(self.layers, self.reverse_layers, strict=True) if self.bidirectional else zip(self.layers)
+        return cast("Iterable[tuple[nn.Module, ...]]", layers)
 
     def _without_autocast(
         self, x: Tensor, state: Mapping[str, Tensor] | None, lengths: Tensor | Sequence[int] | None

@@ -100,8 +100,8 @@ class Memory:
     address: int
     space: Tensor
     lines: Tensor
-    parameters: list[int] = field(default_factory=list)
-    """Where the parameters are that its words tell of."""
+    addresses: list[int] = field(default_factory=list)
+    """Where the caller's arrays are that its words tell of."""
 
 
 @dataclass
@@ -142,13 +142,11 @@ class Arrangement:
     free: deque[Memory] = field(default_factory=lambda: deque(maxlen=1))
 
     def __post_init__(self) -> None:
-        """Names are for those who arrange; in a call, arrays are numbers."""
-        numbers = {name: number for number, name in enumerate(self.arrays)}
-        steady = [number for name, number in numbers.items() if name.startswith("parameter.")]
-        fixes = [(fix.word, numbers[fix.array], fix.bytes) for fix in self.given]
-        self._parameters = slice(min(steady, default=0), max(steady, default=-1) + 1)
-        self._seldom = [fix for fix in fixes if fix[1] in steady]
-        self._always = [fix for fix in fixes if fix[1] not in steady]
+        """The words that tell of each of the caller's arrays."""
+        of: dict[str, list[tuple[int, int]]] = {name: [] for name in self.arrays}
+        for word, array, after in self.given:
+            of[array].append((word, after))
+        self._words_of = list(of.values())
 
     def memory(self, layout: Layout) -> Memory:
         """Memory for a call with these rows and steps: some that no other uses, or new."""
@@ -177,14 +175,12 @@ class Arrangement:
 
     def address(self, memory: Memory, addresses: list[int]) -> None:
         """Tell the call where the caller's arrays are."""
-        words = memory.words
-        for word, number, after in self._always:
-            words[word] = addresses[number] + after
-        parameters = addresses[self._parameters]
-        if parameters != memory.parameters:
-            for word, number, after in self._seldom:
-                words[word] = addresses[number] + after
-            memory.parameters = parameters
+        words, before = memory.words, memory.addresses or itertools.repeat(0)
+        for address, old, places in zip(addresses, before, self._words_of, strict=False):
+            if address != old:  # parameters seldom move, and memory that was let go of is often given again
+                for word, after in places:
+                    words[word] = address + after
+        memory.addresses = addresses
 
     def give_back(self, memory: Memory) -> None:
         """Let another call use the memory."""

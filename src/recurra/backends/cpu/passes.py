@@ -48,6 +48,8 @@ class _Results(NamedTuple):
     wide: Tensor
     """Of hidden width, up to whole vectors, for all steps of all rows."""
     output: Tensor
+    saved: Tensor
+    """As many numbers as the forward loop keeps at most."""
     state: Tensor
     """Zero, and a state that is."""
 
@@ -58,6 +60,7 @@ def _results(prepared: Prepared, steps: int, batch: int) -> _Results:
     return _Results(
         one.expand(steps, batch, prepared.width),
         one.expand(steps, batch, prepared.hidden),
+        one.expand(steps * batch * len(prepared.plan.saved) * prepared.width),
         one.new_zeros(batch, prepared.hidden),
     )
 
@@ -110,7 +113,7 @@ class Pass:
     def __init__(self, call: Call, tensors: Sequence[Tensor], saved: Tensor | None = None) -> None:
         self.call, self.prepared, self.layout = call, call.prepared, call.layout
         # What is named here is held until the loop has run, since only its address is given away.
-        self.tensors = [tensor.contiguous() for tensor in tensors]
+        self.tensors = [*map(Tensor.contiguous, tensors)]
         self.noise = [self._padded(drawn) for drawn in call.noise.values()] if call.noise else []
         self.results = _results(self.prepared, self.layout.steps, self.layout.batch)
         self.saved = saved
@@ -134,7 +137,7 @@ class Pass:
         self.last = [torch.empty_like(self.results.state) for _ in self.prepared.carried]
         given = [*self.tensors, *self.noise, self.output, *self.last]
         if training:
-            self.saved = spare.take(math.prod(self.saved_shape), self.output.dtype)
+            self.saved = self._kept()
             given.append(self.saved)
         which: Which = "training" if training else "forward"
         return self._laid_out(arrange(self.prepared, which, self.layout, self.call.reverse, most), given)
@@ -190,8 +193,15 @@ class Pass:
         """A call of a loop with its memory, in which it is said where the caller's arrays are."""
         self.given = given
         memory = arrangement.memory(self.layout)
-        arrangement.address(memory, [tensor.data_ptr() for tensor in given])
+        arrangement.address(memory, [*map(Tensor.data_ptr, given)])
         return arrangement, memory
+
+    def _kept(self) -> Tensor:
+        """Something for what the forward loop keeps."""
+        like = self.results.saved
+        if len(like) < spare.LEAST:
+            return torch.empty_like(like)
+        return spare.take(math.prod(self.saved_shape), like.dtype)
 
     def _rows(self, like: Tensor) -> Tensor:
         """Something for all steps of all rows, zero where a step does not count."""

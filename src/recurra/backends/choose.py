@@ -17,7 +17,7 @@ from recurra.backends import reference
 from recurra.backends.cpu import operator  # noqa: F401  (saved graphs ask for it by name)
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu.stream import Stepper as CpuStepper
-from recurra.backends.job import Job
+from recurra.backends.job import Job, one_by_one
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, SettingError
 
@@ -61,7 +61,8 @@ class Backend:
         summary: What it is, in a few words.
         run: The forward pass.
         refusal: Why it cannot run a cell on a device in a dtype, or None if it can.
-        together: The forward passes of several jobs that wait for nothing of one another; None if `run` does each.
+        together: The forward passes of several jobs that wait for nothing of one another, with last states
+            (1, B, H) each; None if `run` does each.
         stepper: What advances a cell one step a call, from the cell, its parameters, I and B; None if `run` does.
     """
 
@@ -73,13 +74,10 @@ class Backend:
     stepper: Callable[[Cell, Mapping[str, Tensor], int, int], Stepper] | None = None
 
     def all(self, jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
-        """The forward pass of each job."""
+        """The forward pass of each job, the last states with an axis for layers, (1, B, H) each."""
         if self.together is not None:
             return self.together(jobs)
-        return [
-            self.run(j.cell, j.parameters, j.x, j.state, lengths=j.lengths, reverse=j.reverse, noise=j.noise)
-            for j in jobs
-        ]
+        return one_by_one(self.run, jobs)
 
 
 class Choice(NamedTuple):

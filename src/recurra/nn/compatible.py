@@ -47,6 +47,8 @@ class _Compatible(RNNBase):
     """What the three share: the forward pass, given the cell and how torch's weights become its parameters."""
 
     backend: str
+    recorder: Choice | None = None
+    """What takes the place of the backend while the layer is traced."""
 
     # The arguments are torch's, whatever its version.
     def __init__(self, *args: Any, backend: str = "auto", **arguments: Any) -> None:  # noqa: ANN401
@@ -68,6 +70,8 @@ class _Compatible(RNNBase):
 
     def choice(self) -> Choice:
         """The backend that runs this layer where its parameters now are, and why."""
+        if self.recorder is not None:
+            return self.recorder
         weight = next(self.parameters())
         return choose(self.backend, self.cell, weight.device, weight.dtype)
 
@@ -154,13 +158,13 @@ class _Compatible(RNNBase):
                 given = {key: s[row] for key, s in zip(keys, states, strict=True)}
                 given[keys[0]] = self._widen(given[keys[0]])
                 parameters = self._parameters_of_cell(self._weights_of(layer, reverse))
-                jobs.append(Job(self.cell, parameters, x, given, lengths, reverse))
+                jobs.append(Job(self.cell, self.hidden_size, parameters, x, given, lengths, reverse))
             for own, carried in backend.all(jobs):
                 outputs.append(own[..., : widths[0]])
                 for key, width in zip(keys, widths, strict=True):
-                    last[key].append(carried[key][:, :width])
+                    last[key].append(carried[key][..., :width])
             x = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
-        return x, tuple(torch.stack(values) for values in last.values())
+        return x, tuple(torch.cat(values) for values in last.values())
 
     @property
     def _num_directions(self) -> int:

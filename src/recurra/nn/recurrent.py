@@ -106,6 +106,9 @@ class Recurrent(nn.Module):
         torch.Size([5, 8])
     """
 
+    recorder: Choice | None = None
+    """What takes the place of the backend while the layer is traced."""
+
     def __init__(
         self,
         cell: Cell | str,
@@ -180,10 +183,14 @@ class Recurrent(nn.Module):
 
     def choice(self) -> Choice:
         """The backend that runs this layer where its parameters now are, and why."""
-        parameter = self._parameter()
+        return self._choose(self._parameter(), self._now)
+
+    def _choose(self, parameter: Tensor | None, cell: Cell) -> Choice:
+        if self.recorder is not None:
+            return self.recorder
         if parameter is None:
-            return choose(self.backend, self._now)
-        return choose(self.backend, self._now, parameter.device, parameter.dtype)
+            return choose(self.backend, cell)
+        return choose(self.backend, cell, parameter.device, parameter.dtype)
 
     def _parameter(self) -> Tensor | None:
         """One of the parameters, which all have one device and dtype; None if the cell has none."""
@@ -216,7 +223,7 @@ class Recurrent(nn.Module):
             BackendError: The backend that was asked for cannot run this cell where it is.
         """
         if isinstance(x, Tensor):
-            kind = x.device.type
+            kind = "cpu" if x.is_cpu else x.device.type
             if (kind == "cpu" or kind == "cuda") and torch.is_autocast_enabled(kind):
                 return self._without_autocast(x, state, lengths)
         parameter = self._parameter()
@@ -225,29 +232,30 @@ class Recurrent(nn.Module):
         sequence = x.unsqueeze(1) if single else x.transpose(0, 1) if self.batch_first else x
         ends = None if lengths is None else self._check_lengths(lengths, sequence)
         given = {} if state is None else self._check_state(state, sequence, single)
-        backend, cell = self.choice().backend, self._now
+        cell = self._now
+        backend = self._choose(parameter, cell).backend
         last: dict[str, list[Tensor]] = {key: [] for key in cell.carried_names}
-        # What is only read may be one tensor for all.
-        zero = sequence.new_zeros(sequence.shape[1], self.hidden_size)
         for layer, both in enumerate(self._by_layer()):
             if layer:
                 sequence = self.dropout(sequence)
-            jobs = [self._job(cell, own, layer, k, sequence, given, zero, ends) for k, own in enumerate(both)]
+            jobs = [self._job(cell, own, layer, k, sequence, given, ends) for k, own in enumerate(both)]
             outputs = []
             for own, carried in backend.all(jobs):
                 outputs.append(own)
                 for key, value in carried.items():
                     last[key].append(value)
             sequence = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
-        result = {k: torch.stack(values) if len(values) > 1 else values[0].unsqueeze(0) for k, values in last.items()}
+        result = {k: torch.cat(values) if len(values) > 1 else values[0] for k, values in last.items()}
         if single:
             return sequence[:, 0], {key: value[:, 0] for key, value in result.items()}
         return sequence.transpose(0, 1) if self.batch_first else sequence, result
 
     def _by_layer(self) -> Iterable[tuple[nn.Module, ...]]:
         """The parameters of each layer, forward before reverse."""
-        layers = zip(self.layers, self.reverse_layers, strict=True) if self.bidirectional else zip(self.layers)
-        return cast("Iterable[tuple[nn.Module, ...]]", layers)
+        layers = cast("nn.ModuleList", self._modules["layers"])._modules.values()
+        if self.bidirectional:
+            return cast("Iterable[tuple[nn.Module, ...]]", zip(layers, self.reverse_layers, strict=True))
+        return cast("Iterable[tuple[nn.Module, ...]]", zip(layers, strict=True))
 
     def _without_autocast(
         self, x: Tensor, state: Mapping[str, Tensor] | None, lengths: Tensor | Sequence[int] | None
@@ -275,7 +283,6 @@ class Recurrent(nn.Module):
         direction: int,
         sequence: Tensor,
         given: Mapping[str, Tensor],
-        zero: Tensor,
         lengths: Tensor | None,
     ) -> Job:
         """What one layer runs in one direction."""
@@ -295,10 +302,8 @@ class Recurrent(nn.Module):
             if key in given:
                 state[key] = given[key][layer * self.num_directions + direction]
             elif key in own.initial_states:
-                state[key] = own.initial_state(key).expand(len(zero), -1)
-            else:
-                state[key] = zero
-        return Job(cell, tensors, sequence, state, lengths, bool(direction), noise)
+                state[key] = own.initial_state(key).expand(sequence.shape[1], -1)
+        return Job(cell, self.hidden_size, tensors, sequence, state, lengths, bool(direction), noise)
 
     def _check_input(self, x: object, parameter: Tensor | None) -> None:
         if not isinstance(x, Tensor):

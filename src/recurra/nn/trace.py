@@ -153,16 +153,14 @@ def is_recurrent(module: nn.Module) -> bool:
 
 @contextmanager
 def _running_on(layer: nn.Module, recorder: Recorder) -> Iterator[None]:
-    """Have a layer choose a recorder: an attribute of its own hides the method of the class."""
+    """Have a layer run on a recorder."""
     own = vars(layer)
-    before = own.get("choice")
-    own["choice"] = recorder.choice
+    before = own.get("recorder")
+    own["recorder"] = recorder.choice()
     try:
         yield
     finally:
-        del own["choice"]
-        if before is not None:
-            own["choice"] = before
+        own["recorder"] = before
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class _Arranger:
             self.kernel,
             self.used,
             bytes(words),
-            (sync, len(self.words) * 8),
+            (sync, len(self.words) * 8 if self.used > 1 or jobs else sync),
             self.space,
             self.places,
             lines,

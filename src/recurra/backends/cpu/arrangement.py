@@ -112,7 +112,7 @@ class Arrangement:
         kernel: The loop.
         used: How many threads run it.
         words: The words at the beginning of a call, but for addresses.
-        sync: Where the counters among them are, from and to, in bytes.
+        sync: Where the counters among them are that are used, from and to, in bytes.
         space: How many numbers the call works on.
         places: Where each array is among them.
         lines: How many places of rows it needs.
@@ -155,7 +155,9 @@ class Arrangement:
         except IndexError:
             found = self._new()
         else:
-            ctypes.memset(found.address + self.sync[0], 0, self.sync[1] - self.sync[0])
+            begin, end = self.sync
+            if begin < end:
+                ctypes.memset(found.address + begin, 0, end - begin)
         if self.lengths is not None:
             self.lengths.write(found.words, layout)
         return found

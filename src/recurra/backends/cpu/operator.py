@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from recurra.backends.cpu import spare
-from recurra.backends.cpu.passes import Call, Pass, whole
+from recurra.backends.cpu.passes import Call, Pass, results, whole
 from recurra.backends.cpu.prepare import Prepared, prepare
 from recurra.backends.cpu.run import _check, _differentiable_backward, operands
 from recurra.backends.layout import Layout
@@ -129,7 +129,8 @@ class _Tensors:
         }
         # Of x nothing is read but what the operands are: nothing is what it holds.
         x = parameters[0].new_full((), torch.nan).expand(steps, batch, input_size)
-        call = Call(prepared, layout, reverse, packed, x, given)
+        shapes = results(prepared, int(steps), int(batch))
+        call = Call(prepared, layout, reverse, packed, x, given, shapes, shapes.state)
         return cls(call, [*operands, *parameters, *state])
 
 

@@ -19,30 +19,13 @@ from recurra.backends.cpu.arrangement import Arrangement, Memory, launch
 from recurra.backends.cpu.prepare import Prepared, Which
 from recurra.backends.layout import Layout
 
-__all__ = ["HERE", "Call", "Pass", "backward", "forward", "whole"]
+__all__ = ["HERE", "Call", "Pass", "Results", "backward", "forward", "results", "whole"]
 
 HERE = torch.device("cpu")
 """Named wherever memory is made, since the caller may have made another device the default."""
 
 
-class Call(NamedTuple):
-    """What a call is, but for its tensors: `noise` packed, `drawn` as it was given."""
-
-    prepared: Prepared
-    layout: Layout
-    reverse: bool
-    noise: dict[str, Tensor]
-    x: Tensor
-    drawn: Mapping[str, Tensor]
-
-
-@lru_cache(maxsize=256)
-def whole(steps: int, batch: int) -> Layout:
-    """The layout of a batch whose rows are all as long."""
-    return Layout.of(steps, batch, None)
-
-
-class _Results(NamedTuple):
+class Results(NamedTuple):
     """What a pass makes at given sizes: tensors with the shape of each result, since to say it takes longer."""
 
     wide: Tensor
@@ -52,17 +35,53 @@ class _Results(NamedTuple):
     """As many numbers as the forward loop keeps at most."""
     state: Tensor
     """Zero, and a state that is."""
+    stacked: Tensor
+    """A state with an axis for layers."""
+
+
+class Call(NamedTuple):
+    """What a call is, but for its tensors.
+
+    Args:
+        prepared: The cell at its sizes.
+        layout: The rows and steps that count.
+        reverse: Whether it goes from the last step to the first.
+        noise: What was drawn for it, packed.
+        x: Its inputs.
+        drawn: What was drawn as it was given.
+        results: Its results' shapes.
+        last: A last state's shape.
+    """
+
+    prepared: Prepared
+    layout: Layout
+    reverse: bool
+    noise: dict[str, Tensor]
+    x: Tensor
+    drawn: Mapping[str, Tensor]
+    results: Results
+    last: Tensor
 
 
 @lru_cache(maxsize=256)
-def _results(prepared: Prepared, steps: int, batch: int) -> _Results:
-    one = torch.zeros((), dtype=torch.float64 if prepared.double else torch.float32, device=HERE)
-    return _Results(
-        one.expand(steps, batch, prepared.width),
-        one.expand(steps, batch, prepared.hidden),
-        one.expand(steps * batch * len(prepared.plan.saved) * prepared.width),
-        one.new_zeros(batch, prepared.hidden),
-    )
+def whole(steps: int, batch: int) -> Layout:
+    """The layout of a batch whose rows are all as long."""
+    return Layout.of(steps, batch, None)
+
+
+@lru_cache(maxsize=256)
+def results(prepared: Prepared, steps: int, batch: int) -> Results:
+    """The shapes of a pass's results."""
+    with torch.inference_mode(False):  # zeros are kept for a gradient, perhaps by another call
+        one = torch.zeros((), dtype=torch.float64 if prepared.double else torch.float32, device=HERE)
+        state = one.new_zeros(batch, prepared.hidden)
+        return Results(
+            one.expand(steps, batch, prepared.width),
+            one.expand(steps, batch, prepared.hidden),
+            one.expand(steps * batch * len(prepared.plan.saved) * prepared.width),
+            state,
+            state.unsqueeze(0),
+        )
 
 
 class _Gradients(NamedTuple):
@@ -115,7 +134,7 @@ class Pass:
         # What is named here is held until the loop has run, since only its address is given away.
         self.tensors = [*map(Tensor.contiguous, tensors)]
         self.noise = [self._padded(drawn) for drawn in call.noise.values()] if call.noise else []
-        self.results = _results(self.prepared, self.layout.steps, self.layout.batch)
+        self.results = call.results
         self.saved = saved
 
     @property
@@ -134,7 +153,7 @@ class Pass:
     def begin_forward(self, most: int, *, training: bool) -> tuple[Arrangement, Memory]:
         """What the forward loop takes, laid out."""
         self.output = self._rows(self.results.wide)
-        self.last = [torch.empty_like(self.results.state) for _ in self.prepared.carried]
+        self.last = [torch.empty_like(self.call.last) for _ in self.prepared.carried]
         given = [*self.tensors, *self.noise, self.output, *self.last]
         if training:
             self.saved = self._kept()

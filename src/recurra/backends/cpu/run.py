@@ -13,7 +13,7 @@ from recurra.backends import reference
 from recurra.backends.cpu import passes
 from recurra.backends.cpu.passes import Call, Pass
 from recurra.backends.cpu.prepare import prepare
-from recurra.backends.job import Job
+from recurra.backends.job import Job, one_by_one
 from recurra.backends.layout import Layout
 from recurra.backends.reference.forward import unroll
 from recurra.backends.reference.interpret import Program, constants
@@ -65,20 +65,21 @@ def run(
         from recurra.backends.cpu import operator
 
         return operator.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
-    job = Job(cell, parameters, x, state, lengths, reverse, noise)
-    return _run([job])[0]
+    hidden = next(iter(parameters.values())).shape[0]
+    return _run([Job(cell, hidden, parameters, x, state, lengths, reverse, noise)], stacked=False)[0]
 
 
 def together(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
     """Run several cells over sequences, side by side where each is too small for all threads: the two directions."""
     plain = not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
     if plain and all(job.x.shape[1] for job in jobs):
-        return _run(jobs)
-    return [run(j.cell, j.parameters, j.x, j.state, lengths=j.lengths, reverse=j.reverse, noise=j.noise) for j in jobs]
+        return _run(jobs, stacked=True)
+    return one_by_one(run, jobs)
 
 
-def _run(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
-    made = [_call(job) for job in jobs]
+def _run(jobs: Sequence[Job], *, stacked: bool) -> list[tuple[Tensor, dict[str, Tensor]]]:
+    """Outputs and last states of each job, these with an axis of their own for layers if `stacked`."""
+    made = [_call(job, stacked) for job in jobs]
     tensors = made[0][1] if len(made) == 1 else [t for _, own in made for t in own]
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         flat = iter(_Recurrence.apply([call for call, _ in made], *tensors))  # type: ignore[no-untyped-call]
@@ -87,15 +88,14 @@ def _run(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
     return [(next(flat), dict(zip(call.prepared.carried, flat, strict=False))) for call, _ in made]
 
 
-def _call(job: Job) -> tuple[Call, list[Tensor]]:
+def _call(job: Job, stacked: bool) -> tuple[Call, list[Tensor]]:
     """What a job is as a call of a loop, and the tensors that it is differentiated in."""
-    cell, parameters, x, state, lengths, reverse, noise = job
+    cell, hidden, parameters, x, state, lengths, reverse, noise = job
     steps, batch, inputs = x.shape
     layout = passes.whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
     given, drawn = noise or {}, {}
     for name, own in cell.noise.items():
         drawn[name] = (layout.repeat if own.each == "sequence" else layout.pack)(given[name])
-    hidden = next(iter(parameters.values())).shape[0]
     prepared = prepare(cell, x.dtype == torch.float64, inputs, hidden)
     # Contiguous here, so that both passes read the one copy.
     if prepared.plain:
@@ -104,9 +104,12 @@ def _call(job: Job) -> tuple[Call, list[Tensor]]:
         read = operands(cell, prepared.wanted, hidden, x, lengths if layout.ragged else None, given)
         tensors = [operand.contiguous() for operand in read]
     tensors += [parameters[name] for name in prepared.parameters]
-    tensors += [state[key] for key in prepared.carried]
+    results = passes.results(prepared, steps, batch)
+    tensors += [state.get(key, results.state) for key in prepared.carried]
     _check(x, [*tensors, *drawn.values()] if drawn else tensors)
-    return Call(prepared, layout, reverse, drawn, x, given), tensors
+    return Call(
+        prepared, layout, reverse, drawn, x, given, results, results.stacked if stacked else results.state
+    ), tensors
 
 
 def _has_memory(tensor: Tensor) -> bool:
@@ -125,7 +128,7 @@ def _check(x: Tensor, tensors: Sequence[Tensor]) -> None:
         raise BackendError("the cpu backend needs tensors that have memory; backend='reference' takes any")
     dtype = x.dtype
     for tensor in tensors:
-        if tensor.dtype != dtype or not tensor.is_cpu:
+        if tensor.dtype is not dtype or not tensor.is_cpu:
             raise ShapeError(
                 f"x is {x.dtype} on {x.device}, and a tensor that goes with it {tensor.dtype} on {tensor.device}; "
                 "move one of them with .to(...)"
@@ -256,7 +259,8 @@ def _differentiable_backward(
         *(layout.unsort(unrolled.state[k]) for k in cell.carried),
     ]
     wanted = [t for t, needed in zip(tensors, needs, strict=True) if needed]
-    reached = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad and g is not None]
+    pairs = [(o, g.reshape(o.shape)) for o, g in zip(outputs, gradients, strict=True) if g is not None]
+    reached = [(o, g) for o, g in pairs if o.requires_grad]
     found = iter(
         torch.autograd.grad(
             [o for o, _ in reached],

@@ -343,10 +343,11 @@ class StageEmitter:
 
         operands = {tuple(term.operand for term in terms) for terms in sums}
         if len(sums) > 1 and len(operands) == 1 and len(sums[0]) == 1:
-            turns, further, *several = self._together(rows, count, apart, size, across)
+            turns, further, each, *steps = self._together(rows, count, apart, size, across)
+            begins, steps = self._to_and_fro(rows, each, steps)
             with loop_over(b, constant(0), turns) as turn:
-                panel, out = (b.mul(turn, far) for far in further)
-                product(sums[0][0], True, panel, out, *several)
+                panel, out = (b.add(b.mul(turn, far), begin) for far, begin in zip(further, begins, strict=True))
+                product(sums[0][0], True, panel, out, each, *steps)
             return
         places = [(place, number, term) for place, terms in enumerate(sums) for number, term in enumerate(terms)]
         for panel, (place, number, term) in enumerate(places):
@@ -373,6 +374,22 @@ class StageEmitter:
             found = tuple(b.select(self.splits, x, y) for x, y in zip(parts, found, strict=True))
         turns, panel, out, panels, panel_step, out_step = found
         return turns, (panel, out), panels, panel_step, out_step
+
+    def _to_and_fro(
+        self, rows: ir.Value, panels: ir.Value, steps: list[ir.Value]
+    ) -> tuple[list[ir.Value], list[ir.Value]]:
+        """The panels of a single row in their order at one step, and from the last to the first at the next.
+
+        Then those are read first that the step before has read last, and that its caches still hold. With more rows
+        there is more to do for each panel than to read it.
+
+        Returns:
+            How far it is to where the first panel begins, and its sums, and from each to the next.
+        """
+        b = self.b
+        back = b.and_(b.icmp_signed("==", rows, constant(1)), b.trunc(self.step, ir.IntType(1)))
+        first = b.select(back, b.sub(panels, constant(1)), constant(0))
+        return [b.mul(first, step) for step in steps], [b.select(back, b.neg(step), step) for step in steps]
 
     def _panels(self, number: int, apart: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
         """Where the panels of a stage begin, how many numbers each unit of them has, and what multiplies them."""

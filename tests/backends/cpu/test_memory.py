@@ -7,10 +7,11 @@ import mmap
 import os
 import threading
 
+import numpy as np
 import pytest
 import torch
 
-from recurra import cells
+from recurra import Recurrent, cells
 from recurra.backends import reference
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu import spare
@@ -261,8 +262,11 @@ def test_what_nobody_has_written_never_reaches_a_result(cell, dtype, monkeypatch
         return tensor
 
     def used_again(arrangement, layout):
-        found = memory(arrangement, layout)
-        found.space.fill_(torch.nan)
+        """All but the panels, which are what they were where weights are."""
+        found, ends = memory(arrangement, layout), [*arrangement.places.values(), arrangement.space]
+        for name, begin in arrangement.places.items():
+            if not name.startswith(("panels.", "input.", "vectors")):
+                found.space[begin : min(end for end in ends if end > begin)] = torch.nan
         return found
 
     monkeypatch.setattr(torch, "empty", poisoned)
@@ -310,6 +314,40 @@ def as_leaves(problem):
         state={key: s.detach().requires_grad_() for key, s in problem.state.items()},
     )
     return loss(*leaf.run(cpu.run), leaf), [leaf.x, *leaf.state.values(), *leaf.parameters.values()]
+
+
+CHANGES = {
+    "in place": lambda p: p.mul_(2),
+    "behind autograd": lambda p: p.data[-1].add_(1),
+    "by NumPy": lambda p: np.add(p.detach().numpy(), 1, out=p.detach().numpy()),
+    "one number": lambda p: p.view(-1)[-1:].add_(1e-3),
+    "two swapped": lambda p: p.view(-1)[:2].copy_(p.view(-1)[:2].flip(0).clone()),
+    "other memory": lambda p: setattr(p, "data", p.data + 1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_weights_that_change_between_calls_are_seen(change, threads, shared):
+    """Panels are kept where there are no gradients: those of weights that are others are made anew."""
+    layer, x = Recurrent("lstm", 9, 40, backend="cpu", dtype=torch.float64), torch.randn(1, 3, 9, dtype=torch.float64)
+    other = Recurrent("lstm", 9, 40, backend="reference", dtype=torch.float64)
+    with torch.no_grad(), shared(threads, units=threads > 1):
+        assert torch.equal(layer(x)[0], layer(x)[0])
+        for name, parameter in layer.named_parameters():
+            CHANGES[change](parameter)
+            other.load_state_dict(layer.state_dict())
+            torch.testing.assert_close(layer(x)[0], other(x)[0], rtol=0, atol=1e-12, msg=name)
+
+
+def test_layers_of_one_size_do_not_take_each_others_panels():
+    x = torch.randn(2, 3, 7)
+    layers = [Recurrent("gru", 7, 20, backend="cpu") for _ in range(2)]
+    with torch.no_grad():
+        apart = [layer(x)[0] for layer in layers]
+        for _ in range(3):
+            for layer, expected in zip(layers, apart, strict=True):
+                assert torch.equal(layer(x)[0], expected)
 
 
 # What is given -------------------------------------------------------------------------------------------------------

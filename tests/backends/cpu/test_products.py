@@ -108,7 +108,7 @@ class Functions:
 
     def words(self, *of_pack):
         """What is asked of `pack`."""
-        return (*of_pack, 0)
+        return (*of_pack, 0, 0)
 
     def close(self, found, pairs, begin=0.0):
         """Whether a result is the sum of products, within what their roundings may come to."""
@@ -141,7 +141,7 @@ class OfParts(Functions):
         return self.wide * depth(length)
 
     def words(self, *of_pack):
-        return (*of_pack, 1)
+        return (*of_pack, 1, 0)
 
     def product(self, out, out_stride, fresh, rows, index, base, stride, length, *rest):
         parts = Framed(None, (1, parts_size(rows, length)), dtype=torch.float32)
@@ -324,6 +324,50 @@ def test_panels_of_several_matrices_by_turns(functions):
         functions.pack(task, 0, 1)
         assert len(row) == PACK_WORDS
     assert torch.equal(found.values.view(-1, 3, single[0].shape[1]), torch.stack(single, 1))
+
+
+@pytest.mark.parametrize("lie", ["by k", "by unit"])
+def test_what_was_packed_before_is_packed_again_where_a_bit_is_another(functions, lie):
+    """Each thread keeps a digest of its share, and looks at nothing else."""
+
+    @FEW
+    @given(SIZE, SIZE, st.integers(1, 3), st.data())
+    def check(units, length, threads, data):
+        torch.manual_seed(0)
+        matrix = functions.draw(units, length)
+        source = Framed(matrix if lie == "by k" else matrix.T, apart=max(units, length) + 2)
+        steps = (source.apart, 1) if lie == "by k" else (1, source.apart)
+        kept = torch.zeros(threads, dtype=torch.int64)
+
+        def pack():
+            """The panels, where there were none."""
+            found = Framed(None, functions.packed(matrix).values.shape, dtype=functions.dtype)
+            *words, _ = functions.words(found.address, source.address, *steps, units, length, 1)
+            row, task = job(*words, kept.data_ptr())
+            for thread in range(threads):
+                functions.pack(task, thread, threads)
+            assert len(row) == PACK_WORDS
+            return found
+
+        assert torch.equal(pack().bits, functions.packed(matrix).bits)
+        digests = kept.clone()
+        assert pack().untouched()
+        unit, k = data.draw(st.integers(0, units - 1)), data.draw(st.integers(0, length - 1))
+        bit = data.draw(st.integers(0, 8 * source.bits.element_size() - 1))
+        place = MARGIN + unit * steps[0] + k * steps[1]
+        source.bits[~source.inside] = 0
+        assert pack().untouched()
+        source.bits[place] ^= torch.tensor(1, dtype=source.bits.dtype) << bit
+        found = pack()
+        groups = -(-units // functions.wide)
+        own = next(t for t in range(threads) if unit // functions.wide < groups * (t + 1) // threads)
+        assert [t for t in range(threads) if kept[t] != digests[t]] == [own]
+        assert not found.untouched()
+        source.bits[place] ^= torch.tensor(1, dtype=source.bits.dtype) << bit
+        pack()
+        assert torch.equal(kept, digests)
+
+    check()
 
 
 # The gradient of a matrix --------------------------------------------------------------------------------------------

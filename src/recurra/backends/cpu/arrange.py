@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from recurra.backends.cpu import threads
-from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
+from recurra.backends.cpu.arrangement import KEPT, SMALL, Arrangement, Fix, Lengths
 from recurra.backends.cpu.emit import home
 from recurra.backends.cpu.gradients import ROWS, gradient_workspace
 from recurra.backends.cpu.parts import HIGH, depth, multiplies_parts, parts_size
@@ -129,6 +129,7 @@ class _Arranger:
         self._arrays()
         self._panels()
         jobs = self._tasks() if self.which == "backward" else []
+        self._keep_packed()
         self._list("packs", self.packs)
         self._jobs(jobs)
         sync = len(self.words) * 8
@@ -360,6 +361,16 @@ class _Arranger:
         for place, name in enumerate(self.prepared.vectors):
             to = (1, "vectors", place * padded * self.size)
             self.packs.append([to, (0, f"parameter.{name}", 0), 1, 1, self.hidden, 1, 1, 0])
+
+    def _keep_packed(self) -> None:
+        """Without gradients weights are mostly the same as before: where panels stay in the call's memory, say so.
+
+        Of each there is a digest for each thread, and none at first.
+        """
+        keeps = self.which == "forward" and self.space <= KEPT
+        digests = self._words([0] * len(self.packs) * self.used) if keeps else 0
+        for number, pack in enumerate(self.packs):
+            pack.append((1, "words", 8 * (digests + number * self.used)) if keeps else 0)
 
     def _words(self, words: Sequence[Word]) -> int:
         """Words after the table."""

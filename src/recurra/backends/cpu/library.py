@@ -28,7 +28,10 @@ __all__ = ["Compiled", "cache_folder", "compile_to_object", "load"]
 MAGIC = b"recurra object 2\n"
 
 
-EMITTERS = ("building", "emit", "gradients", "library", "mathematics", "parts", "products", "stages", "table", "tiles")
+EMITTERS = (
+    *("building", "digest", "emit", "gradients", "library", "mathematics", "parts"),
+    *("products", "stages", "table", "tiles"),
+)
 """The modules of this folder that the code depends on."""
 
 

@@ -9,17 +9,19 @@ Where the processor has a unit for tiles of bfloat16, there is also `product_par
 which makes parts of rows: see `parts`. There `pack` makes either kind of panels, and `gradient` and `rows_product` make
 parts on the way.
 
-The matrices of a cell are packed at every call, since an optimiser may have changed them; what else is read as panels
+The matrices of a cell are packed at every call that finds them changed; what else is read as panels
 is made on the way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from llvmlite import ir
 
 from recurra.backends.cpu.building import ask, call_own, constant, loop_over, smaller
+from recurra.backends.cpu.digest import digest
 from recurra.backends.cpu.gradients import GradientEmitter
 from recurra.backends.cpu.mathematics import I64
 from recurra.backends.cpu.parts import (
@@ -94,7 +96,8 @@ class _Products(GradientEmitter):
         """Emit pack(job, thread, threads): this thread's share of a matrix as panels.
 
         The job: (panels, source, how far from unit to unit, from k to k, units, K, how many panels on the next of
-        these is, whether they are panels of parts).
+        these is, whether they are panels of parts, where each thread keeps the digest of what it packed there last, or
+        0 if nothing is there any more). What has the digest of before is not packed again.
         """
         function, b = self.begin("pack", self.words, I64, I64)
         job, thread, threads = function.args
@@ -104,6 +107,15 @@ class _Products(GradientEmitter):
         groups = b.sdiv(b.add(units, constant(2 * self.lanes - 1)), wide)
         first = b.sdiv(b.mul(thread, groups), threads)
         end = b.sdiv(b.mul(b.add(thread, constant(1)), groups), threads)
+        kept, found = self.word(b, job, 8), b.alloca(I64)
+        with b.if_then(b.icmp_signed("!=", kept, constant(0))):
+            begin, own = b.mul(first, wide), b.gep(b.inttoptr(kept, self.words), [thread])
+            share = b.sub(smaller(b, units, b.mul(end, wide)), begin)
+            rest = [found, b.gep(source, [b.mul(begin, by_unit)]), by_unit, by_k, share, length]
+            call_own(b, "digest", partial(digest, self), rest)
+            with b.if_then(b.icmp_signed("==", b.load(own), b.load(found))):
+                b.ret_void()
+            b.store(b.load(found), own)
         if self.parts:
             with b.if_then(b.icmp_signed("!=", self.word(b, job, 7), constant(0))):
                 self._pack_parts(b, panels, apart, source, by_unit, by_k, units, length, first, end)

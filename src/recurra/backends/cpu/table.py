@@ -26,7 +26,7 @@ COMMON = (
     "parts",  # of rows (threads, parts.size)
     "parts.size",
     "pack",  # address of the function of that name
-    "packs",  # matrices to be packed before anything else (packs, 8)
+    "packs",  # matrices to be packed before anything else (packs, PACK_WORDS)
     "packs.count",
     "tasks",  # what is computed after the last step (tasks, 4): function, job, first and end
     "tasks.count",
@@ -62,7 +62,7 @@ COMMON = (
 LINE = 8
 """Words of a cache line."""
 
-PACK_WORDS = 8
+PACK_WORDS = 9
 """Words of what is asked of `pack`."""
 
 

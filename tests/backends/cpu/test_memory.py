@@ -13,8 +13,8 @@ import torch
 
 from recurra import Recurrent, cells
 from recurra.backends import reference
+from recurra.backends.cpu import arrangement, spare
 from recurra.backends.cpu import run as cpu
-from recurra.backends.cpu import spare
 from recurra.backends.cpu import threads as pool
 from recurra.backends.cpu.arrange import _arrange, _Arranger
 from recurra.backends.cpu.arrangement import Arrangement
@@ -326,6 +326,16 @@ CHANGES = {
 }
 
 
+@pytest.fixture(params=["small", "large"])
+def kept(request, monkeypatch):
+    """Memory with panels that may serve again, kept by the call or on the shelf of large ones."""
+    if request.param == "large":
+        monkeypatch.setattr(arrangement, "KEPT", 0)
+    yield
+    spare.release()
+
+
+@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_weights_that_change_between_calls_are_seen(change, threads, shared):
@@ -340,6 +350,29 @@ def test_weights_that_change_between_calls_are_seen(change, threads, shared):
             torch.testing.assert_close(layer(x)[0], other(x)[0], rtol=0, atol=1e-12, msg=name)
 
 
+@pytest.mark.usefixtures("kept")
+def test_panels_of_weights_that_are_as_before_are_not_made_again():
+    """Seen by what comes of panels that were spoilt."""
+    layer, x = Recurrent("lstm", 9, 40, backend="cpu"), torch.randn(1, 3, 9)
+    memory, seen = Arrangement.memory, []
+
+    def spoilt(arrangement, layout):
+        seen.append(memory(arrangement, layout))
+        seen[-1].space.fill_(torch.nan)
+        return seen[-1]
+
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        first = layer(x)[0]
+        patch.setattr(Arrangement, "memory", spoilt)
+        assert layer(x)[0].isnan().any()
+        for parameter in layer.parameters():
+            parameter.mul_(-1)
+        assert not layer(x)[0].isnan().any()
+    assert first.isfinite().all()
+    assert seen[0] is seen[1]
+
+
+@pytest.mark.usefixtures("kept")
 def test_layers_of_one_size_do_not_take_each_others_panels():
     x = torch.randn(2, 3, 7)
     layers = [Recurrent("gru", 7, 20, backend="cpu") for _ in range(2)]

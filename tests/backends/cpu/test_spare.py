@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra.backends.cpu import spare
-from recurra.backends.cpu.spare import LEAST, LENT, SLACK, Pool, give, lend, release, take
+from recurra.backends.cpu.spare import LEAST, LENT, SLACK, Pool, Shelf, give, lend, release, take
 from recurra.nn import Recurrent
 
 
@@ -82,6 +82,32 @@ def test_never_twice_at_once_and_never_much_more_than_was_held_at_one_time(event
         assert in_use + pool.held() <= most + SLACK
         places = [block.data_ptr() for block in taken] + places_of(pool)
         assert len(set(places)) == len(places)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 70)), max_size=40))
+def test_a_shelf_keeps_what_was_put_last_and_gives_everything_back_once(events):
+    shelf, held, gone = Shelf(most=100), {}, []
+    for number, (key, size) in enumerate(events):
+        if size > 60:  # take
+            assert shelf.take(key) == (held.pop(key)[0] if key in held else None)
+            continue
+        for old in [held.pop(key)[0]] if key in held else []:
+            gone.append(old)
+        held[key] = number, size
+        while sum(size for _, size in held.values()) > 100:
+            gone.append(held.pop(next(iter(held)))[0])
+        assert shelf.put(key, number, size) == gone
+        gone.clear()
+        assert shelf.bytes == sum(size for _, size in held.values())
+    shelf.release()
+    assert shelf.bytes == 0
+    assert all(shelf.take(key) is None for key in held)
+
+
+def test_what_is_too_large_for_a_shelf_is_given_back_at_once():
+    shelf = Shelf(most=100)
+    assert shelf.put("small", 1, 10) == []
+    assert shelf.put("large", 2, 101) == [1, 2]
 
 
 def test_layers_that_take_turns_keep_what_they_need():

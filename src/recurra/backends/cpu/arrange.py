@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from recurra.backends.cpu import threads
-from recurra.backends.cpu.arrangement import KEPT, SMALL, Arrangement, Fix, Lengths
+from recurra.backends.cpu.arrangement import SMALL, Arrangement, Fix, Lengths
 from recurra.backends.cpu.emit import home
 from recurra.backends.cpu.gradients import ROWS, gradient_workspace
 from recurra.backends.cpu.parts import HIGH, depth, multiplies_parts, parts_size
@@ -367,7 +367,7 @@ class _Arranger:
 
         Of each there is a digest for each thread, and none at first.
         """
-        keeps = self.which == "forward" and self.space <= KEPT
+        keeps = self.which == "forward"
         digests = self._words([0] * len(self.packs) * self.used) if keeps else 0
         for number, pack in enumerate(self.packs):
             pack.append((1, "words", 8 * (digests + number * self.used)) if keeps else 0)

@@ -25,7 +25,8 @@ from recurra.backends.layout import Layout
 __all__ = ["KEPT", "SMALL", "Arrangement", "Fix", "Lengths", "Memory", "launch", "shared_rows"]
 
 KEPT = 1 << 18
-"""Memory of no more numbers than this is kept for the next call of the same sizes; of more, for any."""
+"""Memory of no more numbers than this is kept for the next call of the same sizes; of more, for any, but that which has
+packed weights that may serve again is for the same call first."""
 
 SMALL = 50_000
 """A call of fewer nanoseconds than this is not worth waking another thread for."""
@@ -142,17 +143,17 @@ class Arrangement:
     free: deque[Memory] = field(default_factory=lambda: deque(maxlen=1))
 
     def __post_init__(self) -> None:
-        """The words that tell of each of the caller's arrays."""
+        """The words that tell of each of the caller's arrays, and what memory is kept by."""
         of: dict[str, list[tuple[int, int]]] = {name: [] for name in self.arrays}
         for word, array, after in self.given:
             of[array].append((word, after))
         self._words_of = list(of.values())
+        self._key = object()
 
     def memory(self, layout: Layout) -> Memory:
         """Memory for a call with these rows and steps: some that no other uses, or new."""
-        try:
-            found = self.free.pop()
-        except IndexError:
+        found = self._given_back()
+        if found is None:
             found = self._new()
         else:
             begin, end = self.sync
@@ -161,6 +162,15 @@ class Arrangement:
         if self.lengths is not None:
             self.lengths.write(found.words, layout)
         return found
+
+    def _given_back(self) -> Memory | None:
+        """Memory that a call before worked in, if it is there and no other uses it."""
+        if self.space > KEPT:
+            return spare.PACKED.take(self._key) if self.kernel.which == "forward" else None
+        try:
+            return self.free.pop()
+        except IndexError:
+            return None
 
     def _new(self) -> Memory:
         words = (ctypes.c_int64 * (len(self.words) // 8)).from_buffer_copy(self.words)
@@ -188,6 +198,9 @@ class Arrangement:
         """Let another call use the memory."""
         if self.space <= KEPT:
             self.free.append(memory)
+        elif self.kernel.which == "forward":
+            for old in spare.PACKED.put(self._key, memory, memory.space.nbytes):
+                spare.give(old.space)
         else:
             spare.give(memory.space)
 

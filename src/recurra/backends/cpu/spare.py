@@ -3,6 +3,7 @@
 The C library hands large memory back to the system sooner or later, and what the system gives anew costs a page fault
 for every 4 KiB that is touched: up to half of the time of a short call. So memory is used again by the next. There are
 two pools of it: of what calls work in, and of what they return, which comes back when nothing refers to it any more.
+What holds packed weights that may serve again is kept for the same call on a shelf.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Hashable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Pool", "give", "lend", "release", "take"]
+__all__ = ["PACKED", "Pool", "Shelf", "give", "lend", "release", "take"]
 
 LEAST = 1 << 18
 """Fewer numbers than this are not kept here: they are soon touched, and the C library mostly keeps them itself."""
@@ -106,13 +109,69 @@ class Pool:
             surplus -= self.blocks.popleft().nbytes
 
 
+T = TypeVar("T")
+
+
+class Shelf(Generic[T]):
+    """Memory that is worth most to the very call that gave it back, because of what it holds.
+
+    Args:
+        most: How many bytes are kept at most; what was not asked for longest makes room.
+
+    Example:
+        >>> shelf = Shelf[str](most=100)
+        >>> shelf.put(1, "one", 60), shelf.put(2, "two", 60)
+        ([], ['one'])
+        >>> shelf.take(1), shelf.take(2), shelf.take(2)
+        (None, 'two', None)
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+        self._items: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, key: Hashable, item: T, size: int) -> list[T]:
+        """Keep something of some bytes; what is kept no longer for it, perhaps itself."""
+        with self._lock:
+            gone = [self._items.pop(key)] if key in self._items else []
+            self._items[key] = item, size
+            self.bytes += size - sum(size for _, size in gone)
+            while self.bytes > self.most:
+                _, old = self._items.popitem(last=False)
+                self.bytes -= old[1]
+                gone.append(old)
+            return [item for item, _ in gone]
+
+    def take(self, key: Hashable) -> T | None:
+        """What was kept under a key, which is kept no longer; None if there is nothing."""
+        with self._lock:
+            item, size = self._items.pop(key, (None, 0))
+            self.bytes -= size
+            return item
+
+    def release(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._items.clear()
+            self.bytes = 0
+
+    def forget_lock(self) -> None:
+        """See `Pool.forget_lock`."""
+        self._lock = threading.Lock()
+
+
 _WORK = Pool(loose=2)
 _RESULTS = Pool(loose=1.25, most=LENT)  # less may be wasted of what a caller keeps
+PACKED: Shelf[Any] = Shelf(most=64 << 20)
+"""What calls without gradients worked in, with the weights they packed there."""
+
 _lent: dict[int, tuple[weakref.ref[np.ndarray], Tensor]] = {}
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_WORK.forget_lock)
     os.register_at_fork(after_in_child=_RESULTS.forget_lock)
+    os.register_at_fork(after_in_child=PACKED.forget_lock)
 
 
 def take(numbers: int, dtype: torch.dtype) -> Tensor:
@@ -157,3 +216,4 @@ def release() -> None:
     """Hand all memory that no call uses back to the system."""
     _WORK.release()
     _RESULTS.release()
+    PACKED.release()

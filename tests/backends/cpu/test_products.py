@@ -36,6 +36,7 @@ POINTER, WORD = ctypes.c_void_p, ctypes.c_int64
 SIGNATURES = {
     "product": (POINTER, WORD, WORD, WORD, POINTER, POINTER, WORD, WORD, POINTER, WORD, WORD, WORD),
     "pack": (POINTER, WORD, WORD),
+    "repack": (POINTER, WORD, WORD),
     "gradient": (POINTER, WORD, WORD, POINTER),
     "rows_product": (POINTER, WORD, WORD, POINTER),
     "several": (POINTER,),
@@ -108,7 +109,7 @@ class Functions:
 
     def words(self, *of_pack):
         """What is asked of `pack`."""
-        return (*of_pack, 0, 0)
+        return (*of_pack, 0)
 
     def close(self, found, pairs, begin=0.0):
         """Whether a result is the sum of products, within what their roundings may come to."""
@@ -141,7 +142,7 @@ class OfParts(Functions):
         return self.wide * depth(length)
 
     def words(self, *of_pack):
-        return (*of_pack, 1, 0)
+        return (*of_pack, 1)
 
     def product(self, out, out_stride, fresh, rows, index, base, stride, length, *rest):
         parts = Framed(None, (1, parts_size(rows, length)), dtype=torch.float32)
@@ -320,9 +321,8 @@ def test_panels_of_several_matrices_by_turns(functions):
     found = Framed(None, (1, 3 * single[0].numel()), dtype=functions.dtype)
     for place, matrix in enumerate(matrices):
         address = found.address + place * single[0].shape[1] * matrix.element_size()
-        row, task = job(*functions.words(address, matrix.data_ptr(), length, 1, units, length, 3))
+        _row, task = job(*functions.words(address, matrix.data_ptr(), length, 1, units, length, 3))
         functions.pack(task, 0, 1)
-        assert len(row) == PACK_WORDS
     assert torch.equal(found.values.view(-1, 3, single[0].shape[1]), torch.stack(single, 1))
 
 
@@ -342,10 +342,10 @@ def test_what_was_packed_before_is_packed_again_where_a_bit_is_another(functions
         def pack():
             """The panels, where there were none."""
             found = Framed(None, functions.packed(matrix).values.shape, dtype=functions.dtype)
-            *words, _ = functions.words(found.address, source.address, *steps, units, length, 1)
-            row, task = job(*words, kept.data_ptr())
+            words = functions.words(found.address, source.address, *steps, units, length, 1)
+            row, task = job(*words, kept.data_ptr(), ctypes.cast(functions.pack, POINTER).value)
             for thread in range(threads):
-                functions.pack(task, thread, threads)
+                functions.repack(task, thread, threads)
             assert len(row) == PACK_WORDS
             return found
 
@@ -500,8 +500,9 @@ DOUBLE = {
 
 @pytest.mark.parametrize(("name", "double"), [(name, double) for name in DOUBLE for double in DOUBLE[name]])
 def test_code_for_every_kind_of_processor(name, double):
-    whole, *numbers = modules_for(TARGETS[name], double=double)
-    texts = {names: emit_products(TARGETS[name], names, double=double) for names in (whole, *numbers)}
+    whole, *numbers, repack = modules_for(TARGETS[name], double=double)
+    assert repack == ("repack",)
+    texts = {names: emit_products(TARGETS[name], names, double=double) for names in (whole, *numbers, repack)}
     assemblies = {names: assembly_of(text, TARGETS[name]) for names, text in texts.items()}
     # Nothing that must be found elsewhere is called, and what calls these needs no more than these.
     for names, assembly in assemblies.items():

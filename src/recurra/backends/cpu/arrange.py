@@ -208,7 +208,7 @@ class _Arranger:
             "depth": self._depth(self.hidden, self.split),
             "inputs.product": self._function(f"product{'_parts' * self.split_inputs}") if self.kernel.inputs else 0,
             "inputs.split": self._function("split") if self.split_inputs else 0,
-            "pack": self._function("pack"),
+            "pack": self._function("repack" if self.which == "forward" else "pack"),
             "index": self.index,
             "backwards": int(self.backwards),
             "chunk": self.chunk,
@@ -370,7 +370,8 @@ class _Arranger:
         keeps = self.which == "forward"
         digests = self._words([0] * len(self.packs) * self.used) if keeps else 0
         for number, pack in enumerate(self.packs):
-            pack.append((1, "words", 8 * (digests + number * self.used)) if keeps else 0)
+            own: list[Word] = [(1, "words", 8 * (digests + number * self.used)), self._function("pack")]
+            pack += own if keeps else [0, 0]
 
     def _words(self, words: Sequence[Word]) -> int:
         """Words after the table."""

@@ -211,8 +211,7 @@ def _ahead(cell: Cell, double: bool, training: bool) -> None:
     LLVM works on one of these at a time, but IR is written meanwhile.
     """
     work: list[Callable[[], object]] = [lambda: matrix_function("pack", double)]
-    if training:
-        work.append(lambda: _code(cell, "backward", double))
+    work.append(lambda: _code(cell, "backward", double) if training else matrix_function("repack", double))
     for one in work:
         threading.Thread(target=one, name="recurra compiles").start()
 

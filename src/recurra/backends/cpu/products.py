@@ -2,6 +2,7 @@
 
     product(out, ...)                            rows of A times panels: see `tiles`
     pack(job, ...)                               a matrix as panels
+    repack(job, ...)                             the same if it is not the matrix of before
     gradient(job, first, end, workspace)         rows of C = Σ over n of A[n]ᵀ B[n], their panels made on the way
     rows_product(job, first, end, workspace)     rows of out = Σ over terms of A times panels
 
@@ -16,7 +17,6 @@ is made on the way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from llvmlite import ir
 
@@ -44,6 +44,9 @@ FUNCTIONS = ("product", "pack", "gradient", "rows_product", "several")
 
 OF_PARTS = ("product_parts", "split")
 
+REPACK = ("repack",)
+"""What calls without gradients need besides."""
+
 
 def rows_workspace(rows: int, lengths: Sequence[int], *, wide: int, parts: bool) -> int:
     """How many numbers `rows_product` needs to work in, for each thread.
@@ -58,11 +61,11 @@ def rows_workspace(rows: int, lengths: Sequence[int], *, wide: int, parts: bool)
 
 
 def modules_for(target: Target, *, double: bool) -> tuple[tuple[str, ...], ...]:
-    """The functions that there are, by the modules they are compiled in: products of numbers may not be needed."""
+    """The functions that there are, by the modules they are compiled in, since not all may be needed."""
     if not multiplies_parts(target, double=double):
-        return (FUNCTIONS,)
+        return FUNCTIONS, REPACK
     numbers, *others = FUNCTIONS
-    return (*others, *OF_PARTS), (numbers,)
+    return (*others, *OF_PARTS), (numbers,), REPACK
 
 
 def emit_products(target: Target, functions: Sequence[str], *, double: bool) -> str:
@@ -74,6 +77,12 @@ def emit_products(target: Target, functions: Sequence[str], *, double: bool) -> 
         double: Whether numbers are float64; else float32.
     """
     return str(_Products(target, double).module(functions))
+
+
+def _share(b: ir.IRBuilder, count: ir.Value, thread: ir.Value, threads: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """A thread's share of some things: the first and the end."""
+    first = b.sdiv(b.mul(thread, count), threads)
+    return first, b.sdiv(b.mul(b.add(thread, constant(1)), count), threads)
 
 
 class _Products(GradientEmitter):
@@ -88,6 +97,8 @@ class _Products(GradientEmitter):
             self._gradient()
             self._rows_product()
             self._several()
+        if "repack" in functions:
+            self._repack()
         return self.code
 
     # -- pack ---------------------------------------------------------------------------------------------------
@@ -96,8 +107,7 @@ class _Products(GradientEmitter):
         """Emit pack(job, thread, threads): this thread's share of a matrix as panels.
 
         The job: (panels, source, how far from unit to unit, from k to k, units, K, how many panels on the next of
-        these is, whether they are panels of parts, where each thread keeps the digest of what it packed there last, or
-        0 if nothing is there any more). What has the digest of before is not packed again.
+        these is, whether they are panels of parts), and what `repack` takes.
         """
         function, b = self.begin("pack", self.words, I64, I64)
         job, thread, threads = function.args
@@ -105,17 +115,7 @@ class _Products(GradientEmitter):
         by_unit, by_k, units, length, apart = (self.word(b, job, place) for place in range(2, 7))
         wide, lanes = constant(2 * self.lanes), constant(self.lanes)
         groups = b.sdiv(b.add(units, constant(2 * self.lanes - 1)), wide)
-        first = b.sdiv(b.mul(thread, groups), threads)
-        end = b.sdiv(b.mul(b.add(thread, constant(1)), groups), threads)
-        kept, found = self.word(b, job, 8), b.alloca(I64)
-        with b.if_then(b.icmp_signed("!=", kept, constant(0))):
-            begin, own = b.mul(first, wide), b.gep(b.inttoptr(kept, self.words), [thread])
-            share = b.sub(smaller(b, units, b.mul(end, wide)), begin)
-            rest = [found, b.gep(source, [b.mul(begin, by_unit)]), by_unit, by_k, share, length]
-            call_own(b, "digest", partial(digest, self), rest)
-            with b.if_then(b.icmp_signed("==", b.load(own), b.load(found))):
-                b.ret_void()
-            b.store(b.load(found), own)
+        first, end = _share(b, groups, thread, threads)
         if self.parts:
             with b.if_then(b.icmp_signed("!=", self.word(b, job, 7), constant(0))):
                 self._pack_parts(b, panels, apart, source, by_unit, by_k, units, length, first, end)
@@ -128,6 +128,26 @@ class _Products(GradientEmitter):
                 to, from_ = b.gep(panel, [within]), b.gep(source, [b.mul(unit, by_unit)])
                 rest = [to, wide, from_, by_unit, by_k, b.sub(units, unit), length]
                 call_own(b, "pack_vector", self._pack_vector, rest)
+        b.ret_void()
+
+    def _repack(self) -> None:
+        """Emit repack(job, thread, threads): the same where the weights are not those of before.
+
+        The job has two words more: where each thread keeps the digest of what it packed last, and the address of pack.
+        """
+        function, b = self.begin("repack", self.words, I64, I64)
+        job, thread, threads = function.args
+        source, found = self.array(b, job, 1), b.alloca(I64)
+        by_unit, by_k, units, length = (self.word(b, job, place) for place in range(2, 6))
+        wide = constant(2 * self.lanes)
+        groups = b.sdiv(b.add(units, constant(2 * self.lanes - 1)), wide)
+        begin, end = (b.mul(group, wide) for group in _share(b, groups, thread, threads))
+        share = b.sub(smaller(b, units, end), begin)
+        digest(self, b, found, b.gep(source, [b.mul(begin, by_unit)]), by_unit, by_k, share, length)
+        before = b.gep(b.inttoptr(self.word(b, job, 8), self.words), [thread])
+        with b.if_then(b.icmp_signed("!=", b.load(before), b.load(found))):
+            b.store(b.load(found), before)
+            b.call(b.inttoptr(self.word(b, job, 9), function.ftype.as_pointer()), [job, thread, threads])
         b.ret_void()
 
     def _pack_parts(

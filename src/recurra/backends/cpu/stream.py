@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recurra.backends.cpu import run, threads
 from recurra.backends.cpu.arrange import arrange
-from recurra.backends.cpu.prepare import matrix_function, prepare
+from recurra.backends.cpu.prepare import prepare
 from recurra.backends.cpu.table import PACK_WORDS
 from recurra.backends.layout import Layout
 from recurra.equations.cell import Cell
@@ -73,8 +73,7 @@ class Stepper:
     def _pack(self) -> None:
         """Pack the weights, and have no call of the loop do so."""
         slots, words = self._arrangement.kernel.slots, self._memory.words
-        address = matrix_function("pack", self._prepared.double)
-        pack = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+        pack = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(words[slots["pack"]])
         for number in range(words[slots["packs.count"]]):
             pack(words[slots["packs"]] + number * PACK_WORDS * 8, 0, 1)
         words[slots["packs.count"]] = 0

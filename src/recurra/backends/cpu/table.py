@@ -62,7 +62,7 @@ COMMON = (
 LINE = 8
 """Words of a cache line."""
 
-PACK_WORDS = 9
+PACK_WORDS = 10
 """Words of what is asked of `pack`."""
 
 

@@ -381,7 +381,7 @@ def test_the_equations_in_the_docstring_are_those_that_run(name):
 def test_the_cell_that_runs_can_be_read():
     assert "relu" in str(compatible.RNN(3, 4, nonlinearity="relu").cell)
     assert list(compatible.LSTM(3, 4).cell.states) == ["memory", "h"]
-    assert "W_projection" in compatible.LSTM(3, 4, proj_size=2).cell.parameters
+    assert "W_hr" in compatible.LSTM(3, 4, proj_size=2).cell.parameters
 
 
 def test_an_unknown_backend_is_refused_when_the_layer_is_made():

@@ -2,17 +2,17 @@
 
 Each is a subclass of torch.nn's class of the same name. Arguments, parameters and their names, initial values,
 `state_dict`, moves between devices and `isinstance` are torch's own; only the forward pass is ours. There each layer's
-weights, read at that moment, are cut into the parameters of a cell, through which gradients flow back to torch's
-names, and a backend runs the cell. So weight normalisation, `parametrize` and `functional_call` work as on torch.nn's.
-TorchScript cannot compile these classes. `torch.compile` goes around them, as it does around all subclasses of
-torch.nn's, unless `torch._dynamo.config.allow_rnn` is set; `recurra.nn.Recurrent` it always takes.
+weights, read at that moment and as they lie in memory, are the parameters of a cell, through which gradients flow back
+to torch's names, and a backend runs the cell. So weight normalisation, `parametrize` and `functional_call` work as on
+torch.nn's. TorchScript cannot compile these classes. `torch.compile` goes around them, as it does around all subclasses
+of torch.nn's, unless `torch._dynamo.config.allow_rnn` is set; `recurra.nn.Recurrent` it always takes.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -29,9 +29,39 @@ from recurra.errors import BackendError, ShapeError
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
-_RNN = {"tanh": cells.RNN, "relu": cells.IRNN}
+
+def _with_torchs_matrices(cell: Cell, equations: str) -> Cell:
+    """A cell of the catalogue with the matrices that torch has, of which each is read as it lies in memory."""
+    about = {key: getattr(cell, key) for key in ("name", "title", "purpose", "paper")}
+    return Cell(equations, **about, variant="with the matrices of torch.nn")
+
+
+_RNN = {
+    "tanh": _with_torchs_matrices(cells.RNN, "h[t] = tanh(W_hh @ h[t-1] + W_ih @ x[t] + b)"),
+    "relu": _with_torchs_matrices(cells.IRNN, "h[t] = relu(W_hh @ h[t-1] + W_ih @ x[t] + b)"),
+}
+_GRU = _with_torchs_matrices(
+    cells.GRUResetAfter,
+    """
+    reset[t]     = sigmoid(W_hr @ h[t-1] + W_ir @ x[t] + b_r)
+    update[t]    = sigmoid(W_hz @ h[t-1] + W_iz @ x[t] + b_z)
+    candidate[t] = tanh(W_in @ x[t] + b_in + reset[t] * (W_hn @ h[t-1] + b_hn))
+    h[t]         = (1 - update[t]) * candidate[t] + update[t] * h[t-1]
+    """,
+)
+_LSTM = _with_torchs_matrices(
+    cells.LSTM,
+    """
+    input[t]     = sigmoid(W_hi @ h[t-1] + W_ii @ x[t] + b_i)
+    forget[t]    = sigmoid(W_hf @ h[t-1] + W_if @ x[t] + b_f)
+    candidate[t] = tanh(W_hg @ h[t-1] + W_ig @ x[t] + b_g)
+    output[t]    = sigmoid(W_ho @ h[t-1] + W_io @ x[t] + b_o)
+    memory[t]    = forget[t] * memory[t-1] + input[t] * candidate[t]
+    h[t]         = output[t] * tanh(memory[t])
+    """,
+)
 _PROJECTED_LSTM = Cell(
-    "\n".join([*str(cells.LSTM).splitlines()[:-1], "h[t] = W_projection @ (output[t] * tanh(memory[t]))"]),
+    "\n".join([*str(_LSTM).splitlines()[:-1], "h[t] = W_hr @ (output[t] * tanh(memory[t]))"]),
     name="projected-lstm",
     title="Long short-term memory with a projection",
     purpose="many memory cells at the cost of few",
@@ -54,7 +84,8 @@ class _Compatible(RNNBase):
     def __init__(self, *args: Any, backend: str = "auto", **arguments: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **arguments)
         self.backend = backend
-        _ = self.cell.carried  # torch.compile can read what a cell has worked out, but not have it worked out
+        # torch.compile can read what a cell has worked out, but not have it worked out.
+        _ = self.cell.carried, self.cell.carried_names, self.cell.parameter_names
         # An unknown name is refused at once; whether a known one can run is seen where the layer is when it runs.
         with contextlib.suppress(BackendError):
             choose(backend, self.cell)
@@ -72,7 +103,7 @@ class _Compatible(RNNBase):
         """The backend that runs this layer where its parameters now are, and why."""
         if self.recorder is not None:
             return self.recorder
-        weight = next(self.parameters())
+        weight = cast("Tensor", self._flat_weights[0])
         return choose(self.backend, self.cell, weight.device, weight.dtype)
 
     def forward(self, input: Tensor | PackedSequence, hx: Tensor | Sequence[Tensor] | None = None) -> tuple[Any, Any]:
@@ -129,7 +160,7 @@ class _Compatible(RNNBase):
         batch = int(sizes[0])
         states = self._checked(data, states, batch, sizes)
         if order is not None:
-            states = tuple(s.index_select(1, order) for s in states)
+            states = states and tuple(s.index_select(1, order) for s in states)
         lengths = (sizes[:, None] > torch.arange(batch, device=sizes.device)).sum(0).to(data.device)
         layout = Layout.of(len(sizes), batch, lengths)
         outputs, last = self._run_layers(layout.unpack(data), states, lengths, layout)
@@ -140,7 +171,7 @@ class _Compatible(RNNBase):
     def _run_layers(
         self,
         x: Tensor,
-        states: tuple[Tensor, ...],
+        states: tuple[Tensor, ...] | None,
         lengths: Tensor | None = None,
         layout: Layout | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -155,16 +186,18 @@ class _Compatible(RNNBase):
             jobs, outputs = [], []
             for reverse in (False, True)[: self._num_directions]:
                 row = layer * self._num_directions + reverse
-                given = {key: s[row] for key, s in zip(keys, states, strict=True)}
-                given[keys[0]] = self._widen(given[keys[0]])
+                given = {key: s[row] for key, s in zip(keys, states, strict=True)} if states else {}
+                if given and self.proj_size:
+                    given[keys[0]] = self._widen(given[keys[0]])
                 parameters = self._parameters_of_cell(self._weights_of(layer, reverse))
                 jobs.append(Job(self.cell, self.hidden_size, parameters, x, given, lengths, reverse))
             for own, carried in backend.all(jobs):
-                outputs.append(own[..., : widths[0]])
+                # A part that is all would be a step of its own in the gradient, too.
+                outputs.append(own[..., : widths[0]] if self.proj_size else own)
                 for key, width in zip(keys, widths, strict=True):
-                    last[key].append(carried[key][..., :width])
+                    last[key].append(carried[key][..., :width] if self.proj_size else carried[key])
             x = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
-        return x, tuple(torch.cat(values) for values in last.values())
+        return x, tuple(torch.cat(values) if len(values) > 1 else values[0] for values in last.values())
 
     @property
     def _num_directions(self) -> int:
@@ -173,7 +206,7 @@ class _Compatible(RNNBase):
     @property
     def _state_keys(self) -> list[str]:
         """The keys of the cell's state in torch's order: the output first."""
-        return sorted(self.cell.carried, key=lambda key: key != self.cell.output)
+        return sorted(self.cell.carried_names, key=lambda key: key != self.cell.output)
 
     @property
     def _state_widths(self) -> list[int]:
@@ -191,12 +224,13 @@ class _Compatible(RNNBase):
         suffix = f"_l{layer}_reverse" if reverse else f"_l{layer}"
         kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
         weights = {kind: w for kind in kinds if (w := by_name.get(kind + suffix)) is not None}
-        none = weights["weight_ih"].new_zeros(len(weights["weight_ih"]))
-        return {"bias_ih": none, "bias_hh": none, **weights}
+        if not self.bias:
+            weights["bias_ih"] = weights["bias_hh"] = weights["weight_ih"].new_zeros(len(weights["weight_ih"]))
+        return weights
 
     def _as_states(self, hx: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The state as a tuple, whichever form the class takes it in."""
-        count = len(self.cell.carried)
+        count = len(self.cell.carried_names)
         if count == 1 and isinstance(hx, Tensor):
             return (hx,)
         if count > 1 and isinstance(hx, tuple | list) and len(hx) == count and all(isinstance(s, Tensor) for s in hx):
@@ -207,12 +241,11 @@ class _Compatible(RNNBase):
 
     def _checked(
         self, x: Tensor, states: tuple[Tensor, ...] | None, batch: int, sizes: Tensor | None = None
-    ) -> tuple[Tensor, ...]:
-        """The state to begin with, once torch's own checks have passed."""
+    ) -> tuple[Tensor, ...] | None:
+        """The state to begin with, once torch's own checks have passed; None for zero."""
         self.check_input(x, sizes)
         if states is None:
-            rows = self.num_layers * self._num_directions
-            return tuple(x.new_zeros(rows, batch, width) for width in self._state_widths)
+            return None
         self.check_forward_args(x, states if len(states) > 1 else states[0], sizes)  # type: ignore[arg-type]
         for state in states:
             if state.dtype != x.dtype:
@@ -224,21 +257,21 @@ class _Compatible(RNNBase):
         return super().extra_repr() + (f", backend={self.backend!r}" if self.backend != "auto" else "")
 
 
-def _gates(weights: Mapping[str, Tensor], names: Sequence[str], rows: slice = slice(None)) -> dict[str, Tensor]:
-    """Torch's blocks of rows as one matrix on [h[t-1], x[t]] and one bias a gate; its two biases are added."""
-    matrix = torch.cat([weights["weight_hh"][rows], weights["weight_ih"][rows]], 1)
-    bias = weights["bias_ih"][rows] + weights["bias_hh"][rows]
-    matrices = zip(names, matrix.chunk(len(names)), strict=True)
-    biases = zip(names, bias.chunk(len(names)), strict=True)
-    return {**{f"W_{name}": m for name, m in matrices}, **{f"b_{name}": b for name, b in biases}}
+def _by_gate(weights: Mapping[str, Tensor], gates: Sequence[str]) -> dict[str, Tensor]:
+    """Torch's blocks of rows as a matrix on h[t-1] and one on x[t] for each gate."""
+    found: dict[str, Tensor] = {}
+    for kind in ("h", "i"):
+        blocks = weights[f"weight_{kind}h"].chunk(len(gates))
+        found.update(zip((f"W_{kind}{gate}" for gate in gates), blocks, strict=True))
+    return found
 
 
 class RNN(_Compatible, nn.RNN):
     """A multi-layer Elman network as torch.nn.RNN, run by Recurra.
 
-        h[t] = tanh(W @ [h[t-1], x[t]] + b)
+        h[t] = tanh(W_hh @ h[t-1] + W_ih @ x[t] + b)
 
-    where W is [weight_hh, weight_ih] and b is bias_hh + bias_ih. Elman, "Finding structure in time", Cognitive
+    where b is bias_hh + bias_ih. Elman, "Finding structure in time", Cognitive
     Science, 1990; with relu as in Le, Jaitly and Hinton, "A simple way to initialize recurrent networks of rectified
     linear units", 2015.
 
@@ -275,23 +308,21 @@ class RNN(_Compatible, nn.RNN):
         return _RNN[self.nonlinearity]
 
     def _parameters_of_cell(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        recurrent, of_input = weights["weight_hh"], weights["weight_ih"]
         bias = weights["bias_hh"] + weights["bias_ih"]
-        if self.nonlinearity == "relu":
-            return {"W_recurrent": recurrent, "W_input": of_input, "b": bias}
-        return {"W": torch.cat([recurrent, of_input], 1), "b": bias}
+        return {"W_hh": weights["weight_hh"], "W_ih": weights["weight_ih"], "b": bias}
 
 
 class GRU(_Compatible, nn.GRU):
     """A multi-layer gated recurrent unit as torch.nn.GRU, run by Recurra.
 
-        reset[t]     = sigmoid(W_reset @ [h[t-1], x[t]] + b_reset)
-        update[t]    = sigmoid(W_update @ [h[t-1], x[t]] + b_update)
-        candidate[t] = tanh(W_candidate @ x[t] + b_candidate + reset[t] * (W_recurrent @ h[t-1] + b_recurrent))
+        reset[t]     = sigmoid(W_hr @ h[t-1] + W_ir @ x[t] + b_r)
+        update[t]    = sigmoid(W_hz @ h[t-1] + W_iz @ x[t] + b_z)
+        candidate[t] = tanh(W_in @ x[t] + b_in + reset[t] * (W_hn @ h[t-1] + b_hn))
         h[t]         = (1 - update[t]) * candidate[t] + update[t] * h[t-1]
 
-    The reset gate acts after the product with h[t-1], as in cuDNN; in Cho et al., "Learning phrase representations
-    using RNN encoder-decoder for statistical machine translation", EMNLP 2014, it acts before.
+    where W_hr, W_hz and W_hn are weight_hh and so on, and b_r and b_z each the sum of two of torch's biases. The reset
+    gate acts after the product with h[t-1], as in cuDNN; in Cho et al., "Learning phrase representations using RNN
+    encoder-decoder for statistical machine translation", EMNLP 2014, it acts before.
 
     Args:
         input_size: I, the width of x[t].
@@ -320,30 +351,26 @@ class GRU(_Compatible, nn.GRU):
     @property
     def cell(self) -> Cell:
         """The equations that each layer runs."""
-        return cells.GRUResetAfter
+        return _GRU
 
     def _parameters_of_cell(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        gates, candidate = slice(2 * self.hidden_size), slice(2 * self.hidden_size, None)
-        return {
-            **_gates(weights, ("reset", "update"), gates),
-            "W_candidate": weights["weight_ih"][candidate],
-            "b_candidate": weights["bias_ih"][candidate],
-            "W_recurrent": weights["weight_hh"][candidate],
-            "b_recurrent": weights["bias_hh"][candidate],
-        }
+        of_input, of_state = weights["bias_ih"].chunk(3), weights["bias_hh"].chunk(3)
+        biases = {"b_r": of_input[0] + of_state[0], "b_z": of_input[1] + of_state[1]}
+        return {**_by_gate(weights, "rzn"), **biases, "b_in": of_input[2], "b_hn": of_state[2]}
 
 
 class LSTM(_Compatible, nn.LSTM):
     """A multi-layer long short-term memory as torch.nn.LSTM, run by Recurra.
 
-        input[t]     = sigmoid(W_input @ [h[t-1], x[t]] + b_input)
-        forget[t]    = sigmoid(W_forget @ [h[t-1], x[t]] + b_forget)
-        candidate[t] = tanh(W_candidate @ [h[t-1], x[t]] + b_candidate)
-        output[t]    = sigmoid(W_output @ [h[t-1], x[t]] + b_output)
+        input[t]     = sigmoid(W_hi @ h[t-1] + W_ii @ x[t] + b_i)
+        forget[t]    = sigmoid(W_hf @ h[t-1] + W_if @ x[t] + b_f)
+        candidate[t] = tanh(W_hg @ h[t-1] + W_ig @ x[t] + b_g)
+        output[t]    = sigmoid(W_ho @ h[t-1] + W_io @ x[t] + b_o)
         memory[t]    = forget[t] * memory[t-1] + input[t] * candidate[t]
         h[t]         = output[t] * tanh(memory[t])
 
-    The memory is torch's c. With proj_size, h[t] = W_projection @ (output[t] * tanh(memory[t])), narrower than that.
+    where W_hi to W_ho are weight_hh and W_ii to W_io weight_ih, and each bias the sum of torch's two. The memory is
+    torch's c. With proj_size, h[t] = W_hr @ (output[t] * tanh(memory[t])), narrower than that.
     Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation, 1997, with the forget gate of Gers,
     Schmidhuber and Cummins, "Learning to forget: continual prediction with LSTM", 2000; the projection is that of Sak,
     Senior and Beaufays, "Long short-term memory based recurrent neural network architectures for large vocabulary
@@ -379,13 +406,15 @@ class LSTM(_Compatible, nn.LSTM):
     @property
     def cell(self) -> Cell:
         """The equations that each layer runs."""
-        return _PROJECTED_LSTM if self.proj_size else cells.LSTM
+        return _PROJECTED_LSTM if self.proj_size else _LSTM
 
     def _parameters_of_cell(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         # Every value of a cell is H wide, so a projected h (P wide) is followed by H - P zeros: the projection has as
         # many rows of zeros, and the recurrent matrix columns that meet them. What comes out is cut back to P.
-        widened = {**weights, "weight_hh": self._widen(weights["weight_hh"])}
-        parameters = _gates(widened, ("input", "forget", "candidate", "output"))
+        widened = {**weights, "weight_hh": self._widen(weights["weight_hh"])} if self.proj_size else weights
+        parameters = _by_gate(widened, "ifgo")
+        biases = (weights["bias_ih"] + weights["bias_hh"]).chunk(4)
+        parameters.update(zip(("b_i", "b_f", "b_g", "b_o"), biases, strict=True))
         if self.proj_size:
-            parameters["W_projection"] = F.pad(weights["weight_hr"], (0, 0, 0, self.hidden_size - self.proj_size))
+            parameters["W_hr"] = F.pad(weights["weight_hr"], (0, 0, 0, self.hidden_size - self.proj_size))
         return parameters

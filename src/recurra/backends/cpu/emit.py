@@ -33,9 +33,6 @@ from recurra.backends.plan import Loop
 
 __all__ = ["emit", "home"]
 
-VERSION = 2
-"""Changes whenever the code that is emitted does, so that no older one is taken from a cache."""
-
 SPINS = 2000
 """How often a thread looks whether the others are there before it lets others run between looks."""
 

@@ -72,16 +72,21 @@ def whole(steps: int, batch: int) -> Layout:
 @lru_cache(maxsize=256)
 def results(prepared: Prepared, steps: int, batch: int) -> Results:
     """The shapes of a pass's results."""
-    with torch.inference_mode(False):  # zeros are kept for a gradient, perhaps by another call
-        one = torch.zeros((), dtype=torch.float64 if prepared.double else torch.float32, device=HERE)
-        state = one.new_zeros(batch, prepared.hidden)
-        return Results(
-            one.expand(steps, batch, prepared.width),
-            one.expand(steps, batch, prepared.hidden),
-            one.expand(steps * batch * len(prepared.plan.saved) * prepared.width),
-            state,
-            state.unsqueeze(0),
-        )
+    zero, state = _zeros(prepared.double), _zeros(prepared.double, batch, prepared.hidden)
+    return Results(
+        zero.expand(steps, batch, prepared.width),
+        zero.expand(steps, batch, prepared.hidden),
+        zero.expand(steps * batch * len(prepared.plan.saved) * prepared.width),
+        state,
+        state.unsqueeze(0),
+    )
+
+
+@lru_cache(maxsize=64)
+def _zeros(double: bool, *shape: int) -> Tensor:
+    """Zeros that nobody changes."""
+    with torch.inference_mode(False):  # since they may be kept for a gradient, too
+        return torch.zeros(shape, dtype=torch.float64 if double else torch.float32, device=HERE)
 
 
 class _Gradients(NamedTuple):
@@ -111,13 +116,6 @@ def _gradients(prepared: Prepared, wanted: tuple[bool, ...], ragged: bool) -> _G
         tuple(zeroed),
         tuple(place.get(name, -1) if needed else -1 for name, needed in asked),
     )
-
-
-@lru_cache(maxsize=256)
-def _no_sums(prepared: Prepared, used: int) -> Tensor:
-    """What the gradients of vectors are added up in before anything is: by each thread its own."""
-    shape = [used, len(prepared.vectors), prepared.width][used == 1 :]
-    return torch.zeros(shape, dtype=torch.float64 if prepared.double else torch.float32, device=HERE)
 
 
 class Pass:
@@ -184,7 +182,10 @@ class Pass:
         # It begins with the gradients at the last state, and ends with those at the first.
         zero = self.results.state
         first = [zero if rows is None else rows.contiguous() for rows in last]
-        self.sums = _no_sums(self.prepared, arrangement.used).clone()
+        # What the gradients of vectors are added up in, by each thread its own.
+        shape = len(self.prepared.vectors), self.prepared.width
+        used = arrangement.used
+        self.sums = _zeros(self.prepared.double, *(shape if used == 1 else (used, *shape))).clone()
         self.gradients = _gradients(self.prepared, wanted, self.layout.ragged)
         self.found = [
             (spare.lend(tensor).zero_() if zeroed else spare.lend(tensor)) if made else None

@@ -270,7 +270,7 @@ def loop_ir(cell: Cell, which: Which, target: Target, *, double: bool) -> tuple[
         "homes": made.homes,
         "operands": tuple(operand for *_, operand in made.products),
     }
-    return repr((loop, arguments, emit.VERSION)), lambda: emit.emit(loop, target, **arguments)  # type: ignore[arg-type]
+    return repr((loop, arguments)), lambda: emit.emit(loop, target, **arguments)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=16)

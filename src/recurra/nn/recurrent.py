@@ -290,8 +290,9 @@ class Recurrent(nn.Module):
         tensors, noise = own.tensors(cell), None
         if self.training:
             # Asking either for nothing would take as long as a short step.
-            if self.input_dropout.rate:
-                sequence = self.input_dropout(sequence, time=0)
+            input_dropout = cast("LockedDropout", self._modules["input_dropout"])
+            if input_dropout.rate:
+                sequence = input_dropout(sequence, time=0)
             if self.weight_drop:
                 tensors = drop_weights(cell, tensors, own.input_size, self.weight_drop)
             if cell.noise:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from typing import Any, TypeVar
 
 import torch
@@ -22,8 +21,6 @@ from recurra.equations.cell import Cell
 from recurra.errors import BackendError, ShapeError
 
 __all__ = ["operands", "refusal", "run", "together"]
-
-_DTYPE, _IS_CPU = attrgetter("dtype"), attrgetter("is_cpu")
 
 
 def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -129,13 +126,13 @@ def _check(x: Tensor, tensors: Sequence[Tensor]) -> None:
     """Refuse what compiled code would read as something else: it takes addresses, and knows no types."""
     if not _has_memory(x):
         raise BackendError("the cpu backend needs tensors that have memory; backend='reference' takes any")
-    if all(map(_IS_CPU, tensors)) and {*map(_DTYPE, tensors)} == {x.dtype}:
-        return
-    tensor = next(t for t in tensors if t.dtype != x.dtype or not t.is_cpu)
-    raise ShapeError(
-        f"x is {x.dtype} on {x.device}, and a tensor that goes with it {tensor.dtype} on {tensor.device}; "
-        "move one of them with .to(...)"
-    )
+    dtype = x.dtype
+    for tensor in tensors:
+        if tensor.dtype is not dtype or not tensor.is_cpu:
+            raise ShapeError(
+                f"x is {x.dtype} on {x.device}, and a tensor that goes with it {tensor.dtype} on {tensor.device}; "
+                "move one of them with .to(...)"
+            )
 
 
 def operands(

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from recurra.backends.cpu import arrange, prepare
+from recurra.backends.cpu import arrange, prepare, sources
 from recurra.backends.cpu.target import host
 from support.processes import copied, ended, settled
 
@@ -21,8 +21,8 @@ CACHES = (
     prepare.matrix_function,
     prepare._matrix_functions,
     arrange._arrange,
-    arrange.matrix_sources,
-    arrange.covered,
+    sources.matrix_sources,
+    sources.covered,
 )
 """What is worked out once for a processor."""
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from recurra import Recurrent, cells
 from recurra.backends.cpu import arrange as module
-from recurra.backends.cpu.arrange import arrange, covered, matrix_sources
+from recurra.backends.cpu.arrange import arrange
 from recurra.backends.cpu.arrangement import KEPT, shared_rows
 from recurra.backends.cpu.gradients import ROWS
 from recurra.backends.cpu.prepare import prepare
+from recurra.backends.cpu.sources import covered, matrix_sources
 from recurra.backends.layout import Layout
 from recurra.cells import CATALOGUE, modifiers
 from support.classical import CLASSICAL

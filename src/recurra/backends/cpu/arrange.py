@@ -21,11 +21,12 @@ from recurra.backends.cpu.parts import HIGH, depth, multiplies_parts, parts_size
 from recurra.backends.cpu.prepare import Block, Prepared, Which, matrix_function
 from recurra.backends.cpu.products import rows_workspace
 from recurra.backends.cpu.sharing import FEW_ROWS, Work, share, shares_each
+from recurra.backends.cpu.sources import MatrixBlock, Source, sharing_sides
 from recurra.backends.cpu.table import LINE, panels
 from recurra.backends.cpu.target import host
 from recurra.backends.layout import Layout
 
-__all__ = ["arrange", "covered"]
+__all__ = ["arrange"]
 
 CHUNK = 1 << 16
 """How many numbers the products with the input are, of as many steps at a time as make so many: what a cache holds."""
@@ -408,20 +409,6 @@ class _Arranger:
         count = len(plan.saved) if array == "saved" else plan.homes.count(-1)
         return (int(array != "saved"), array, at * self.width * self.size), count * self.width, 0
 
-    def _matrices(self, wanted: set[str]) -> list[dict[MatrixBlock, list[Source]]]:
-        """The blocks of matrices with what their gradients are sums of, those together that share a side."""
-        found: list[dict[MatrixBlock, list[Source]]] = []
-        for block, sources in matrix_sources(self.prepared).items():
-            if block[0] not in wanted:
-                continue
-            own = {block: sources}
-            for others in list(found):
-                if _goes_with(others, own):
-                    found.remove(others)
-                    own = {**others, **own}
-            found.append(own)
-        return found
-
     def _gradient_job(self, blocks: dict[MatrixBlock, list[Source]]) -> tuple[int, list[Word]]:
         """How many sides the gradients of some blocks have on the left, and what is asked of `gradient`."""
         lefts, rights = (list(dict.fromkeys(sources[0][side] for sources in blocks.values())) for side in range(2))
@@ -448,7 +435,7 @@ class _Arranger:
         operands, parameters = self.wanted[: len(groups)], self.wanted[len(groups) :]
         wanted = {name for name, asked in zip(self.cell.parameters, parameters, strict=False) if asked}
         found = []
-        for blocks in self._matrices(wanted):
+        for blocks in sharing_sides(self.prepared, wanted):
             lefts, job = self._gradient_job(blocks)
             # As many rows as fit, but enough tasks for all threads; of whole tiles, but for the last.
             tiles = -(-self.hidden // HIGH)
@@ -503,42 +490,3 @@ class _Arranger:
         by_rows.sort(key=lambda one: one[0])
         begins = self._list("tasks", [*tasks, *(task for _, _, task in by_rows)])
         self.ends = [(at + 3, begin, end) for at, (begin, end, _) in zip(begins[len(tasks) :], by_rows, strict=True)]
-
-
-MatrixBlock = tuple[str, int, int]
-"""Columns of a matrix: its name, the first and the end."""
-
-Source = tuple[tuple[str, int], tuple[str, int]]
-"""Whose columns, turned, and whose rows the gradient of a block is the sum of the products of."""
-
-
-def _goes_with(others: dict[MatrixBlock, list[Source]], own: dict[MatrixBlock, list[Source]]) -> bool:
-    """Whether blocks, each of one source, share a side with others, and none both."""
-    if any(len(sources) > 1 for sources in (*others.values(), *own.values())):
-        return False
-    theirs, ours = ([sources[0] for sources in blocks.values()] for blocks in (others, own))
-    alike = [[x == y for x, y in zip(*pair, strict=True)] for pair in itertools.product(theirs, ours)]
-    return any(map(any, alike)) and not any(map(all, alike))
-
-
-@lru_cache(maxsize=512)
-def matrix_sources(prepared: Prepared) -> dict[MatrixBlock, list[Source]]:
-    """What the gradient of each block of a matrix is the sum of: pairs of what is kept, or an operand, by row."""
-    found: dict[MatrixBlock, list[Source]] = {}
-    for columns, terms in prepared.outer:
-        for rows, block in terms:
-            found.setdefault((block.matrix, block.start, block.stop), []).append((rows, columns))
-    for number, group in enumerate(prepared.outside):
-        for place, block in zip(group.gradients, group.blocks, strict=True):
-            if place >= 0:
-                pair: Source = (("gradient", place), ("operand", number))
-                key = (block.matrix, block.start, block.stop)
-                found.setdefault(key, []).append((pair[1], pair[0]) if block.transposed else pair)
-    return found
-
-
-@lru_cache(maxsize=512)
-def covered(prepared: Prepared, matrix: str) -> bool:
-    """Whether every column of a matrix has a gradient."""
-    sizes = prepared.cell.parameters[matrix].column_sizes(prepared.input_size, prepared.hidden)
-    return sum(stop - start for name, start, stop in matrix_sources(prepared) if name == matrix) == sum(sizes)

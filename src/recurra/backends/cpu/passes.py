@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from recurra.backends.cpu import spare, threads
-from recurra.backends.cpu.arrange import arrange, covered
+from recurra.backends.cpu.arrange import arrange
 from recurra.backends.cpu.arrangement import Arrangement, Memory, launch
 from recurra.backends.cpu.prepare import Prepared, Which
+from recurra.backends.cpu.sources import covered
 from recurra.backends.layout import Layout
 
 __all__ = ["HERE", "Call", "Pass", "Results", "backward", "forward", "results", "whole"]

@@ -138,14 +138,14 @@ def walled(*, at_end):
         arranger.places[name] = end - numbers if at_end else begin
         arranger.space = end
 
-    def made(arrangement):
+    def made(arrangement, owner):
         places, own = walls[id(arrangement.places)]
         assert places is arrangement.places
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
                 torch, "empty", lambda count, dtype, device: space(count, dtype, [*own, count * dtype.itemsize])
             )
-            return new(arrangement)
+            return new(arrangement, owner)
 
     def space(count, dtype, walls):
         if not dtype.is_floating_point:
@@ -261,9 +261,9 @@ def test_what_nobody_has_written_never_reaches_a_result(cell, dtype, monkeypatch
             made.append(tensor.fill_(torch.nan))
         return tensor
 
-    def used_again(arrangement, layout):
+    def used_again(arrangement, layout, owner):
         """All but the panels, which are what they were where weights are."""
-        found, ends = memory(arrangement, layout), [*arrangement.places.values(), arrangement.space]
+        found, ends = memory(arrangement, layout, owner), [*arrangement.places.values(), arrangement.space]
         for name, begin in arrangement.places.items():
             if not name.startswith(("panels.", "input.", "vectors")):
                 found.space[begin : min(end for end in ends if end > begin)] = torch.nan
@@ -326,16 +326,6 @@ CHANGES = {
 }
 
 
-@pytest.fixture(params=["small", "large"])
-def kept(request, monkeypatch):
-    """Memory with panels that may serve again, kept by the call or on the shelf of large ones."""
-    if request.param == "large":
-        monkeypatch.setattr(arrangement, "KEPT", 0)
-    yield
-    spare.release()
-
-
-@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_weights_that_change_between_calls_are_seen(change, threads, shared):
@@ -350,14 +340,13 @@ def test_weights_that_change_between_calls_are_seen(change, threads, shared):
             torch.testing.assert_close(layer(x)[0], other(x)[0], rtol=0, atol=1e-12, msg=name)
 
 
-@pytest.mark.usefixtures("kept")
 def test_panels_of_weights_that_are_as_before_are_not_made_again():
     """Seen by what comes of panels that were spoilt."""
     layer, x = Recurrent("lstm", 9, 40, backend="cpu"), torch.randn(1, 3, 9)
     memory, seen = Arrangement.memory, []
 
-    def spoilt(arrangement, layout):
-        seen.append(memory(arrangement, layout))
+    def spoilt(arrangement, layout, owner):
+        seen.append(memory(arrangement, layout, owner))
         seen[-1].space.fill_(torch.nan)
         return seen[-1]
 
@@ -372,15 +361,20 @@ def test_panels_of_weights_that_are_as_before_are_not_made_again():
     assert seen[0] is seen[1]
 
 
-@pytest.mark.usefixtures("kept")
-def test_layers_of_one_size_do_not_take_each_others_panels():
+@pytest.mark.parametrize("count", [2, 12])
+def test_layers_of_one_size_have_each_their_own_panels(count, monkeypatch):
+    """Up to so many, without new memory; more take that of others, and what is in it is made anew."""
     x = torch.randn(2, 3, 7)
-    layers = [Recurrent("gru", 7, 20, backend="cpu") for _ in range(2)]
+    layers = [Recurrent("gru", 7, 20, backend="cpu") for _ in range(count)]
+    new, made = Arrangement._new, []
+    _arrange.cache_clear()
+    monkeypatch.setattr(Arrangement, "_new", lambda *given: made.append(given) or new(*given))
     with torch.no_grad():
         apart = [layer(x)[0] for layer in layers]
         for _ in range(3):
             for layer, expected in zip(layers, apart, strict=True):
                 assert torch.equal(layer(x)[0], expected)
+    assert len(made) == min(count, arrangement.OWNERS)
 
 
 # What is given -------------------------------------------------------------------------------------------------------

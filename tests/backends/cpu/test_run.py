@@ -1,5 +1,6 @@
 """Compiled code as an operation of PyTorch: what autograd, its transforms and its modes make of it."""
 
+import contextlib
 import copy
 import re
 
@@ -12,6 +13,7 @@ from torch.autograd import forward_ad
 from recurra import Recurrent, cells
 from recurra.backends import reference
 from recurra.backends.choose import choose
+from recurra.backends.cpu import passes
 from recurra.backends.cpu import run as cpu
 from recurra.cells import modifiers
 from recurra.equations import Cell
@@ -288,6 +290,22 @@ def test_tensors_without_memory_are_refused(layer, x, start):
         with FakeTensorMode(allow_non_fake_inputs=True) as mode, pytest.raises(BackendError, match="have memory"):
             layer(mode.from_tensor(x))
         layer(x)
+
+    assert start(work)() == 0
+
+
+def test_what_is_kept_has_memory_though_it_was_first_asked_for_where_nothing_has(start):
+    """Shapes and zeros are kept from call to call, and such a mode makes up all that is made in it."""
+    problem = small(cells.LSTM, ragged=False)
+    given = problem.cell, problem.parameters, problem.x, problem.state
+
+    def work():
+        for kept in (passes.results, passes._zeros):
+            kept.cache_clear()
+        with FakeTensorMode(allow_non_fake_inputs=True), contextlib.suppress(Exception):
+            cpu.run(*given)
+        assert passes.results.cache_info().currsize
+        assert worst_error(problem.autograd(cpu.run), problem.autograd()) < 1e-12
 
     assert start(work)() == 0
 

@@ -26,7 +26,10 @@ __all__ = ["KEPT", "SMALL", "Arrangement", "Fix", "Lengths", "Memory", "launch",
 
 KEPT = 1 << 18
 """Memory of no more numbers than this is kept for the next call of the same sizes; of more, for any, but that which has
-packed weights that may serve again is for the same call first."""
+packed weights that may serve again is for the same layer first."""
+
+OWNERS = 8
+"""For how many layers of one size memory is kept with their weights."""
 
 SMALL = 50_000
 """A call of fewer nanoseconds than this is not worth waking another thread for."""
@@ -101,6 +104,8 @@ class Memory:
     address: int
     space: Tensor
     lines: Tensor
+    owner: int
+    """Where the first parameter is of those it was last used with."""
     addresses: list[int] = field(default_factory=list)
     """Where the caller's arrays are that its words tell of."""
 
@@ -149,13 +154,20 @@ class Arrangement:
             of[array].append((word, after))
         self._words_of = list(of.values())
         self._key = object()
+        self._owners: deque[int] = deque()
 
-    def memory(self, layout: Layout) -> Memory:
-        """Memory for a call with these rows and steps: some that no other uses, or new."""
-        found = self._given_back()
+    def memory(self, layout: Layout, owner: int = 0) -> Memory:
+        """Memory for a call with these rows and steps: some that no other uses, or new.
+
+        Args:
+            layout: The rows and steps.
+            owner: Where the first parameter is: layers of one size have each their own weights packed.
+        """
+        found = self._packed(owner) if self.kernel.which == "forward" else self._given_back()
         if found is None:
-            found = self._new()
+            found = self._new(owner)
         else:
+            found.owner = owner
             begin, end = self.sync
             if begin < end:
                 ctypes.memset(found.address + begin, 0, end - begin)
@@ -165,14 +177,21 @@ class Arrangement:
 
     def _given_back(self) -> Memory | None:
         """Memory that a call before worked in, if it is there and no other uses it."""
-        if self.space > KEPT:
-            return spare.PACKED.take(self._key) if self.kernel.which == "forward" else None
         try:
             return self.free.pop()
         except IndexError:
             return None
 
-    def _new(self) -> Memory:
+    def _packed(self, owner: int) -> Memory | None:
+        """The same, with what the owner packed, or where there are many, the longest unused of another."""
+        found = spare.PACKED.take((self._key, owner))
+        if found is None:
+            self._owners.append(owner)
+            if len(self._owners) > OWNERS:
+                found = spare.PACKED.take((self._key, self._owners.popleft()))
+        return found
+
+    def _new(self, owner: int) -> Memory:
         words = (ctypes.c_int64 * (len(self.words) // 8)).from_buffer_copy(self.words)
         dtype = torch.float64 if self.double else torch.float32
         space = spare.take(self.space, dtype)
@@ -183,7 +202,7 @@ class Arrangement:
         for fix in self.own:
             where = begin[fix.array] if fix.array in begin else base + self.places[fix.array] * size
             words[fix.word] = where + fix.bytes
-        return Memory(words, address, space, lines)
+        return Memory(words, address, space, lines, owner)
 
     def address(self, memory: Memory, addresses: list[int]) -> None:
         """Tell the call where the caller's arrays are."""
@@ -196,11 +215,11 @@ class Arrangement:
 
     def give_back(self, memory: Memory) -> None:
         """Let another call use the memory."""
-        if self.space <= KEPT:
-            self.free.append(memory)
-        elif self.kernel.which == "forward":
-            for old in spare.PACKED.put(self._key, memory, memory.space.nbytes):
+        if self.kernel.which == "forward":
+            for old in spare.PACKED.put((self._key, memory.owner), memory, memory.space.nbytes):
                 spare.give(old.space)
+        elif self.space <= KEPT:
+            self.free.append(memory)
         else:
             spare.give(memory.space)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from recurra.backends.cpu import spare
 from recurra.backends.cpu.passes import Call, Pass, results, whole
 from recurra.backends.cpu.prepare import Prepared, prepare
-from recurra.backends.cpu.run import _check, _differentiable_backward, operands
+from recurra.backends.cpu.run import _check, _check_memory, _differentiable_backward, operands
 from recurra.backends.layout import Layout
 from recurra.backends.plan import plan
 from recurra.equations.cell import Cell, Noise
@@ -119,6 +119,7 @@ class _Tensors:
         input_size: int,
         reverse: bool,
     ) -> _Tensors:
+        _check_memory(parameters[0])
         _check(parameters[0], [*operands, *parameters, *state, *noise])
         prepared = _prepared(cell, parameters, input_size)
         layout = whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from recurra.backends.cpu import spare, threads
 from recurra.backends.cpu.arrange import arrange
@@ -85,8 +86,8 @@ def results(prepared: Prepared, steps: int, batch: int) -> Results:
 
 @lru_cache(maxsize=64)
 def _zeros(double: bool, *shape: int) -> Tensor:
-    """Zeros that nobody changes."""
-    with torch.inference_mode(False):  # since they may be kept for a gradient, too
+    """Zeros that nobody changes, whatever mode the first who needs them is in: they may be kept for a gradient, too."""
+    with torch.inference_mode(False), _disable_current_modes():
         return torch.zeros(shape, dtype=torch.float64 if double else torch.float32, device=HERE)
 
 
@@ -213,8 +214,9 @@ class Pass:
     def _laid_out(self, arrangement: Arrangement, given: Sequence[Tensor]) -> tuple[Arrangement, Memory]:
         """A call of a loop with its memory, in which it is said where the caller's arrays are."""
         self.given = given
-        memory = arrangement.memory(self.layout)
-        arrangement.address(memory, [*map(Tensor.data_ptr, given)])
+        addresses = [*map(Tensor.data_ptr, given)]
+        memory = arrangement.memory(self.layout, addresses[len(self.prepared.outside)])
+        arrangement.address(memory, addresses)
         return arrangement, memory
 
     def _kept(self) -> Tensor:

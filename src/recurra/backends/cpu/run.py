@@ -91,6 +91,7 @@ def _run(jobs: Sequence[Job], *, stacked: bool) -> list[tuple[Tensor, dict[str, 
 def _call(job: Job, stacked: bool) -> tuple[Call, list[Tensor]]:
     """What a job is as a call of a loop, and the tensors that it is differentiated in."""
     cell, hidden, parameters, x, state, lengths, reverse, noise = job
+    _check_memory(x)
     steps, batch, inputs = x.shape
     layout = passes.whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
     given, drawn = noise or {}, {}
@@ -122,10 +123,13 @@ def _has_memory(tensor: Tensor) -> bool:
         return False
 
 
-def _check(x: Tensor, tensors: Sequence[Tensor]) -> None:
-    """Refuse what compiled code would read as something else: it takes addresses, and knows no types."""
+def _check_memory(x: Tensor) -> None:
     if not _has_memory(x):
         raise BackendError("the cpu backend needs tensors that have memory; backend='reference' takes any")
+
+
+def _check(x: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Refuse what compiled code would read as something else: it takes addresses, and knows no types."""
     dtype = x.dtype
     for tensor in tensors:
         if tensor.dtype is not dtype or not tensor.is_cpu:

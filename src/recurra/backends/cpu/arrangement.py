@@ -163,7 +163,10 @@ class Arrangement:
             layout: The rows and steps.
             owner: Where the first parameter is: layers of one size have each their own weights packed.
         """
-        found = self._packed(owner) if self.kernel.which == "forward" else self._given_back()
+        found = self._given_back()
+        if self.kernel.which == "forward" and (found is None or found.owner != owner):
+            self._put_away(found)
+            found = self._packed(owner)
         if found is None:
             found = self._new(owner)
         else:
@@ -183,13 +186,19 @@ class Arrangement:
             return None
 
     def _packed(self, owner: int) -> Memory | None:
-        """The same, with what the owner packed, or where there are many, the longest unused of another."""
+        """Memory with what the owner packed, or where there are many owners, that of the first."""
         found = spare.PACKED.take((self._key, owner))
         if found is None:
             self._owners.append(owner)
             if len(self._owners) > OWNERS:
                 found = spare.PACKED.take((self._key, self._owners.popleft()))
         return found
+
+    def _put_away(self, memory: Memory | None) -> None:
+        """Keep memory for its owner."""
+        if memory is not None:
+            for old in spare.PACKED.put((self._key, memory.owner), memory, memory.space.nbytes):
+                spare.give(old.space)
 
     def _new(self, owner: int) -> Memory:
         words = (ctypes.c_int64 * (len(self.words) // 8)).from_buffer_copy(self.words)
@@ -215,11 +224,10 @@ class Arrangement:
 
     def give_back(self, memory: Memory) -> None:
         """Let another call use the memory."""
-        if self.kernel.which == "forward":
-            for old in spare.PACKED.put((self._key, memory.owner), memory, memory.space.nbytes):
-                spare.give(old.space)
-        elif self.space <= KEPT:
+        if self.space <= KEPT:
             self.free.append(memory)
+        elif self.kernel.which == "forward":
+            self._put_away(memory)
         else:
             spare.give(memory.space)
 

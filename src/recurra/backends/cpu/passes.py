@@ -75,13 +75,14 @@ def whole(steps: int, batch: int) -> Layout:
 def results(prepared: Prepared, steps: int, batch: int) -> Results:
     """The shapes of a pass's results."""
     zero, state = _zeros(prepared.double), _zeros(prepared.double, batch, prepared.hidden)
-    return Results(
-        zero.expand(steps, batch, prepared.width),
-        zero.expand(steps, batch, prepared.hidden),
-        zero.expand(steps * batch * len(prepared.plan.saved) * prepared.width),
-        state,
-        state.unsqueeze(0),
-    )
+    with _disable_current_modes():
+        return Results(
+            zero.expand(steps, batch, prepared.width),
+            zero.expand(steps, batch, prepared.hidden),
+            zero.expand(steps * batch * len(prepared.plan.saved) * prepared.width),
+            state,
+            state.unsqueeze(0),
+        )
 
 
 @lru_cache(maxsize=64)

@@ -253,9 +253,8 @@ class Recurrent(nn.Module):
     def _by_layer(self) -> Iterable[tuple[nn.Module, ...]]:
         """The parameters of each layer, forward before reverse."""
         layers = cast("nn.ModuleList", self._modules["layers"])._modules.values()
-        if self.bidirectional:
-            return cast("Iterable[tuple[nn.Module, ...]]", zip(layers, self.reverse_layers, strict=True))
-        return cast("Iterable[tuple[nn.Module, ...]]", zip(layers, strict=True))
+        directions = (layers, self.reverse_layers) if self.bidirectional else (layers,)
+        return cast("Iterable[tuple[nn.Module, ...]]", zip(*directions, strict=True))
 
     def _without_autocast(
         self, x: Tensor, state: Mapping[str, Tensor] | None, lengths: Tensor | Sequence[int] | None

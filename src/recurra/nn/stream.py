@@ -146,8 +146,7 @@ class Stream:
             raise ShapeError(f"there is no row {wrong[0]}; rows are 0 to {self.batch_size - 1}")
         for own, stepper in zip(self._parameters(), self._steppers, strict=True):
             for key, state in stepper.state.items():
-                learned = own.initial_state(key) if key in own.initial_states else None
-                state[chosen] = 0.0 if learned is None else learned.detach()
+                state[chosen] = own.initial_state(key).detach() if key in own.initial_states else 0.0
 
     @property
     def state(self) -> dict[str, Tensor]:

@@ -189,7 +189,8 @@ class Arrangement:
         """Memory with what the owner packed, or where there are many owners, that of the first."""
         found = spare.PACKED.take((self._key, owner))
         if found is None:
-            self._owners.append(owner)
+            if owner not in self._owners:
+                self._owners.append(owner)
             if len(self._owners) > OWNERS:
                 found = spare.PACKED.take((self._key, self._owners.popleft()))
         return found

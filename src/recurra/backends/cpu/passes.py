@@ -127,16 +127,15 @@ class Pass:
     Args:
         call: What is called.
         tensors: The operands of the products before the loop, parameters and states, in the order of `Prepared.names`.
-        saved: What a pass forward in training kept, for one backward.
     """
 
-    def __init__(self, call: Call, tensors: Sequence[Tensor], saved: Tensor | None = None) -> None:
+    def __init__(self, call: Call, tensors: Sequence[Tensor]) -> None:
         self.call, self.prepared, self.layout = call, call.prepared, call.layout
         # What is named here is held until the loop has run, since only its address is given away.
         self.tensors = [*map(Tensor.contiguous, tensors)]
         self.noise = [self._padded(drawn) for drawn in call.noise.values()] if call.noise else []
         self.results = call.results
-        self.saved = saved
+        self.saved: Tensor | None = None
 
     @property
     def saved_shape(self) -> tuple[int, int, int]:

@@ -20,6 +20,8 @@ PACKAGE = "recurra"
 ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "extras": frozenset({"errors"}),
+    "lazy": frozenset(),
+    "spelling": frozenset(),
     "equations": frozenset(),
     "cells": frozenset({"equations"}),
     "backends": frozenset({"equations"}),
@@ -35,7 +37,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "export": frozenset({"tasks", "inspection", "models", "nn", "cells", "backends"}),
     "serving": frozenset({"tasks", "inspection"}),
 }
-GROUND = frozenset({"errors", "extras"})
+GROUND = frozenset({"errors", "extras", "lazy", "spelling"})
 ALLOWED["cli"] = frozenset(ALLOWED)
 
 # Files that stand outside the rooms: they gather the public names and start the command line.

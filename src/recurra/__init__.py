@@ -16,10 +16,17 @@ import sys
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from recurra import cells, nn
-from recurra.equations import Cell, read_cell
-from recurra.nn import Recurrent
-from recurra.tasks import load
+from typing import TYPE_CHECKING
+
+from recurra.lazy import import_on_demand
+
+if TYPE_CHECKING:
+    from recurra import cells, nn
+    from recurra.equations import Cell, read_cell
+    from recurra.nn import Recurrent
+    from recurra.tasks import load
+else:
+    import_on_demand(__name__)
 
 __version__ = "0.1.0"
 

@@ -26,9 +26,12 @@ def test_a_command_that_is_missing_shows_those_there_are(recurra, words):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["trian"], "no such command 'trian'. Did you mean 'train'? (see `recurra --help`)"),
-        (["frobnicate"], "no such command 'frobnicate' (see `recurra --help`)"),
-        (["train", "language-modeling"], "no such command 'language-modeling'. Did you mean 'language-modelling'?"),
+        (["trian"], "there is no command 'trian'; did you mean train? (see `recurra --help`)"),
+        (["frobnicate"], "there is no command 'frobnicate' (see `recurra --help`)"),
+        (
+            ["train", "language-modeling"],
+            "there is no command 'language-modeling'; did you mean language-modelling?",
+        ),
         (["--verion"], "there is no option --verion; did you mean --version? (see `recurra --help`)"),
         (["-x"], "there is no option -x (see `recurra --help`)"),
         (["score"], "missing argument 'RUN' (see `recurra score --help`)"),
@@ -44,7 +47,7 @@ def failing(monkeypatch, error):
     def fail(*words, **given):
         raise error
 
-    monkeypatch.setattr(app, "app", fail)
+    monkeypatch.setattr(app, "_run", fail)
 
 
 @pytest.mark.parametrize(

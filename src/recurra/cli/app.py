@@ -5,76 +5,95 @@ An error of the user's is one message on standard error and exit code 2, never a
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from recurra import __version__
-from recurra.cli.cells import cells
-from recurra.cli.command import Command, CommandGroup
-from recurra.cli.demo import demo
-from recurra.cli.evaluate import evaluate
-from recurra.cli.inspect import inspect
-from recurra.cli.lab import lab
-from recurra.cli.range_test import range_tests
-from recurra.cli.reproduce import reproduce
-from recurra.cli.sample import sample
-from recurra.cli.score import score
-from recurra.cli.train import resume, train_command
-from recurra.errors import RecurraError
-from recurra.tasks import TASKS
+from recurra.cli.command import CommandGroup
+from recurra.cli.table import CONTEXT, Entry, Group
+from recurra.errors import RecurraError, SettingError
+from recurra.spelling import did_you_mean, nearest
+from recurra.tasks.table import TASKS
 
 __all__ = ["app", "main"]
 
 # Typer carries its own copy of click or uses the installed one, by version; either way this is its root of errors.
 CommandError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
-train = typer.Typer(cls=CommandGroup, help="Train a model for a task; the run is kept in a folder.")
-COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
-    "demo": demo,
-    "train": train,
-    "resume": resume,
-    "range-test": range_tests,
-    "evaluate": evaluate,
-    "sample": sample,
-    "score": score,
-    "inspect": inspect,
-    "cells": cells,
-    "lab": lab,
-    "reproduce": reproduce,
+
+def _of_each_task(function: str, summary: str = "{}") -> dict[str, Entry]:
+    """A command for every task: MODULE:NAME makes its function from the task."""
+    return {
+        name: Entry(summary.format(task.summary), function, arguments=(task,)) for name, task in TASKS.entries.items()
+    }
+
+
+COMMANDS: Mapping[str, Entry | Group] = {
+    "demo": Entry(
+        "Train a character language model on Python's own documentation for about a minute, and watch it learn.",
+        "recurra.cli.demo:demo",
+    ),
+    "train": Group(
+        "Train a model for a task; the run is kept in a folder.", _of_each_task("recurra.cli.train:train_command")
+    ),
+    "resume": Entry(
+        "Go on with a training that was stopped, killed, or is to go further, from its newest checkpoint.",
+        "recurra.cli.train:resume",
+    ),
+    "range-test": Group(
+        "Find learning rates for a task: a short sweep from low to high; nothing is kept.",
+        _of_each_task("recurra.cli.range_test:range_test_command", "At which learning rates it learns. {}"),
+    ),
+    "evaluate": Entry(
+        "Measure a trained run on data that it has not seen: its loss, and what its task is judged by.",
+        "recurra.cli.evaluate:evaluate",
+    ),
+    "sample": Entry("Draw novel sequences from a language model, a unit at a time.", "recurra.cli.sample:sample"),
+    "score": Entry(
+        "Show how probable a language model finds a sentence: each word, given those before it, and the whole.",
+        "recurra.cli.score:score",
+    ),
+    "inspect": Entry(
+        "Show the inside of a language model: a gate or state over the words of a text, or how its gradient fades.",
+        "recurra.cli.inspect:inspect",
+    ),
+    "cells": Entry(
+        "List the cells there are, or show one with its gradient.", "recurra.cli.cells:cells", uses_torch=False
+    ),
+    "lab": Entry(
+        "Test a claim of the theory by an experiment: what is found beside what should be, a plot, a verdict.",
+        "recurra.cli.lab:lab",
+    ),
+    "reproduce": Entry(
+        "Train what a paper trained, and say how the result compares with the number it published; none lists them.",
+        "recurra.cli.reproduce:reproduce",
+    ),
 }
+"""Every command by its name, in the order of the help."""
 
 
-class _InOrder(CommandGroup):
-    """The commands in the order of the table; typer puts those that hold others last."""
+class _Program(CommandGroup):
+    """The command of all commands."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  (click's, of which typer has its own copy)
-        return list(COMMANDS)
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401
+        super().__init__(**{**attributes, "entries": COMMANDS})
 
 
 app = typer.Typer(
     name="recurra",
-    cls=_InOrder,
+    cls=_Program,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
-for _task in TASKS.values():
-    train.command(_task.name, help=_task.summary, cls=Command)(train_command(_task))
-for _name, _command in COMMANDS.items():
-    if isinstance(_command, typer.Typer):
-        app.add_typer(_command, name=_name, no_args_is_help=True)
-    else:
-        app.command(_name, cls=Command)(_command)
 
 
 def _version(wanted: bool) -> None:
@@ -102,22 +121,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: Whoever read the output has gone; typer and rich have seen to it that nothing more is written.
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
     _write_what_the_terminal_lacks_as_escapes()
     _take_memory_in_large_pages()
     try:
-        code = app(list(arguments) if arguments is not None else None, standalone_mode=False, prog_name="recurra")
+        code = _run(words)
     except RecurraError as error:
         return _fail(str(error), *getattr(error, "__notes__", ()))
     except CommandError as error:
-        return _fail_usage(error)
+        return _fail_usage(error, words)
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
     except (MemoryError, RuntimeError) as error:
         # Of the processor's memory torch says so in words only.
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not isinstance(error, MemoryError | _device_memory_error()) and "can't allocate memory" not in str(error):
             raise
         return _fail("there is not enough memory for this: make the model, its batches or the length smaller")
     return code if isinstance(code, int) else 0
+
+
+def _run(words: list[str]) -> Any:  # noqa: ANN401  (whatever the command returns)
+    """Run the command that the words name.
+
+    It is called by itself: read as a command of `app`, even its help would wait for pydantic, by which typer checks the
+    values of the program's own flags.
+    """
+    path, entries = ["recurra"], COMMANDS
+    while words and words[0] in entries:
+        entry = entries[words[0]]
+        path, words = [*path, words[0]], words[1:]
+        if isinstance(entry, Entry):
+            return entry.build(path[-1])(words, standalone_mode=False, prog_name=" ".join(path))
+        entries = entry.entries
+    if words and not words[0].startswith("-"):
+        meant = did_you_mean(words[0], entries)
+        raise SettingError(f"there is no command {words[0]!r}{meant} (see `{' '.join(path)} --help`)")
+    program = app if len(path) == 1 else COMMANDS[path[1]].build(path[1])
+    return program(words, standalone_mode=False, prog_name=" ".join(path))
+
+
+def _device_memory_error() -> type[BaseException]:
+    """What PyTorch raises where a device has too little memory; of no use where it was not imported."""
+    torch = sys.modules.get("torch")
+    error: type[BaseException] = MemoryError if torch is None else torch.OutOfMemoryError
+    return error
 
 
 def _take_memory_in_large_pages() -> None:
@@ -144,7 +191,7 @@ def _fail(message: str, *notes: str) -> int:
     return 2
 
 
-def _fail_usage(error: Exception) -> int:
+def _fail_usage(error: Exception, words: Sequence[str]) -> int:
     """Say in one line what is wrong with the words of the command, and where to look; no words at all get the help."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
@@ -153,12 +200,21 @@ def _fail_usage(error: Exception) -> int:
     message: str = error.format_message() if hasattr(error, "format_message") else str(error)
     option = getattr(error, "option_name", None)
     if option and context is not None:  # click lists all that are alike, in the order of the alphabet
-        known = [name[2:] for parameter in context.command.params for name in parameter.opts]
-        nearest = difflib.get_close_matches(option.lstrip("-"), known, n=1)
-        message = f"there is no option {option}" + (f"; did you mean --{nearest[0]}?" if nearest else "")
+        known = [name[2:] for parameter in context.command.get_params(context) for name in parameter.opts]
+        meant = nearest(option, known)
+        mend = f"; did you mean --{meant}?" if meant else _as_argument(option, words, context)
+        message = f"there is no option {option}{mend}"
     message = " ".join(message.split()).rstrip(".")
     hint = f" (see `{context.command_path} --help`)" if context is not None else ""
     return _fail(f"{message[:1].lower()}{message[1:]}{hint}")
+
+
+def _as_argument(option: str, words: Sequence[str], context: Any) -> str:  # noqa: ANN401  (click's)
+    """How to give what begins with a hyphen as an argument, if the command takes one and this may be meant as such."""
+    whole = next((word for word in words if word.startswith(option) and (" " in word or option[1:2].isdigit())), None)
+    if whole is None or all(parameter.param_type_name != "argument" for parameter in context.command.params):
+        return ""
+    return f"; if it is a text, put -- before it: -- {shlex.quote(whole)}"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""A command of the command line: what its help looks like, and what Ctrl-C does."""
+"""Commands of the command line: when they are built, what their help looks like, and what Ctrl-C does."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, Protocol
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -12,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["INTERRUPTED", "Command", "CommandGroup"]
+from recurra.cli.stopping import INTERRUPTED, STOPPED, interruptible
 
-INTERRUPTED = 130
-"""The exit code of what Ctrl-C ended."""
+__all__ = ["Command", "CommandGroup", "LazyCommands"]
 
 WIDTH = 100
 """Lines are no wider, so that they can be read on a wide terminal."""
@@ -25,14 +25,23 @@ NAMES = 26
 
 
 class Command(TyperCommand):
-    """A command that Ctrl-C ends with one line, and with our help."""
+    """A command that Ctrl-C ends with one line, and with our help.
+
+    Attributes:
+        uses_torch: Whether running it takes PyTorch.
+    """
+
+    uses_torch = False
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  (click's, of which typer has its own copy)
         """Run it."""
+        if self.uses_torch:
+            import torch  # noqa: F401  (while Ctrl-C still ends the process at once)
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
-            print("\nrecurra: stopped", file=sys.stderr)
+            print(STOPPED, end="", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  (click's, of which typer has its own copy)
@@ -40,8 +49,60 @@ class Command(TyperCommand):
         formatter.write(_help(self, ctx))
 
 
+class _Entry(Protocol):
+    """What is known of a command before it is imported, as `recurra.cli.table` has it."""
+
+    @property
+    def summary(self) -> str: ...
+
+    def build(self, name: str) -> Command | CommandGroup: ...
+
+
+class LazyCommands(MutableMapping[str, Any]):
+    """Commands by name, in the order of their table, each built when it is looked up."""
+
+    def __init__(self, entries: Mapping[str, _Entry]) -> None:
+        self._entries = dict(entries)
+        self._built: dict[str, Any] = {}
+
+    @property
+    def summaries(self) -> dict[str, str]:
+        """What each command does; builds none."""
+        return {name: entry.summary for name, entry in self._entries.items()}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  (click's, of which typer has its own copy)
+        if name not in self._built:
+            self._built[name] = self._entries[name].build(name)
+        return self._built[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:  # noqa: ANN401
+        self._built[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+        self._built.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
 class CommandGroup(TyperGroup):
-    """A command of commands with our help."""
+    """A command of commands with our help.
+
+    Args:
+        entries: Its commands, which are built when they are looked up.
+    """
+
+    def __init__(self, *, entries: Mapping[str, _Entry], **attributes: Any) -> None:  # noqa: ANN401
+        attributes["commands"] = self.lazy_commands = LazyCommands(entries)
+        super().__init__(**attributes)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  (click's, of which typer has its own copy)
+        """The names of the commands; builds none."""
+        return list(self.lazy_commands)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  (click's, of which typer has its own copy)
         """Write the help."""
@@ -76,7 +137,7 @@ def _sections(command: Command | CommandGroup, ctx: Any) -> dict[str, list[tuple
     """What there is to choose from, by the section it is shown in."""
     sections: dict[str, list[tuple[str, Text]]] = {}
     if isinstance(command, CommandGroup):
-        sections["Commands"] = [(name, Text(command.commands[name].help or "")) for name in command.list_commands(ctx)]
+        sections["Commands"] = [(name, Text(summary)) for name, summary in command.lazy_commands.summaries.items()]
     for parameter in command.get_params(ctx):
         kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
         section = getattr(parameter, "rich_help_panel", None) or kind

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from pydoc_data import topics
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,17 +11,10 @@ from rich.text import Text
 
 from recurra.cli.train import RUNS, report, show_training
 from recurra.cli.watching import Watching
-from recurra.data import write_atomically
 from recurra.errors import RunError
-from recurra.tasks.language_modelling import (
-    LANGUAGE_MODELLING,
-    BatchSettings,
-    LanguageModellingConfig,
-    ModelSettings,
-    TextSettings,
-)
-from recurra.tasks.run import check_free, make_folder, new_folder
-from recurra.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from recurra.tasks.language_modelling_settings import LanguageModellingConfig
 
 __all__ = ["demo"]
 
@@ -44,6 +36,11 @@ def demo(
     ] = None,
 ) -> None:
     """Train a character language model on Python's own documentation for about a minute, and watch it learn."""
+    from pydoc_data import topics
+
+    from recurra.tasks.language_modelling import LANGUAGE_MODELLING
+    from recurra.tasks.run import check_free, make_folder, new_folder
+
     folder = out or new_folder(RUNS, "demo")
     check_free(folder)
     text, file = "\n\n".join(topics.topics[name] for name in sorted(topics.topics)), folder.parent / TEXT
@@ -62,6 +59,8 @@ def demo(
 
 def _write(text: str, file: Path) -> None:
     """Write the text beside the run, where it can be trained on again."""
+    from recurra.data import write_atomically
+
     if not file.exists():
         write_atomically(file, text)
     elif not file.is_file() or file.read_bytes() != text.encode():
@@ -69,6 +68,14 @@ def _write(text: str, file: Path) -> None:
 
 
 def _config(data: Path, minutes: float) -> LanguageModellingConfig:
+    from recurra.tasks.language_modelling_settings import (
+        BatchSettings,
+        LanguageModellingConfig,
+        ModelSettings,
+        TextSettings,
+    )
+    from recurra.training import TrainingSettings
+
     return LanguageModellingConfig(
         text=TextSettings(data=data, valid_fraction=0.05),
         batches=BatchSettings(batch_size=32, chunk_length=48, valid_batch_size=32),

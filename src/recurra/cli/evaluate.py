@@ -1,4 +1,4 @@
-"""`recurra evaluate RUN --data FILE`: the metrics of a trained run on other data."""
+"""`recurra evaluate RUN`: the metrics of a trained run, on a file or on what its training validated on."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recurra.tasks import evaluate_run, load
-from recurra.training import MetricView
+from recurra.cli.completion import run_folders
+from recurra.cli.waiting import Waiting, WatchedBatches
+from recurra.training.figures import MetricView
 from recurra.training.settings import DeviceName
 
 __all__ = ["evaluate", "metrics_table"]
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN", autocompletion=run_folders)],
     data: Annotated[
-        Path, typer.Option("--data", help="File to measure it on, of the kind it was trained on.", metavar="FILE")
-    ],
+        Path | None,
+        typer.Option(
+            "--data",
+            help="File to measure it on, of the kind it was trained on.",
+            metavar="FILE",
+            show_default="what its training validated on",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     device: Annotated[
         DeviceName,
@@ -33,14 +40,20 @@ def evaluate(
     ] = "auto",
 ) -> None:
     """Measure a trained run on data that it has not seen: its loss, and what its task is judged by."""
+    from recurra.tasks import evaluate_run, load
+
     loaded = load(run)
-    metrics = evaluate_run(loaded, data, device)
+    with Waiting("measuring") as waiting:
+        metrics = evaluate_run(loaded, data, device, lambda batches: WatchedBatches(batches, waiting))
     if as_json:
         finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        typer.echo(json.dumps({"run": str(run), "data": str(data), **finite}))
+        typer.echo(json.dumps({"run": str(run), "data": None if data is None else str(data), **finite}))
         return
+    console = Console(highlight=False)
+    if data is None:
+        console.print("on what its training validated on:", style="dim")
     views = list(loaded.task.views(loaded.config))
-    Console(highlight=False).print(metrics_table(views, metrics))
+    console.print(metrics_table(views, metrics))
 
 
 def metrics_table(views: list[MetricView], metrics: dict[str, float]) -> Table:

@@ -12,7 +12,6 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from recurra.equations import read_cell
 from recurra.tasks.settings_file import NONE, flag_of, sections, takes_none
 
 __all__ = ["from_flags", "with_flags"]
@@ -94,5 +93,7 @@ def from_flags(config: type[BaseModel], given: Mapping[str, Any]) -> dict[str, A
     Raises:
         EquationError: A file of equations cannot be read, or its text is wrong.
     """
+    from recurra.equations import read_cell
+
     files = {n for s in sections(config).values() for n, f in s.model_fields.items() if is_file(f)}
     return {name: read_cell(value).text if name in files else value for name, value in given.items()}

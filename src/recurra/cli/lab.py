@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra.extras import is_there
-from recurra.lab import EXPERIMENTS, Record, Watch, get, run
-from recurra.lab.record import check_folder
+from recurra.lab import Watch
 from recurra.training.figures import describe_seconds
+
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.lab import Record
 
 __all__ = ["Display", "lab"]
 
@@ -38,6 +40,9 @@ def lab(
     if name is None:
         _list(console)
         return
+    from recurra.lab import get, run
+    from recurra.lab.record import check_folder
+
     experiment = get(name)
     check_folder(out)
     console.print(Text.assemble((experiment.name, "bold"), f": {experiment.claim}"))
@@ -58,6 +63,8 @@ def _list(console: Console) -> None:
     table.add_column("experiment", style="bold", no_wrap=True)
     table.add_column("minutes", justify="right", no_wrap=True)
     table.add_column("the claim it tests")
+    from recurra.lab import EXPERIMENTS
+
     for experiment in EXPERIMENTS.values():
         table.add_row(experiment.name, f"{experiment.minutes:g}", experiment.claim)
     console.print(table)

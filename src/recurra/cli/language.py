@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from recurra.data import Level
 from recurra.errors import DataError, RunError
-from recurra.tasks import load
-from recurra.tasks.language_model_run import LanguageModelRun
+
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.data import Level
+    from recurra.tasks.language_model_run import LanguageModelRun
 
 __all__ = ["load_language_model", "standard_input", "unit_name"]
 
 
 def load_language_model(folder: Path) -> LanguageModelRun:
     """Load a run that must be a language model's."""
+    from recurra.tasks import load
+    from recurra.tasks.language_model_run import LanguageModelRun
+
     run = load(folder)
     if not isinstance(run, LanguageModelRun):
         raise RunError(f"{folder}: it is a run of {run.task.name}, and this command takes one of language-modelling")

@@ -4,25 +4,24 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recurra.cli.command import Command, CommandGroup
 from recurra.cli.flags import from_flags, with_flags
 from recurra.data import write_atomically
 from recurra.extras import need
-from recurra.tasks import TASKS
 from recurra.tasks.settings_file import make_config, read_sections
-from recurra.tasks.task import Task
-from recurra.training import seed_everything
+from recurra.tasks.table import TaskEntry
 from recurra.training.figures import printable
-from recurra.training.range_test import RangeTest, range_test
 
-__all__ = ["range_tests"]
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.training.range_test import RangeTest
+
+__all__ = ["range_test_command"]
 
 ROWS = 16
 """How many rows the table has."""
@@ -31,7 +30,7 @@ BAR = 28
 """Width of the longest bar, in characters."""
 
 
-def _command(task: Task[Any, Any, Any]) -> Callable[..., None]:
+def range_test_command(entry: TaskEntry) -> Callable[..., None]:
     """The command that tests a task, with a flag for each of its settings."""
     config_option = typer.Option("--config", help="Settings from a file in TOML; flags override it.", metavar="FILE")
     low_option = typer.Option("--low", help="The lowest learning rate.", metavar="X")
@@ -49,6 +48,10 @@ def _command(task: Task[Any, Any, Any]) -> Callable[..., None]:
         plot: Annotated[Path | None, plot_option] = None,
         json_file: Annotated[Path | None, json_option] = None,
     ) -> None:
+        from recurra.training import seed_everything
+        from recurra.training.range_test import range_test
+
+        task = entry.load()
         content = read_sections(config, task.name) if config is not None else {}
         made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
         if plot is not None:
@@ -65,15 +68,15 @@ def _command(task: Task[Any, Any, Any]) -> Callable[..., None]:
             write_atomically(json_file, _as_json(found))
         _show(found, Console(highlight=False))
 
-    return with_flags(test, task.config)
+    return with_flags(test, entry.config)
 
 
-def _as_json(found: RangeTest) -> str:
+def _as_json(found: "RangeTest") -> str:
     derived = {"steepest": found.steepest, "largest": found.largest, "suggestion": found.suggestion}
     return json.dumps(asdict(found) | derived) + "\n"
 
 
-def _show(found: RangeTest, console: Console) -> None:
+def _show(found: "RangeTest", console: Console) -> None:
     """A table of the loss by learning rate, and what it says."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("learning rate", justify="right", no_wrap=True)
@@ -95,7 +98,7 @@ def _show(found: RangeTest, console: Console) -> None:
     console.print(Text.assemble("To begin with: ", (f"--learning-rate {found.suggestion:.2g}", "bold cyan")))
 
 
-def _sentences(found: RangeTest) -> Text:
+def _sentences(found: "RangeTest") -> Text:
     falls = "never falls" if found.steepest is None else f"falls fastest at {found.steepest:.2g}"
     ran = (
         f"turns up after {found.largest:.2g}, and runs away by {found.rates[-1]:.2g}"
@@ -103,12 +106,3 @@ def _sentences(found: RangeTest) -> Text:
         else f"is lowest at {found.largest:.2g}, and does not run away by {found.rates[-1]:.2g}"
     )
     return Text(f"The loss {falls}; it {ran}.")
-
-
-range_tests = typer.Typer(
-    cls=CommandGroup, help="Find learning rates for a task: a short sweep from low to high; nothing is kept."
-)
-for _task in TASKS.values():
-    range_tests.command(_task.name, help=f"At which learning rates it learns. {_task.summary}", cls=Command)(
-        _command(_task)
-    )

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recurra import lab, recipes
-from recurra.cli.command import INTERRUPTED
+from recurra import recipes
 from recurra.cli.lab import Display
+from recurra.cli.stopping import INTERRUPTED
 from recurra.cli.train import RUNS, show_resumption, show_training
 from recurra.cli.watching import Watching
 from recurra.errors import RunError, SettingError
-from recurra.lab.record import check_folder
 from recurra.recipes import Outcome, Recipe, figure_at
-from recurra.tasks import TASKS, Run, Task, TaskConfig, evaluate_run
-from recurra.tasks.run import CONFIG, can_resume
+from recurra.tasks import TASKS
 from recurra.tasks.settings_file import make_config, read_sections
-from recurra.training import TrainingResult, World
 from recurra.training.figures import describe_seconds
 from recurra.training.settings import DeviceName
+
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.tasks import Run, Task, TaskConfig
+    from recurra.training import TrainingResult
 
 __all__ = ["reproduce"]
 
@@ -60,6 +61,8 @@ def reproduce(
     if name is None:
         _list([recipes.get(known) for known in recipes.names()], console)
         return
+    from recurra.training import World
+
     recipe = recipes.get(name)
     with World.joined() as world:
         console.quiet = not world.is_first
@@ -112,6 +115,8 @@ def _run(
     other_files: tuple[str, ...],
 ) -> Outcome:
     """Train a recipe's run, and measure it."""
+    from recurra.tasks import evaluate_run
+
     run, result = _train(task, recipe.config(task.config, data, {"device": device}), folder)
     if result.interrupted:
         print("recurra: stopped before the end; the same command goes on", file=sys.stderr)
@@ -123,6 +128,9 @@ def _run(
 
 def _experiment(recipe: Recipe, name: str, folder: Path, console: Console) -> Outcome:
     """Make a recipe's experiment."""
+    from recurra import lab
+    from recurra.lab.record import check_folder
+
     experiment = lab.get(name)
     check_folder(folder)
     with Display(console) as display:
@@ -133,6 +141,8 @@ def _experiment(recipe: Recipe, name: str, folder: Path, console: Console) -> Ou
 
 def _train(task: Task[Any, Any, Any], config: TaskConfig, folder: Path) -> tuple[Run, TrainingResult]:
     """Train a recipe's run, or go on with it where it was stopped."""
+    from recurra.tasks.run import CONFIG, can_resume
+
     if not can_resume(folder):
         return show_training(task, config, folder, Watching(samples=False))
     kept = make_config(task.config, read_sections(folder / CONFIG, task.name), source=str(folder / CONFIG))

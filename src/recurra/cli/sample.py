@@ -12,14 +12,18 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
+from recurra.cli.completion import run_folders
 from recurra.cli.language import load_language_model, unit_name
+from recurra.cli.waiting import Waiting
 from recurra.training.figures import printable
 
 __all__ = ["sample"]
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(help="Folder of a language model's run.", metavar="RUN")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a language model's run.", metavar="RUN", autocompletion=run_folders)
+    ],
     primer: Annotated[
         str, typer.Option("--primer", help="What the text goes on from.", metavar="TEXT", show_default=False)
     ] = "",
@@ -46,16 +50,18 @@ def sample(
     """Draw novel sequences from a language model, a unit at a time."""
     model = load_language_model(run)
     seed = secrets.randbelow(2**31) if seed is None else seed
-    texts = model.sample(
-        length,
-        number=number,
-        primer=primer,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        allow_unknown=allow_unknown,
-        seed=seed,
-    )
+    with Waiting("sampling") as waiting:
+        texts = model.sample(
+            length,
+            number=number,
+            primer=primer,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            allow_unknown=allow_unknown,
+            seed=seed,
+            watch=waiting.step,
+        )
     _print(texts, primer)
     aside = Console(stderr=True, highlight=False)
     unknown = model.unknown_in(primer)

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recurra.cli.completion import run_folders
 from recurra.cli.language import load_language_model, standard_input, unit_name
-from recurra.tasks.score import Score, ScoredUnit
 from recurra.training.figures import SIGNS, printable
+
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.tasks.score import Score, ScoredUnit
 
 __all__ = ["score"]
 
-BAR = 20
-"""Width of the longest bar, in characters."""
+BAR, SHORTEST_BAR = 20, 4
+"""Width of the longest bar, in characters, and the least that says anything."""
+
+PADDING = 2
+"""Between the columns."""
 
 
 def score(
-    run: Annotated[Path, typer.Argument(help="Folder of a language model's run.", metavar="RUN")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a language model's run.", metavar="RUN", autocompletion=run_folders)
+    ],
     text: Annotated[str, typer.Argument(help="What to score; - reads standard input.", metavar="TEXT")],
     units: Annotated[
         bool, typer.Option("--units", help="A row for each unit of the model, such as each character, not each word.")
@@ -33,7 +42,7 @@ def score(
     model = load_language_model(run)
     whole = model.score(standard_input() if text == "-" else text)
     console = Console(highlight=False)
-    console.print(_table(whole.units if units else whole.words, units, console.encoding))
+    console.print(_table(whole.units if units else whole.words, units, console))
     console.print()
     _print_whole(whole, unit_name(model.vocabulary.level), console)
 
@@ -41,9 +50,9 @@ def score(
 def _print_whole(whole: Score, unit: str, console: Console) -> None:
     log10 = whole.log_probability / math.log(10)
     rows = [
-        ("probability", _power_of_ten(log10), f"of the whole, log10 {log10:.3f}"),
+        ("probability", _power_of_ten(log10), f"of the whole, log10 {round(log10, 3) + 0.0:.3f}"),
         ("perplexity", f"{whole.perplexity:.2f}", f"a {unit}, over {whole.count:,} of them"),
-        ("bits", f"{whole.bits:.3f}", f"a {unit}"),
+        ("bits", f"{round(whole.bits, 3) + 0.0:.3f}", f"a {unit}"),
     ]
     table = Table.grid(padding=(0, 2, 0, 0))
     for label, figure, meaning in rows:
@@ -62,6 +71,8 @@ def _power_of_ten(log10: float) -> str:
         >>> _power_of_ten(-2.0), _power_of_ten(-400.5)
         ('0.01', '3.16e-401')
     """
+    if not math.isfinite(log10):
+        return "0" if log10 < 0 else "nan"
     if log10 > -4:
         return f"{10**log10:.3g}"
     exponent = math.floor(log10)
@@ -69,21 +80,46 @@ def _power_of_ten(log10: float) -> str:
     return f"{mantissa}e{exponent}" if mantissa != "10.00" else f"1.00e{exponent + 1}"
 
 
-def _table(parts: Sequence[ScoredUnit], units: bool, encoding: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("unit" if units else "word")
-    table.add_column("probability", justify="right", no_wrap=True)
-    table.add_column("bits", justify="right", no_wrap=True)
-    table.add_column("surprise", no_wrap=True)
-    surprises = [-part.log_probability / math.log(2) for part in parts if part.log_probability is not None]
-    most = max(surprises, default=0.0) or 1.0
-    for part in parts:
-        name = Text(printable(part.text.translate(SIGNS), encoding) + "*" * part.unknown)
-        if part.log_probability is None:
-            table.add_row(name, "-", "-", "")
-            continue
-        surprise = -part.log_probability / math.log(2)
-        style = "green" if surprise < 4 else "yellow" if surprise < 10 else "red"
-        bar = Text(printable("█", encoding).replace("?", "#") * max(1, round(surprise / most * BAR)), style=style)
-        table.add_row(name, _power_of_ten(part.log_probability / math.log(10)), f"{surprise:.2f}", bar)
+def _table(parts: Sequence[ScoredUnit], units: bool, console: Console) -> Table:
+    surprises = [None if part.log_probability is None else _surprise(part.log_probability) for part in parts]
+    known = [surprise for surprise in surprises if surprise is not None and math.isfinite(surprise)]
+    most = max(known, default=0.0) or 1.0
+    names = [printable(part.text.translate(SIGNS), console.encoding) + "*" * part.unknown for part in parts]
+    figures = [
+        ("-", "-") if surprise is None else (_power_of_ten(-surprise * math.log10(2)), f"{surprise:.2f}")
+        for surprise in surprises
+    ]
+    heads = ("unit" if units else "word", "probability", "bits")
+    widths = [max(cell_len(text) for text in column) for column in zip(heads, *_rows(names, figures), strict=True)]
+    # The words are what it is about: in a narrow window the bars are the first to give way.
+    bar = min(BAR, console.width - sum(widths) - PADDING * len(widths))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, PADDING, 0, 0))
+    table.add_column(heads[0])
+    for head in heads[1:]:
+        table.add_column(head, justify="right", no_wrap=True)
+    if bar >= SHORTEST_BAR:
+        table.add_column("surprise", no_wrap=True)
+    block = printable("█", console.encoding).replace("?", "#")
+    for name, texts, surprise in zip(names, figures, surprises, strict=True):
+        cells: list[Text | str] = [Text(name), *texts]
+        if bar >= SHORTEST_BAR:
+            cells.append(_bar(surprise, most, bar, block))
+        table.add_row(*cells)
     return table
+
+
+def _rows(names: Sequence[str], figures: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    return ((name, *texts) for name, texts in zip(names, figures, strict=True))
+
+
+def _surprise(log_probability: float) -> float:
+    """The surprise -log2 p in bits, without the sign of a zero."""
+    return max(0.0, -log_probability / math.log(2)) if log_probability == log_probability else math.nan
+
+
+def _bar(surprise: float | None, most: float, width: int, block: str) -> Text:
+    """A bar as long as a surprise is large: the longest for what the model holds impossible, none for no number."""
+    if surprise is None or math.isnan(surprise):
+        return Text("")
+    style = "green" if surprise < 4 else "yellow" if surprise < 10 else "red"
+    return Text(block * max(1, round(min(surprise / most, 1.0) * width)), style=style)

@@ -5,20 +5,23 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from recurra.cli.command import INTERRUPTED
 from recurra.cli.flags import from_flags, with_flags
+from recurra.cli.stopping import INTERRUPTED
 from recurra.cli.watching import Gradients, SamplesFlag, TensorBoardFlag, Watching
 from recurra.tasks import TASKS
-from recurra.tasks.run import Run, new_folder, resume_run, train_run
 from recurra.tasks.settings_file import make_config, read_sections
-from recurra.tasks.task import Task, TaskConfig
-from recurra.training import Observer, TrainingResult, World
+from recurra.tasks.table import TaskEntry
+
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.tasks.run import Run
+    from recurra.tasks.task import Task, TaskConfig
+    from recurra.training import Observer, TrainingResult
 
 __all__ = ["RUNS", "report", "resume", "show_resumption", "show_training", "train_command"]
 
@@ -26,7 +29,7 @@ RUNS = Path("runs")
 """Where runs go that are given no folder."""
 
 
-def train_command(task: Task[Any, Any, Any]) -> Callable[..., None]:
+def train_command(task: TaskEntry) -> Callable[..., None]:
     """The command that trains for a task, with a flag for each of its settings."""
     config_option = typer.Option("--config", help="Settings from a file in TOML; flags override it.", metavar="FILE")
     out_option = typer.Option(
@@ -41,13 +44,16 @@ def train_command(task: Task[Any, Any, Any]) -> Callable[..., None]:
         tensorboard: TensorBoardFlag = False,
         gradients: Gradients = None,
     ) -> None:
+        from recurra.tasks.run import new_folder
+        from recurra.training import World
+
         content = read_sections(config, task.name) if config is not None else {}
         made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
         with World.joined() as world:
             folder = out or new_folder(RUNS, task.name)
             world.wait()  # before any process makes it
             watching = Watching(samples, tensorboard, gradients)
-            report(*show_training(task, made, folder, watching), is_first=world.is_first)
+            report(*show_training(task.load(), made, folder, watching), is_first=world.is_first)
 
     return with_flags(train, task.config)
 
@@ -62,6 +68,8 @@ def resume(
     gradients: Gradients = None,
 ) -> None:
     """Go on with a training that was stopped, killed, or is to go further, from its newest checkpoint."""
+    from recurra.training import World
+
     limits = {"epochs": epochs, "max_steps": max_steps, "max_minutes": max_minutes}
     with World.joined() as world:
         given = {name: value for name, value in limits.items() if value is not None}
@@ -70,8 +78,8 @@ def resume(
 
 
 def show_training(
-    task: Task[Any, Any, Any], config: TaskConfig, folder: Path, watching: Watching | None = None
-) -> tuple[Run, TrainingResult]:
+    task: "Task[Any, Any, Any]", config: "TaskConfig", folder: Path, watching: Watching | None = None
+) -> "tuple[Run, TrainingResult]":
     """Train a run with its progress on the screen.
 
     Args:
@@ -80,13 +88,15 @@ def show_training(
         folder: Where the run goes.
         watching: What else is shown and kept.
     """
+    from recurra.tasks.run import train_run
+
     watching = watching or Watching()
     return train_run(task, config, folder, lambda *made: watching.observers(task, config, folder, *made))
 
 
 def show_resumption(
     folder: Path, overrides: Mapping[str, Any] | None = None, watching: Watching | None = None
-) -> tuple[Run, TrainingResult]:
+) -> "tuple[Run, TrainingResult]":
     """Go on with the training of a run, with its progress on the screen.
 
     Args:
@@ -94,15 +104,17 @@ def show_resumption(
         overrides: Settings that change, by key.
         watching: What else is shown and kept.
     """
+    from recurra.tasks.run import resume_run
+
     watching = watching or Watching()
 
-    def observers(task: Task[Any, Any, Any], config: TaskConfig, *made: Any) -> Sequence[Observer]:  # noqa: ANN401
+    def observers(task: "Task[Any, Any, Any]", config: "TaskConfig", *made: Any) -> "Sequence[Observer]":  # noqa: ANN401
         return watching.observers(task, config, folder, *made)
 
     return resume_run(folder, TASKS, overrides, observers)
 
 
-def report(run: Run, result: TrainingResult, *, is_first: bool = True) -> None:
+def report(run: "Run", result: "TrainingResult", *, is_first: bool = True) -> None:
     """Say where the run is and what can be done with it; of several processes, the first does.
 
     Raises:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from recurra.errors import SettingError
-from recurra.inspection import GradientFlowLog
-from recurra.tasks.run import METRICS
-from recurra.tasks.task import Task, TaskConfig
 from recurra.training import Observer, Progress, ValidationEvent
 from recurra.training.curves import CurvesWriter
 from recurra.training.figures import describe_seconds
 from recurra.training.tensorboard import TensorBoardWriter
+
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.tasks.task import Task, TaskConfig
 
 __all__ = ["GRADIENTS", "Gradients", "SamplesFlag", "TensorBoardFlag", "Watching"]
 
@@ -60,6 +60,9 @@ class Watching:
         data: Any,  # noqa: ANN401
     ) -> list[Observer]:
         """All who are told of the events of a training."""
+        from recurra.inspection import GradientFlowLog
+        from recurra.tasks.run import METRICS
+
         views = list(task.views(config))
         progress = Progress(views, task.unit(config))
         write = task.sample(config, model, data) if self.samples else None

@@ -11,15 +11,22 @@
 - `mackey_glass`: the chaotic series by which forecasters are compared
 """
 
-from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches
-from recurra.data.distortion import Distortion
-from recurra.data.files import write_atomically
-from recurra.data.images import ImageBatch, ImageBatches, read_idx, read_images
-from recurra.data.mackey_glass import mackey_glass
-from recurra.data.streams import StreamBatches
-from recurra.data.text import read_text, sentences, split_validation, strip_lines
-from recurra.data.units import END, LEVELS, UNKNOWN, Level
-from recurra.data.vocabulary import Vocabulary
+from typing import TYPE_CHECKING
+
+from recurra.lazy import import_on_demand
+
+if TYPE_CHECKING:
+    from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches
+    from recurra.data.distortion import Distortion
+    from recurra.data.files import write_atomically
+    from recurra.data.images import ImageBatch, ImageBatches, read_idx, read_images
+    from recurra.data.mackey_glass import mackey_glass
+    from recurra.data.streams import StreamBatches
+    from recurra.data.text import read_text, sentences, split_validation, strip_lines
+    from recurra.data.units import END, LEVELS, UNKNOWN, Level
+    from recurra.data.vocabulary import Vocabulary
+else:
+    import_on_demand(__name__)
 
 __all__ = [
     "END",

@@ -28,7 +28,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
         'whole or not at all'
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = _beside(path)
     try:
         with beside.open("wb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
@@ -37,12 +37,48 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
         beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise RunError(
-            f"{path}: cannot be written ({error.strerror}); give a file in a folder that exists and is yours to write"
-        ) from error
+        raise _cannot_be_written(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuse a file that `write_atomically` could not write, before the work whose result it is to hold.
+
+    Args:
+        path: Where the file is to go; nothing is changed there.
+
+    Raises:
+        RunError: The file could not be written there.
+
+    Example:
+        >>> check_writable("/no/such/folder/figures.json")
+        Traceback (most recent call last):
+        recurra.errors.RunError: /no/such/folder/figures.json: cannot be written (No such file or directory); give a ...
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise RunError(f"{path}: this is a folder; give the name of a file")
+    beside = _beside(path)
+    try:
+        beside.open("wb").close()
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+def _beside(path: Path) -> Path:
+    """The file that is written first, and then takes the place of another."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def _cannot_be_written(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"{path}: cannot be written ({error.strerror}); give a file in a folder that exists and is yours to write"
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -120,7 +120,10 @@ def _ways_to_keep(cell: Cell, longest: int, saturations: Mapping[str, Saturation
         )
     if gate.bias is None:
         return [*ways, f"a bias that has {gate.name}[t] keep at first"]
-    return [*ways, f"gates that begin by keeping: chrono_(layer, {max(longest, 2)})"]
+    # sigmoid(log T) = T / (T + 1), and of what is multiplied by that at each of T steps a good third is left.
+    bias = math.log(max(longest, 2)) * (1 if gate.keeps_at else -1)
+    in_python = f"chrono_(layer, {max(longest, 2)})"
+    return [*ways, f'gates that begin by keeping: --initial "{gate.bias} = {bias:.1f}", in Python {in_python}']
 
 
 def _ways_to_unsaturate(cell: Cell, saturations: Mapping[str, Saturation]) -> list[str]:

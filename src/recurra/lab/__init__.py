@@ -9,10 +9,17 @@
 - `watch`: who is told how it goes on
 """
 
-from recurra.lab.bench import Bench, Course
-from recurra.lab.experiment import Experiment, Finding, Measured
-from recurra.lab.record import Record, run
-from recurra.lab.table import EXPERIMENTS, get
-from recurra.lab.watch import Watch
+from typing import TYPE_CHECKING
+
+from recurra.lazy import import_on_demand
+
+if TYPE_CHECKING:
+    from recurra.lab.bench import Bench, Course
+    from recurra.lab.experiment import Experiment, Finding, Measured
+    from recurra.lab.record import Record, run
+    from recurra.lab.table import EXPERIMENTS, get
+    from recurra.lab.watch import Watch
+else:
+    import_on_demand(__name__)
 
 __all__ = ["EXPERIMENTS", "Bench", "Course", "Experiment", "Finding", "Measured", "Record", "Watch", "get", "run"]

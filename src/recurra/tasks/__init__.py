@@ -1,20 +1,22 @@
 """The uses of sequence models, one a file, and the runs they leave.
 
-A new task is one file and one line in `TASKS`.
+A new task is a file, another of its settings, and a line in the table.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recurra.tasks.evaluation import evaluate_run
-from recurra.tasks.image_classification import IMAGE_CLASSIFICATION
-from recurra.tasks.language_modelling import LANGUAGE_MODELLING
-from recurra.tasks.run import Run, load_run, train_run
-from recurra.tasks.task import Task, TaskConfig
+from recurra.lazy import import_on_demand
+
+if TYPE_CHECKING:
+    from recurra.tasks.evaluation import evaluate_run
+    from recurra.tasks.run import Run, train_run
+    from recurra.tasks.table import TASKS
+    from recurra.tasks.task import Task, TaskConfig
+else:
+    import_on_demand(__name__)
 
 __all__ = ["TASKS", "Run", "Task", "TaskConfig", "evaluate_run", "load", "train_run"]
-
-TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (LANGUAGE_MODELLING, IMAGE_CLASSIFICATION)}
 
 
 def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has methods of its own)
@@ -47,4 +49,7 @@ def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has metho
         >>> run.score("the cat sat on the mat").probability > run.score("the mat sat on the cat").probability
         True
     """
+    from recurra.tasks.run import load_run
+    from recurra.tasks.table import TASKS
+
     return load_run(folder, TASKS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from recurra import cells
-from recurra.cells import Cell
 from recurra.tasks.task import Settings
+
+if TYPE_CHECKING:  # the catalogue is read once a cell is chosen, not when the settings are listed
+    from recurra.cells import Cell
 
 __all__ = ["CellSettings"]
 
@@ -35,6 +36,9 @@ class CellSettings(Settings):
     @property
     def made(self) -> Cell:
         """The cell itself."""
+        from recurra import cells
+        from recurra.cells import Cell
+
         return cells.get(self.cell) if self.cell is not None else Cell(self.equations or "", name="own")
 
     @model_validator(mode="before")
@@ -49,11 +53,15 @@ class CellSettings(Settings):
     @field_validator("cell")
     @classmethod
     def _there_is_such_a_cell(cls, name: str | None) -> str | None:
+        from recurra import cells
+
         return name if name is None else cells.get(name).name
 
     @field_validator("equations")
     @classmethod
     def _the_equations_are_right(cls, text: str | None) -> str | None:
+        from recurra.cells import Cell
+
         return text if text is None else Cell(text).text
 
     @model_validator(mode="after")

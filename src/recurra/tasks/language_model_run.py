@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -110,6 +111,7 @@ class LanguageModelRun(Run):
         top_p: float | None = None,
         allow_unknown: bool = False,
         seed: int | None = None,
+        watch: Callable[[int, int], None] | None = None,
     ) -> list[str]:
         """Novel texts, drawn a unit at a time; each begins with the primer.
 
@@ -122,6 +124,7 @@ class LanguageModelRun(Run):
             top_p: Draw from the fewest units whose probabilities sum to p only.
             allow_unknown: Whether <UNK> may be drawn.
             seed: Repeats the output; without it every call differs.
+            watch: Is told after each unit how many are drawn of each text, and of how many at most.
 
         Raises:
             SettingError: A value is outside its range.
@@ -142,7 +145,7 @@ class LanguageModelRun(Run):
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)
         drawn = decoding.sample(
-            self.model.step,
+            self.model.step if watch is None else _watched(self.model.step, length, watch),
             torch.full((number,), given[-1], device=self._device),
             length,
             state,
@@ -190,3 +193,17 @@ class LanguageModelRun(Run):
     @property
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+
+def _watched(
+    step: Callable[[Tensor, State], tuple[Tensor, State]], length: int, watch: Callable[[int, int], None]
+) -> Callable[[Tensor, State], tuple[Tensor, State]]:
+    """A step of the model that tells how often it has been taken."""
+    taken = count(1)
+
+    def watched(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        result = step(tokens, state)
+        watch(next(taken), length)
+        return result
+
+    return watched

@@ -6,13 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
-from torch import nn
 
-from recurra.data.batching import Batches
-from recurra.training import MetricView, StepLoss, TrainingSettings
+from recurra.training.settings import TrainingSettings
+
+if TYPE_CHECKING:  # settings are read without torch
+    from torch import nn
+
+    from recurra.data.batching import Batches
+    from recurra.training import MetricView, StepLoss
 
 __all__ = ["Data", "Settings", "Task", "TaskConfig"]
 
@@ -55,7 +59,7 @@ class Data(ABC):
 
 ConfigT = TypeVar("ConfigT", bound=TaskConfig)
 DataT = TypeVar("DataT", bound=Data)
-ModelT = TypeVar("ModelT", bound=nn.Module)
+ModelT = TypeVar("ModelT", bound="nn.Module")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,6 @@ class Task(Generic[ConfigT, DataT, ModelT]):
 
     Args:
         name: What the command line calls it.
-        summary: What it does, in one sentence.
         config: Its settings.
         read: From the settings, the data to train on and to validate on.
         read_test: From the settings, a run's data and a file, that file as the data to validate on, so that `evaluate`
@@ -85,7 +88,6 @@ class Task(Generic[ConfigT, DataT, ModelT]):
     """
 
     name: str
-    summary: str
     config: type[ConfigT]
     read: Callable[[ConfigT], DataT]
     read_test: Callable[[ConfigT, DataT, Path], DataT]

@@ -28,21 +28,28 @@ range_test     which learning rate to begin with
 progress       an observer that shows the run on a terminal, or in plain lines
 """
 
-from recurra.training.checkpoints import Checkpoints
-from recurra.training.clipping import Clipping, clip_gradients
-from recurra.training.devices import choose_device
-from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
-from recurra.training.figures import LOSS, MetricView
-from recurra.training.loop import train
-from recurra.training.loss import Loss, StepLoss
-from recurra.training.metrics import MetricsWriter
-from recurra.training.optimisers import build_optimiser
-from recurra.training.progress import Progress
-from recurra.training.randomness import seed_everything, undisturbed
-from recurra.training.schedules import LearningRate, Place
-from recurra.training.settings import TrainingSettings
-from recurra.training.truncation import detach
-from recurra.training.world import World
+from typing import TYPE_CHECKING
+
+from recurra.lazy import import_on_demand
+
+if TYPE_CHECKING:
+    from recurra.training.checkpoints import Checkpoints
+    from recurra.training.clipping import Clipping, clip_gradients
+    from recurra.training.devices import choose_device
+    from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
+    from recurra.training.figures import LOSS, MetricView
+    from recurra.training.loop import train
+    from recurra.training.loss import Loss, StepLoss
+    from recurra.training.metrics import MetricsWriter
+    from recurra.training.optimisers import build_optimiser
+    from recurra.training.progress import Progress
+    from recurra.training.randomness import seed_everything, undisturbed
+    from recurra.training.schedules import LearningRate, Place
+    from recurra.training.settings import TrainingSettings
+    from recurra.training.truncation import detach
+    from recurra.training.world import World
+else:
+    import_on_demand(__name__)
 
 __all__ = [
     "LOSS",

@@ -1,10 +1,14 @@
 """The figures of a run as people read them: which are shown, under which names, in how many digits."""
 
+from __future__ import annotations
+
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from recurra.training.events import StepEvent
+if TYPE_CHECKING:  # the settings it brings along take pydantic, and the commands that print figures do not
+    from recurra.training.events import StepEvent
 
 UNKNOWN = "-"
 """Shown for a figure that is not there."""

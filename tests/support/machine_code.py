@@ -21,6 +21,8 @@ __all__ = [
 
 TARGETS = {
     "neon": Target("aarch64-unknown-linux-gnu", "cortex-a72", "", 16, 32),
+    "macos": Target("arm64-apple-darwin23.0.0", "apple-m1", "", 16, 32),
+    "windows": Target("x86_64-pc-windows-msvc-elf", "haswell", "", 32, 16),
     "wasm": Target("wasm32-unknown-unknown", "generic", "+simd128", 16, 16),
     "avx512": Target("x86_64-unknown-linux-gnu", "skylake-avx512", "", 64, 32),
     "amx": Target("x86_64-unknown-linux-gnu", "sapphirerapids", "", 64, 32, matrix_unit=True),
@@ -32,6 +34,8 @@ TARGETS = {
 
 MULTIPLY_ADD = {
     "neon": (r"fmla\s+v\d+\.4s", r"fmla\s+v\d+\.2d"),
+    "macos": (r"fmla\.4s", r"fmla\.2d"),
+    "windows": (r"vfmadd\w+ps\s.*ymm", r"vfmadd\w+pd\s.*ymm"),
     "wasm": (r"f32x4\.mul", r"f64x2\.mul"),
     "avx512": (r"vfmadd\w+ps\s.*zmm", r"vfmadd\w+pd\s.*zmm"),
     "amx": (r"vfmadd\w+ps\s.*zmm", r"vfmadd\w+pd\s.*zmm"),
@@ -43,6 +47,8 @@ MULTIPLY_ADD = {
 
 MULTIPLY = {
     "neon": (r"fmul\s+v\d+\.4s", r"fmul\s+v\d+\.2d"),
+    "macos": (r"fmul\.4s", r"fmul\.2d"),
+    "windows": (r"vmulps\s.*ymm", r"vmulpd\s.*ymm"),
     "wasm": (r"f32x4\.mul", r"f64x2\.mul"),
     "avx512": (r"vmulps\s.*zmm", r"vmulpd\s.*zmm"),
     "amx": (r"vmulps\s.*zmm", r"vmulpd\s.*zmm"),

@@ -40,9 +40,8 @@ def forget():
 
 
 @contextlib.contextmanager
-def shape_of(vector_bytes, registers):
-    """Run with code for a processor of another shape, that this one can run all the same."""
-    target = dataclasses.replace(host(), vector_bytes=vector_bytes, registers=registers)
+def compiled_for(target):
+    """Run with code for another target, that this processor can run all the same."""
     with pytest.MonkeyPatch.context() as patch:
         forget()
         for module in (prepare, arrange):
@@ -51,6 +50,11 @@ def shape_of(vector_bytes, registers):
             yield target
         finally:
             forget()
+
+
+def shape_of(vector_bytes, registers):
+    """Run with code for a processor of another shape."""
+    return compiled_for(dataclasses.replace(host(), vector_bytes=vector_bytes, registers=registers))
 
 
 @contextlib.contextmanager
@@ -80,6 +84,12 @@ def shape(request):
 def shapes():
     """The shapes by name, and what runs with one."""
     return SHAPES, shape_of
+
+
+@pytest.fixture
+def code_for():
+    """What runs with code for another target."""
+    return compiled_for
 
 
 @pytest.fixture

@@ -53,6 +53,26 @@ def test_this_processor_is_described_once_and_as_llvm_knows_it():
     assert target.host().features == llvm.get_host_cpu_features().flatten()
 
 
+def test_code_for_windows_goes_into_elf_objects(described, monkeypatch):
+    """LLVM's JIT linker loses the constants of the other kind."""
+    monkeypatch.setattr(llvm, "get_process_triple", lambda: "x86_64-pc-windows-msvc")
+    assert described("AMD64", avx2=True, fma=True).triple == "x86_64-pc-windows-msvc-elf"
+    assert llvm.get_object_format("x86_64-pc-windows-msvc-elf") == "ELF"
+    for triple in ("arm64-apple-darwin23.0.0", "x86_64-unknown-linux-gnu"):
+        monkeypatch.setattr(llvm, "get_process_triple", lambda triple=triple: triple)
+        assert described("x86_64").triple == triple
+
+
+def test_where_llvm_cannot_ask_what_a_processor_can_do_its_name_says_it(monkeypatch):
+    def fail():
+        raise RuntimeError("failed to get host cpu features.")
+
+    monkeypatch.setattr(llvm, "get_host_cpu_features", fail)
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    described = host.__wrapped__()
+    assert (described.features, described.processor, described.vector_bytes) == ("", llvm.get_host_cpu_name(), 16)
+
+
 @pytest.mark.parametrize(
     ("features", "granted", "environment", "expected"),
     [

@@ -217,6 +217,28 @@ def test_without_a_runtime_to_call_there_is_one(monkeypatch, threads):
     assert used(monkeypatch, batch=8) == {1}
 
 
+@pytest.mark.parametrize("error", [OSError, TypeError], ids=["no such library", "a name is wanted, as on Windows"])
+def test_without_libraries_of_the_system_the_right_numbers_come_from_one_thread(monkeypatch, threads, error):
+    """No OpenMP runtime and nothing that yields: what looks for them says so, and every cell runs all the same."""
+
+    def fail(name):
+        raise error(name)
+
+    cached = (pool._openmp, pool.thread_number, pool.let_others_run, pool._limit, arrange._arrange)
+    threads(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(pool.ctypes, "CDLL", fail)
+        for function in cached:
+            function.cache_clear()
+        if error is TypeError:  # only where there is no name
+            patch.setattr(pool, "_openmp", lambda: None)
+        assert (pool.available(), pool.thread_number(), pool.let_others_run()) == (1, pool.SINGLE, 0)
+        problem = random_problem(cells.LSTM, 0, steps=4, batch=8, input_size=3, hidden_size=17)
+        assert worst_error(everything(problem), everything(problem, reference.run)) < 1e-12
+    for function in cached:
+        function.cache_clear()
+
+
 def test_a_team_is_always_as_large_as_was_asked_for():
     """Rows are shared out before, and threads wait for one another: were there fewer, as these settings allow, rows
     would be left out, or all would wait for ever.

@@ -40,7 +40,14 @@ class Target:
 def host() -> Target:
     """The processor this runs on."""
     triple = str(llvm.get_process_triple())
-    features = llvm.get_host_cpu_features()
+    if "-windows-" in triple:
+        # LLVM's JIT linker loses the floating-point constants of Windows' own object format, COFF, so the code goes
+        # into an ELF object; calling convention and stack probes stay those of Windows.
+        triple += "-elf"
+    try:
+        features = llvm.get_host_cpu_features()
+    except RuntimeError:  # LLVM cannot ask this system; the model's name implies what the code may use
+        features = llvm.FeatureMap()
     name, flat = str(llvm.get_host_cpu_name()), str(features.flatten())
     if platform.machine().lower() in {"aarch64", "arm64"}:
         return Target(triple, name, flat, 16, 32)

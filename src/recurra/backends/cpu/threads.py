@@ -49,7 +49,7 @@ def let_others_run() -> int:
     """The address of a function that gives the processor to another thread that waits for one; 0 if there is none."""
     try:
         return _address(ctypes.CDLL(None), "sched_yield")
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):  # Windows wants the name of a library
         return 0
 
 

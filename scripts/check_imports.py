@@ -34,8 +34,6 @@ ALLOWED: dict[str, frozenset[str]] = {
     "inspection": frozenset({"nn", "models", "cells", "backends", "equations", "data", "training"}),
     "recipes": frozenset({"tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
     "lab": frozenset({"recipes", "tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
-    "export": frozenset({"tasks", "inspection", "models", "nn", "cells", "backends"}),
-    "serving": frozenset({"tasks", "inspection"}),
 }
 GROUND = frozenset({"errors", "extras", "lazy", "spelling"})
 ALLOWED["cli"] = frozenset(ALLOWED)

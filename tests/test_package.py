@@ -1,5 +1,6 @@
 """What a user gets by installing: the version, the public names, the command, light imports, complete pins."""
 
+import ast
 import importlib
 import importlib.metadata
 import inspect
@@ -14,10 +15,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import recurra
+from recurra.extras import EXTRAS as EXTRA_OF
 
 PROJECT = Path(__file__).parents[1]
 DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 EXTRAS = {name: [Requirement(text) for text in texts] for name, texts in DECLARED["optional-dependencies"].items()}
+NEEDS = [Requirement(text) for text in DECLARED["dependencies"]]
 ROOMS = sorted(path.parent for path in (PROJECT / "src" / "recurra").glob("*/__init__.py"))
 PINS = dict(
     line.split("==")
@@ -63,8 +66,32 @@ def test_importing_recurra_imports_no_extra():
     assert done.stdout.split() == []
 
 
+def imported():
+    """The packages that the code imports, at once or when they are needed."""
+    modules = set(EXTRA_OF)
+    for path in (PROJECT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(node.module)
+    return {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"recurra"}
+
+
+def test_what_is_declared_is_what_the_code_imports():
+    """An extra that nothing uses is not declared, and nothing is used that is not declared."""
+    optional = {need.name: extra for extra, needs in EXTRAS.items() if extra != "dev" for need in needs}
+    assert optional == EXTRA_OF
+    assert {need.name for need in NEEDS} | set(optional) == imported()
+
+
 def needed_for(name, extras):
-    """The requirements that a distribution has on this machine with these extras, by its installed metadata."""
+    """What a distribution requires on this machine with these extras."""
+    if name == "recurra":
+        yield from NEEDS
+        for extra in extras:
+            yield from EXTRAS[extra]
+        return
     try:
         declared = [Requirement(text) for text in importlib.metadata.requires(name) or []]
     except importlib.metadata.PackageNotFoundError:

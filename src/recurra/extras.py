@@ -2,11 +2,15 @@
 
 import importlib
 import importlib.util
+import shlex
+import shutil
+import sys
+from pathlib import Path
 from types import ModuleType
 
 from recurra.errors import SettingError
 
-__all__ = ["is_there", "missing", "need"]
+__all__ = ["how_to_install", "is_there", "missing", "need"]
 
 EXTRAS = {"matplotlib": "plots", "tensorboard": "tensorboard", "tokenizers": "text"}
 """The extra of Recurra that brings each package."""
@@ -17,14 +21,29 @@ def is_there(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def how_to_install(package: str) -> str:
+    """The command that installs a package where this Python looks for it.
+
+    It names the package and not our extra, so it serves those who installed from a clone as well as from an index.
+    Where `pip` is not the one of this environment, because that is not active, it names the Python.
+
+    Example:
+        >>> how_to_install("matplotlib")
+        '...pip install matplotlib'
+    """
+    pip = shutil.which("pip")
+    ours = pip is not None and Path(pip).parent == Path(sys.executable).parent
+    return f"{'pip' if ours else f'{shlex.quote(sys.executable)} -m pip'} install {package}"
+
+
 def missing(package: str, what: str) -> SettingError:
     """The error that says what needs a package, and how to get it.
 
     Example:
         >>> print(missing("matplotlib", "a picture"))
-        a picture needs matplotlib, which is not installed: pip install 'recurra[plots]'
+        a picture needs matplotlib, which is not installed: ...pip install matplotlib
     """
-    return SettingError(f"{what} needs {package}, which is not installed: pip install 'recurra[{EXTRAS[package]}]'")
+    return SettingError(f"{what} needs {package}, which is not installed: {how_to_install(package)}")
 
 
 def need(package: str, what: str) -> ModuleType:

@@ -192,7 +192,7 @@ def test_without_the_tokenizers_library_the_error_says_how_to_get_it(monkeypatch
         lambda: Vocabulary.build("ab", "bpe"),
         lambda: Vocabulary.load(tmp_path / "vocabulary.json"),
     ):
-        with pytest.raises(SettingError, match=r"pip install 'recurra\[text\]'"):
+        with pytest.raises(SettingError, match=r"pip install tokenizers$"):
             use()
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from recurra.extras import is_there
+from recurra.extras import how_to_install, is_there
 from recurra.lab import Watch
 from recurra.training.figures import describe_seconds
 
@@ -152,4 +152,4 @@ def _say_where(written: list[Path], console: Console) -> None:
     shown = " and ".join(str(path) for path in written)
     console.print(Text(f"Written: {shown}"), soft_wrap=True)
     if not is_there("matplotlib"):
-        console.print(Text('For the plot too: pip install "recurra[plots]"', style="dim"), soft_wrap=True)
+        console.print(Text(f"For the plot too: {how_to_install('matplotlib')}", style="dim"), soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurra.data.files import write_atomically
 from recurra.errors import RunError
-from recurra.extras import is_there, need
+from recurra.extras import how_to_install, is_there, need
 from recurra.training.events import Observer, TrainingResult, TrainingStart, ValidationEvent
 from recurra.training.figures import LOSS, MetricView
 
@@ -187,7 +187,7 @@ class CurvesWriter(Observer):
     def on_start(self, start: TrainingStart) -> None:
         """Say that there will be no picture, if there will be none."""
         if not self._draws:
-            self.say(f"{self.picture} will not be drawn: that needs matplotlib (pip install 'recurra[plots]')")
+            self.say(f"{self.picture} will not be drawn: that needs matplotlib ({how_to_install('matplotlib')})")
 
     def on_validation(self, event: ValidationEvent) -> None:
         """Draw, if there is time."""

@@ -10,6 +10,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="make and the scripts need a POSIX shell")
+
 # Stands in for Python, pip and venv: notes what it is asked to install, and fails as the test wishes.
 FAKE_PYTHON = """#!/bin/sh
 case "$*" in

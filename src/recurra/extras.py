@@ -33,7 +33,8 @@ def how_to_install(package: str) -> str:
     """
     pip = shutil.which("pip")
     ours = pip is not None and Path(pip).parent == Path(sys.executable).parent
-    return f"{'pip' if ours else f'{shlex.quote(sys.executable)} -m pip'} install {package}"
+    program = "pip" if ours else f"{shlex.quote(Path(sys.executable).as_posix())} -m pip"
+    return f"{program} install {package}"
 
 
 def missing(package: str, what: str) -> SettingError:

@@ -120,7 +120,7 @@ def report(run: "Run", result: "TrainingResult", *, is_first: bool = True) -> No
     Raises:
         typer.Exit: Training was interrupted; the exit code says so.
     """
-    console, folder = Console(highlight=False, quiet=not is_first), shlex.quote(str(run.folder))
+    console, folder = Console(highlight=False, quiet=not is_first), shlex.quote(run.folder.as_posix())
     if result.best_step is None:
         console.print("Nothing was learned yet, so nothing is kept.", style="yellow")
     else:

@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +62,16 @@ def test_mistakes_are_one_line(refused, pets, tiny, words, message):
 
 def test_without_matplotlib_a_plot_is_refused_before_the_work(refused, pets, tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr("recurra.cli.range_test.range_test", None)
+    monkeypatch.setattr("recurra.training.range_test.range_test", None)
     line = refused("range-test", "language-modelling", "--data", pets, *tiny, "--plot", "a.png")
     assert line.startswith("a plot needs matplotlib, which is not installed: ")
     assert line.endswith("pip install matplotlib")
+
+
+@pytest.mark.parametrize("flag", ["--json", "--plot"])
+def test_where_the_files_go_is_checked_before_anything_is_run(refused, pets, tiny, monkeypatch, flag):
+    monkeypatch.setattr("recurra.tasks.run.prepare", lambda *given: pytest.fail("it ran"))
+    words = ["range-test", "language-modelling", "--data", pets, *tiny, flag]
+    Path("folder.png").mkdir()
+    assert "nope/x.png: cannot be written (No such file or directory)" in refused(*words, "nope/x.png")
+    assert "this is a folder; give the name of a file" in refused(*words, "folder.png")

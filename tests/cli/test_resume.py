@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from recurra.errors import RunError, SettingError
 from recurra.training import Observer
 
 TRAIN = ["train", "language-modelling"]
@@ -74,7 +75,8 @@ def test_what_cannot_go_on_is_refused(refused, recurra, pets):
     pets.write_text("something else was here\n" * 40)
     assert "the data are not those it was trained on" in refused("resume", RUN, "--epochs", 2, lines=1)
     pets.unlink()
-    assert "there is no such file" in refused("resume", RUN, "--epochs", 2)
+    assert "config.toml: [text] data = " in (message := refused("resume", RUN, "--epochs", 2))
+    assert message.endswith("there is no such file; say where it is with --data FILE")
     for path in (RUN / "checkpoints").iterdir():
         path.unlink()
     assert "there is no checkpoint in it to go on from; train again with another --out" in refused("resume", RUN)
@@ -93,3 +95,68 @@ def test_two_processes_of_torchrun_train_and_resume(recurra, pets, here):
     assert done.stdout.count("The run is kept in together") == 1
     assert recurra("sample", "together", "--length", 5).code == 0
     assert "2 processes wrote it, and this is 1" in recurra("resume", "together", "--max-steps", 9).err
+
+
+def test_the_end_says_how_to_go_further(recurra, pets):
+    for flags, further in (
+        (["--max-steps", 4], "--max-steps 8"),
+        (["--epochs", 1], "--epochs 2"),
+        (["--max-minutes", 0.0001], "--max-minutes 0.0002"),
+    ):
+        done = train(recurra, pets, *flags)
+        assert done.out.splitlines()[-1].startswith("  recurra resume runs/language-modelling")
+        assert done.out.splitlines()[-1].endswith(further)
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_that_asks_for_an_end_leaves_a_checkpoint_and_its_exit_code(recurra, pets, monkeypatch, name, code):
+    number = getattr(signal, name)
+    usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+    before = signal.signal(number, usual)
+    try:
+        at(monkeypatch, 5, lambda: signal.raise_signal(number))
+        stopped = train(recurra, pets, "--epochs", 3)
+    finally:
+        signal.signal(number, before)
+    assert stopped.code == code
+    assert f"stopped by {'Ctrl-C' if name == 'SIGINT' else name} after 5 steps" in stopped.out
+    assert (RUN / "checkpoints" / "step-000000005.safetensors").is_file()
+
+
+def test_what_cannot_be_shown_does_not_end_the_training(recurra, pets, monkeypatch):
+    def broken(*given, **more):
+        raise SettingError("the model's logits are not numbers")
+
+    monkeypatch.setattr("recurra.tasks.language_model_run.LanguageModelRun.sample", broken)
+    done = recurra(*TRAIN, "--data", pets, "--hidden-size", 4, "--embedding-size", 3, "--batch-size", 4, "--epochs", 2)
+    assert done.code == 0
+    assert done.out.count("note: the model's logits are not numbers; this is only shown: training goes on") == 1
+
+
+def test_a_checkpoint_that_finds_the_disk_full_says_so_alone(recurra, pets, monkeypatch):
+    def full(path, content):
+        raise RunError(f"{path}: cannot be written (No space left on device); make room on that disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("recurra.training.checkpoints.write_atomically", full)
+        stopped = train(recurra, pets, "--epochs", 1)
+    assert stopped.code == 2
+    assert stopped.err.count("\n") == 1
+    assert "curves" not in stopped.out
+    assert not RUN.exists()
+
+
+def test_the_flow_of_the_gradient_is_offered_where_it_can_be_measured(recurra, refused):
+    assert "--gradients" in recurra("train", "language-modelling", "--help").out
+    assert "--gradients" not in recurra("train", "image-classification", "--help").out
+    assert "there is no option --gradients" in refused("train", "image-classification", "--gradients", 5)
+
+
+def test_the_start_says_what_is_trained_on_and_the_end_what_was_written(recurra, pets):
+    done = train(recurra, pets, "--epochs", 1)
+    assert f"run {RUN}\n" in done.out
+    assert "characters to train on, " in done.out
+    assert "batches an epoch, " in done.out
+    assert "a vocabulary of " in done.out
+    assert f"Written: {RUN / 'curves.png'}" in done.out
+    assert 'score runs/language-modelling "' in done.out

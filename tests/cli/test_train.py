@@ -112,7 +112,7 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
     """Flag and key lead to the same config, and the flag overrides the key."""
     seen = []
 
-    def remember(task, config, folder, watching):
+    def remember(task, config, folder, watching, *, anywhere):
         seen.append(config)
         raise TrainingError("enough")
 
@@ -157,11 +157,14 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
         (["--data", "pets.txt", "--cell", "lsmt"], "there is no cell 'lsmt'; did you mean lstm? The cells are: rnn, "),
         (["--data", "pets.txt", "--cell", "gru", "--equations", "pets.txt"], "pets.txt, line 1: "),
         (["--data", "pets.txt", "--equations", "nowhere.txt"], "nowhere.txt: cannot be read: No such file"),
-        (["--data", "pets.txt", "--level", "words"], "--level words: it should be 'word', 'character', 'byte' or"),
-        (["--data", "pets.txt", "--epochs", "0"], "--epochs 0: it should be greater than or equal to 1"),
-        (["--data", "pets.txt", "--epochs", "many"], "--epochs many: it should be a valid integer"),
-        (["--data", "pets.txt", "--dropout", "1"], "--dropout 1: it should be less than 1"),
-        (["--data", "pets.txt", "--learning-rate", "inf"], "--learning-rate inf: it should be a finite number"),
+        (
+            ["--data", "pets.txt", "--level", "words"],
+            "--level words: did you mean word? It must be 'word', 'character', 'byte' or",
+        ),
+        (["--data", "pets.txt", "--epochs", "0"], "--epochs 0: it must be 1 or more"),
+        (["--data", "pets.txt", "--epochs", "many"], "--epochs many: it must be a whole number"),
+        (["--data", "pets.txt", "--dropout", "1"], "--dropout 1: it must be less than 1"),
+        (["--data", "pets.txt", "--learning-rate", "inf"], "--learning-rate inf: it must be a finite number"),
         (["--data", "pets.txt", "--momentum", "0.9"], "momentum 0.9 has no effect with optimiser 'adamw'"),
         (["--data", "pets.txt", "--backend", "abacus"], "there is no backend 'abacus'; choose one of: auto, "),
         (["--data", "pets.txt", "--device", "cuda"], "device 'cuda' is asked for, but torch finds none here"),
@@ -207,7 +210,7 @@ def test_a_text_that_is_none_is_one_line(refused, here, content, line):
         ("[model]\nhiden_size = 3\n", "my.toml: [model] there is no key 'hiden_size'; did you mean hidden_size?"),
         ("[modle]\n", "my.toml: there is no section 'modle'; did you mean model?"),
         ("epochs = 3\n", "my.toml: epochs is a key of [training]: write it below that line"),
-        ("[training]\nepochs = 'x'\n", "my.toml: [training] epochs = 'x': it should be a valid integer"),
+        ("[training]\nepochs = 'x'\n", "my.toml: [training] epochs = 'x': it must be a whole number"),
         ('task = "translation"\n', "my.toml: it is for the task 'translation', not 'language-modelling'"),
         ("version = 7\n", "my.toml: it is of version 7, and this Recurra reads version 1"),
         ("[training\n", "my.toml: this is not TOML: "),

@@ -9,21 +9,9 @@ from recurra.data import Vocabulary
 from recurra.models import LanguageModel
 from recurra.tasks import train_run
 from recurra.tasks.language_model_run import LanguageModelRun
-from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModellingConfig
-from recurra.tasks.settings_file import make_config
+from recurra.tasks.language_modelling import LANGUAGE_MODELLING
 from recurra.tasks.text import Text
-
-PETS = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n"
-
-TINY = {
-    "cell": "rnn",
-    "embedding_size": 4,
-    "hidden_size": 6,
-    "batch_size": 4,
-    "chunk_length": 5,
-    "epochs": 1,
-    "learning_rate": 0.02,
-}
+from support.tiny import PETS, tiny_config
 
 
 @pytest.fixture
@@ -31,18 +19,13 @@ def train_tiny(tmp_path):
     """Trains a tiny model on a text; every setting can be given by its key."""
     numbers = iter(range(100))
 
-    def train_tiny(text=PETS * 8, observers=lambda model, data: (), folder=None, **given):
+    def train_tiny(text=PETS * 8, observers=lambda model, data, folder: (), folder=None, **given):
         data = tmp_path / f"text-{next(numbers)}.txt"
         data.write_text(text, encoding="utf-8")
         folder = folder or tmp_path / f"run-{next(numbers)}"
         return train_run(LANGUAGE_MODELLING, tiny_config(data=data, **given), folder, observers)
 
     return train_tiny
-
-
-def tiny_config(**given):
-    own = {key: value for key, value in TINY.items() if not (key == "cell" and "equations" in given)}
-    return make_config(LanguageModellingConfig, {}, own | {"data": "pets.txt"} | given)
 
 
 @pytest.fixture

@@ -223,3 +223,18 @@ def test_a_setting_out_of_range_is_refused(random_run, words, given, message):
 def test_a_sentence_cannot_begin_with_two_lines(random_run, words):
     with pytest.raises(SettingError, match="the primer has several lines"):
         random_run(words, sentences=True).sample(2, primer="the cat\nthe")
+
+
+@pytest.mark.parametrize("text", [5, ["a", "b"], None, b"the"])
+def test_what_is_no_text_is_refused_in_one_line(random_run, words, text):
+    run = random_run(words)
+    with pytest.raises(SettingError, match=r"score takes a text; this is a .*: give one text at a time"):
+        run.score(text)
+    with pytest.raises(SettingError, match="sample: primer takes a text"):
+        run.sample(3, primer=text)
+
+
+@pytest.mark.parametrize("given", [{"length": 1.5}, {"length": "3"}, {"number": 2.0}, {"seed": 0.5}, {"length": True}])
+def test_what_is_no_whole_number_is_refused(random_run, words, given):
+    with pytest.raises(SettingError, match=f"{next(iter(given))} is .*; it must be a whole number"):
+        random_run(words).sample(**{"length": 3, **given})

@@ -1,6 +1,7 @@
 import json
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,10 +9,13 @@ from safetensors.torch import load_file, save_file
 
 import recurra
 from recurra.errors import DataError, RunError, SettingError, TrainingError
+from recurra.tasks import folder as tasks_folder
 from recurra.tasks import run as tasks_run
+from recurra.tasks.folder import RunFolder, new_folder
 from recurra.tasks.language_modelling import LANGUAGE_MODELLING
-from recurra.tasks.run import new_folder, resume_run
+from recurra.tasks.run import resume_run, train_run
 from recurra.training import Observer
+from support.tiny import PETS, tiny_config
 
 FILES = ["checkpoints", "config.toml", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
 
@@ -32,7 +36,7 @@ class At(Observer):
 
 
 def at(step, action):
-    return lambda model, data: [At(step, action)]
+    return lambda model, data, folder: [At(step, action)]
 
 
 def fail():
@@ -123,7 +127,7 @@ def test_watching_changes_no_weight(train_tiny):
 
     written, tiny = [], LANGUAGE_MODELLING.config(text={"data": "pets.txt"})
     first = weights(train_tiny(dropout=0.3, validate_every=2)[0])
-    watched, _ = train_tiny(dropout=0.3, validate_every=2, observers=lambda model, data: [Sampler(model, data)])
+    watched, _ = train_tiny(dropout=0.3, validate_every=2, observers=lambda model, data, folder: [Sampler(model, data)])
     assert torch.equal(weights(watched), first)
     assert len(set(written)) > 1
 
@@ -166,12 +170,13 @@ def test_two_do_not_train_in_one_folder(train_tiny, tmp_path):
         before = names(folder)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tasks_run, "check_free", lambda folder: None)  # as when both begin at the same time
+            patch.setattr(tasks_folder, "check_free", lambda folder: None)
             with pytest.raises(RunError, match="another process is training in it"):
                 train_tiny(folder=folder)
         assert names(folder) == before
         refused.append("begin")
 
-    def both(model, data):
+    def both(model, data, folder):
         return [At(3, begin), At(12, resume)]
 
     train_tiny(folder=folder, observers=both, epochs=2, checkpoint_every=5)
@@ -254,9 +259,186 @@ def test_ctrl_c_before_the_first_step_leaves_no_folder(train_tiny, tmp_path):
         def on_start(self, start):
             raise KeyboardInterrupt
 
-    _, result = train_tiny(folder=tmp_path / "new" / "run", observers=lambda model, data: [Impatient()])
+    _, result = train_tiny(folder=tmp_path / "new" / "run", observers=lambda model, data, folder: [Impatient()])
     assert (result.interrupted, result.best_step) == (True, None)
     assert not (tmp_path / "new").exists()
+
+
+# Killed
+
+
+class Killed(BaseException):
+    """Ends a training as SIGKILL does: nothing is tidied up after it."""
+
+
+def test_a_training_that_is_killed_between_any_two_writes_can_be_begun_anew_or_gone_on_with(
+    train_tiny, tmp_path, monkeypatch
+):
+    """Every file is moved to its place in one step; the process is killed just before each of these steps."""
+    tasks = {LANGUAGE_MODELLING.name: LANGUAGE_MODELLING}
+    settings = {"data": tmp_path / "pets.txt", "max_steps": 6, "validate_every": 2, "checkpoint_every": 3}
+    (tmp_path / "pets.txt").write_text(PETS * 8)
+    train_run(LANGUAGE_MODELLING, tiny_config(**settings), tmp_path / "whole")
+    replace, moves = Path.replace, 0
+
+    def killed_at(number):
+        nonlocal moves
+        moves = 0
+
+        def move(self, target):
+            nonlocal moves
+            moves += 1
+            if moves == number:
+                raise Killed
+            return replace(self, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", move)
+            patch.setattr(RunFolder, "_take_back", lambda self, before, created: None)
+            try:
+                train_run(LANGUAGE_MODELLING, tiny_config(**settings), tmp_path / "run")
+            except Killed:
+                return True
+        return False
+
+    number = 1
+    while killed_at(number):
+        resumable = (tmp_path / "run" / "config.toml").exists()
+        if resumable and number % 2:
+            resume_run(tmp_path / "run", tasks)
+        elif resumable and list((tmp_path / "run" / "checkpoints").glob("step-*")):
+            with pytest.raises(RunError, match="or go on with `recurra resume"):
+                train_run(LANGUAGE_MODELLING, tiny_config(**settings), tmp_path / "run")
+            resume_run(tmp_path / "run", tasks)
+        else:
+            train_run(LANGUAGE_MODELLING, tiny_config(**settings), tmp_path / "run")
+        assert names(tmp_path / "run") == FILES
+        assert (tmp_path / "run" / "model.safetensors").read_bytes() == (
+            tmp_path / "whole" / "model.safetensors"
+        ).read_bytes()
+        shutil.rmtree(tmp_path / "run")
+        number += 1
+    assert number > 8
+
+
+def test_what_failed_before_the_first_step_leaves_nothing(train_tiny, tmp_path):
+    class Deep(Observer):
+        def on_start(self, start):
+            (tmp_path / "run" / "tensorboard").mkdir()
+            (tmp_path / "run" / "tensorboard" / "events").write_text("")
+            raise SettingError("not today")
+
+    with pytest.raises(SettingError):
+        train_tiny(folder=tmp_path / "run", observers=lambda model, data, folder: [Deep()])
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_any_folder_will_do_the_first_free_one_is_taken(train_tiny, tmp_path):
+    def second(model, data, folder):
+        def begin():
+            run, _ = train_run(LANGUAGE_MODELLING, tiny_config(data=tmp_path / "text-0.txt"), folder, anywhere=True)
+            taken.append(run.folder)
+
+        return [At(1, begin)]
+
+    taken = []
+    train_tiny(folder=tmp_path / "run", observers=second)
+    assert taken == [tmp_path / "run-2"]
+
+
+def test_a_folder_that_is_removed_while_training_goes_on_is_told(train_tiny, tmp_path):
+    for away in (shutil.rmtree, lambda folder: folder.rename(tmp_path / "moved")):
+        with pytest.raises(RunError, match="this folder was removed or moved while training went on"):
+            train_tiny(folder=tmp_path / "run", observers=at(3, lambda away=away: away(tmp_path / "run")))
+        assert not (tmp_path / "run").exists()
+
+
+def test_without_a_validation_the_way_to_go_on_is_said(train_tiny, tmp_path):
+    with pytest.raises(TrainingError):
+        train_tiny(folder=tmp_path / "run", checkpoint_every=2, observers=at(5, fail))
+    refused(tmp_path / "run", r"training was stopped before its first validation: `recurra resume .*/run` goes on")
+
+
+# Resumed with other settings
+
+
+def resumed(folder, **overrides):
+    return resume_run(folder, {LANGUAGE_MODELLING.name: LANGUAGE_MODELLING}, overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"max_steps": 3}, "the run has taken 6 steps already, and --max-steps 3 counts them all: give more than that"),
+        ({"max_steps": 6}, "the run has taken 6 steps already"),
+        ({"epochs": 20}, "ended at its limit max_steps = 6 .* counts beside --epochs: give --max-steps, too"),
+        ({"max_minutes": 20}, "give --max-steps, too: more than that, or none"),
+        ({"max_steps": "none", "max_minutes": 1e-9}, "minutes already, and --max-minutes 1e-09 counts them all"),
+    ],
+)
+def test_a_limit_that_is_over_is_refused_and_not_stored(train_tiny, overrides, message):
+    run, _ = train_tiny(max_steps=6)
+    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match=message):
+        resumed(run.folder, **overrides)
+    assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_limit_may_be_raised_or_switched_off(train_tiny):
+    run, _ = train_tiny(max_steps=6, epochs=2)
+    assert resumed(run.folder)[1].steps == 6
+    assert resumed(run.folder, max_steps=9)[1].steps == 9
+    _, result = resumed(run.folder, max_steps="none")
+    assert (result.ended, result.epochs) == ("epochs", 2)
+
+
+def test_a_learning_rate_may_change_and_is_stored(train_tiny):
+    run, _ = train_tiny(max_steps=6)
+    resumed(run.folder, max_steps=8, learning_rate=0.5)
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["learning_rate"] for line in lines if line["kind"] == "train"] == [0.02, 0.5]
+    assert recurra.load(run.folder).config.training.learning_rate == 0.5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"adamw"', '"sgd"', r"\[training\] optimiser is 'sgd' and was 'adamw'; put that back"),
+        ('"adamw"', '"adam"', r"\[training\] optimiser is 'adam' and was 'adamw'; put that back"),
+        ("seed = 0", "seed = 3", r"\[training\] seed is 3 and was 0"),
+        ("batch_size = 4", "batch_size = 5", r"\[batches\] batch_size is 5 and was 4"),
+        ("hidden_size = 6", "hidden_size = 7", r"\[model\] hidden_size is 7 and was 6"),
+        ("weight_decay = 0.0", "weight_decay = 0.1", r"\[training\] weight_decay is 0.1 and was 0.0"),
+    ],
+)
+def test_a_setting_that_must_not_change_is_named_with_both_values(train_tiny, old, new, message):
+    run, _ = train_tiny(max_steps=6)
+    edit(run.folder / "config.toml", old, new)
+    with pytest.raises(RunError, match=message):
+        resumed(run.folder, max_steps=9)
+
+
+def test_data_are_found_from_another_folder(train_tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets.txt").write_text(PETS * 8)
+    train_run(LANGUAGE_MODELLING, tiny_config(data="pets.txt", max_steps=3), tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resumed("../run", max_steps=5)[1].steps == 5
+    (tmp_path / "pets.txt").rename(tmp_path / "elsewhere" / "moved.txt")
+    with pytest.raises(RunError, match=r"config\.toml: \[text\] data = .*there is no such file.* with --data FILE"):
+        resumed("../run", max_steps=7)
+    assert resumed("../run", max_steps=7, data="moved.txt")[1].steps == 7
+
+
+def test_data_whose_name_is_no_text_can_be_resumed(train_tiny, tmp_path):
+    data = tmp_path / "caf\udce9.txt"
+    try:
+        data.write_text(PETS * 8)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such names")
+    run, _ = train_run(LANGUAGE_MODELLING, tiny_config(data=data, max_steps=3), tmp_path / "run")
+    assert resumed(run.folder, max_steps=5)[1].steps == 5
 
 
 # Damage
@@ -266,6 +448,14 @@ def test_ctrl_c_before_the_first_step_leaves_no_folder(train_tiny, tmp_path):
 def broken(train_tiny):
     run, _ = train_tiny(level="word")
     return run.folder
+
+
+@pytest.fixture
+def unsealed(broken):
+    """A run whose weights say nothing of what they belong to, as those of earlier versions and other tools."""
+    save_file(load_file(broken / "model.safetensors"), broken / "model.safetensors")
+    recurra.load(broken)
+    return broken
 
 
 def refused(folder, message):
@@ -324,32 +514,82 @@ def edit(path, old, new):
         ('level = "word"', 'level = "character"', "it is of level 'word', and the config says 'character'"),
     ],
 )
-def test_a_config_that_was_changed_is_refused(broken, old, new, message):
-    edit(broken / "config.toml", old, new)
-    refused(broken, message)
+def test_a_config_that_was_changed_is_refused(unsealed, old, new, message):
+    edit(unsealed / "config.toml", old, new)
+    refused(unsealed, message)
 
 
-def test_a_vocabulary_of_another_run_is_refused(broken):
-    edit(broken / "vocabulary.json", '"cat",\n', "")
-    refused(broken, r"does not belong to this config: .* is \(\d+, ?\d*\)?")
+def test_a_vocabulary_of_another_run_is_refused(unsealed):
+    edit(unsealed / "vocabulary.json", '"cat",\n', "")
+    refused(unsealed, r"does not belong to this config: .* is \(\d+, ?\d*\)?")
 
 
-def test_a_vocabulary_of_another_version_is_refused(broken):
-    edit(broken / "vocabulary.json", '"version": 1', '"version": 2')
-    refused(broken, "a vocabulary of version 2, and this Recurra reads version 1")
+def test_a_vocabulary_of_another_version_is_refused(unsealed):
+    edit(unsealed / "vocabulary.json", '"version": 1', '"version": 2')
+    refused(unsealed, "a vocabulary of version 2, and this Recurra reads version 1")
 
 
 def test_sentences_need_a_vocabulary_with_an_end(train_tiny):
     run, _ = train_tiny(level="byte")
+    weights = run.folder / "model.safetensors"
+    save_file(load_file(weights), weights)
     edit(run.folder / "config.toml", "sentences = false", "sentences = true")
     refused(run.folder, "it has no <EOS>, and the config says that the model is one of sentences")
 
 
-def test_weights_of_other_names_are_refused(broken):
-    weights = load_file(broken / "model.safetensors")
+def test_weights_of_other_names_are_refused(unsealed):
+    weights = load_file(unsealed / "model.safetensors")
     weights["extra"] = weights.pop("readout.bias")
-    save_file(weights, broken / "model.safetensors")
-    refused(broken, "readout.bias is missing")
+    save_file(weights, unsealed / "model.safetensors")
+    refused(unsealed, "readout.bias is missing")
     weights["readout.bias"] = weights["extra"].clone()
-    save_file(weights, broken / "model.safetensors")
-    refused(broken, "extra is .*, and by the config it is not among its weights")
+    save_file(weights, unsealed / "model.safetensors")
+    refused(unsealed, "extra is .*, and by the config it is not among its weights")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("hidden_size = 6", "hidden_size = 7", r"\[model\] hidden_size is 7, and the model was trained with 6; put"),
+        ("zoneout = 0.0", "zoneout = 0.5", r"\[model\] zoneout is 0.5, and the model was trained with 0.0"),
+        ("strip_lines = false", "strip_lines = true", r"\[text\] strip_lines is True, and the model was trained with"),
+    ],
+)
+def test_a_setting_that_the_model_was_not_trained_with_is_named(broken, old, new, message):
+    edit(broken / "config.toml", old, new)
+    refused(broken, rf"config\.toml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("batch_size = 4", "batch_size = 5"),
+        ('backend = "auto"', 'backend = "reference"'),
+        ("epochs = 1", "epochs = 9"),
+        ("valid_fraction = 0.1", "valid_fraction = 0.2"),
+    ],
+)
+def test_a_setting_that_changes_no_answer_may_be_another_when_a_run_is_used(broken, old, new):
+    score = recurra.load(broken).score("the cat").log_probability
+    edit(broken / "config.toml", old, new)
+    assert recurra.load(broken).score("the cat").log_probability == pytest.approx(score)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary.json"])
+def test_a_byte_that_has_changed_is_noticed(broken, name):
+    content = bytearray((broken / name).read_bytes())
+    for place in range(0, len(content), 97):
+        content[place] ^= 1
+        (broken / name).write_bytes(content)
+        refused(broken, rf"{name}: damaged")
+        content[place] ^= 1
+    (broken / name).write_bytes(content)
+    recurra.load(broken)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(unsealed, value):
+    weights = load_file(unsealed / "model.safetensors")
+    weights["readout.bias"][2] = value
+    save_file(weights, unsealed / "model.safetensors")
+    refused(unsealed, r"1 of the \d+ numbers of readout\.bias are not finite; copy it again, or train again")

@@ -741,6 +741,76 @@ def test_every_observer_hears_of_the_end():
 # Seeds
 
 
+class Failing(Observer):
+    def __init__(self, error, only_shows=True):
+        self.error, self.only_shows, self.notices = error, only_shows, []
+
+    def on_step(self, event):
+        raise self.error
+
+    on_validation = on_end = on_step
+
+    def on_notice(self, notice):
+        self.notices.append(notice)
+
+
+@pytest.mark.parametrize(
+    ("error", "notice"),
+    [
+        (
+            SettingError("the logits are not numbers"),
+            "the logits are not numbers; this is only shown: training goes on",
+        ),
+        (ZeroDivisionError("by zero\nand more"), "ZeroDivisionError: by zero; this is only shown: training goes on"),
+        (OSError(), "OSError; this is only shown: training goes on"),
+    ],
+)
+def test_what_is_only_shown_ends_no_training_and_is_told_once(error, notice):
+    told = Failing(error)
+    result = train(Scalar(), ten_batches, pull, settings(epochs=2), evaluate=lambda: {"loss": 1.0}, observers=[told])
+    assert (result.ended, result.steps) == ("epochs", 20)
+    assert told.notices[0] == notice
+    assert len(told.notices) == 2  # and once more at the end, of which it is told by itself
+
+
+def test_an_error_in_what_is_kept_ends_the_training():
+    with pytest.raises(ZeroDivisionError):
+        train(Scalar(), ten_batches, pull, settings(), observers=[Failing(ZeroDivisionError(), only_shows=False)])
+
+
+def test_what_was_not_told_of_the_start_is_not_told_of_the_end():
+    class Refuses(Observer):
+        def on_start(self, start):
+            raise SettingError("no")
+
+    with pytest.raises(SettingError, match="no"):
+        train(Scalar(), ten_batches, pull, settings(), observers=[Refuses(), Failing(ZeroDivisionError(), False)])
+
+
+def test_what_is_no_source_of_batches_or_no_loss_is_told():
+    loader = torch.utils.data.DataLoader(torch.zeros(4, 3), batch_size=2)
+    with pytest.raises(SettingError, match=r"batches is a DataLoader, which has no method epoch\(number, start=0\)"):
+        train(Scalar(), loader, pull, settings())
+    with pytest.raises(SettingError, match="loss is a Tensor; give a function"):
+        train(Scalar(), ten_batches, torch.zeros(()), settings())
+    with pytest.raises(TrainingError, match="the loss function returned a Tensor; it must return a StepLoss"):
+        train(Scalar(), ten_batches, lambda model, batch, carried: model.weight.sum(), settings())
+    with pytest.raises(TrainingError, match="the count of a StepLoss is -8"):
+        StepLoss(torch.zeros(()), -8)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+def test_a_sparse_gradient_is_named(clip_norm):
+    model = nn.Embedding(10, 4, sparse=True)
+
+    def square(model, batch, carried):
+        return StepLoss(model(batch).square().sum(), len(batch))
+
+    chosen = settings(optimiser="sgd", clip_norm=clip_norm)
+    with pytest.raises(SettingError, match="the gradient of 'weight' is sparse, and must be dense: leave sparse=True"):
+        train(model, Epochs(lambda epoch: [torch.arange(3)]), square, chosen)
+
+
 def weights_after(seed, *, observers=(), evaluate=None, drawn_before=0):
     """The weights of a GRU with dropout, trained on a stream for a few steps."""
     seed_everything(seed)

@@ -7,10 +7,9 @@ Functions that change any cell, such as zoneout, are in `recurra.cells.modifiers
 # The order here is that of the catalogue: from the plain to the gated, then those that went other ways.
 # ruff: noqa: I001
 
-import difflib
-
 from recurra.equations import Cell as Cell
 from recurra.errors import SettingError
+from recurra.spelling import unknown
 
 from recurra.cells.rnn import RNN as RNN
 from recurra.cells.irnn import IRNN as IRNN
@@ -51,6 +50,4 @@ def get(name: str) -> Cell:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    nearest = difflib.get_close_matches(str(name).lower().replace("_", "-"), CATALOGUE, n=1)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    raise SettingError(f"there is no cell {name!r}; {hint}The cells are: {', '.join(CATALOGUE)}")
+    raise SettingError(unknown("cell", name, CATALOGUE))

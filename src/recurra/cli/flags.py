@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -19,7 +19,12 @@ __all__ = ["from_flags", "with_flags"]
 METAVARS = {int: "N", float: "X", str: "NAME", Path: "FILE"}
 
 
-def with_flags(command: Callable[..., None], config: type[BaseModel]) -> Callable[..., None]:
+def with_flags(
+    command: Callable[..., None],
+    config: type[BaseModel],
+    only: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> Callable[..., None]:
     """A command that takes, besides its own parameters, a flag for every setting of a config.
 
     A flag's text is handed on as it is: the config checks it as it checks what a file holds.
@@ -27,12 +32,16 @@ def with_flags(command: Callable[..., None], config: type[BaseModel]) -> Callabl
     Args:
         command: Takes the settings given by flags as the keyword `settings`.
         config: The config, a section a field.
+        only: The keys that have a flag, which then has no default of its own; None for all.
+        without: Parameters of the command that are no flags, and keep their defaults.
     """
-    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "settings"]
+    hidden = {"settings", *without}
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name not in hidden]
     flags = [
-        _flag(section, key, field)
+        _flag(section, key, field, with_default=only is None)
         for section, settings in sections(config).items()
         for key, field in settings.model_fields.items()
+        if only is None or key in only
     ]
     taken = {p.name for p in own}
 
@@ -49,7 +58,7 @@ def with_flags(command: Callable[..., None], config: type[BaseModel]) -> Callabl
     return run
 
 
-def _flag(section: str, key: str, field: FieldInfo) -> inspect.Parameter:
+def _flag(section: str, key: str, field: FieldInfo, with_default: bool) -> inspect.Parameter:
     """The flag of one setting; None means that it was not given."""
     flag, kinds = flag_of(key), [k for k in get_args(field.annotation) or (field.annotation,) if k is not NoneType]
     switch = field.annotation is bool
@@ -57,13 +66,13 @@ def _flag(section: str, key: str, field: FieldInfo) -> inspect.Parameter:
     text = field.description or ""
     if choices:
         text = f"{text} One of {', '.join(choices)}."
-    if takes_none(field) and field.default is not None:
+    if takes_none(field) and (field.default is not None or not with_default):
         text = f"{text} {NONE} switches it off."
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if switch else flag,
         help=text,
         rich_help_panel=section.capitalize(),
-        show_default=_default(field),
+        show_default=_default(field) if with_default else False,
         metavar=None if switch else "FILE" if is_file(field) else METAVARS.get(kinds[0], "NAME"),
     )
     kind = Annotated[bool | None, option] if switch else Annotated[str | None, option]

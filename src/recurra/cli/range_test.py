@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra.cli.flags import from_flags, with_flags
-from recurra.data import write_atomically
-from recurra.extras import need
+from recurra.cli.outputs import check_outputs, write_outputs
+from recurra.cli.waiting import Waiting
+from recurra.data.files import write_atomically
 from recurra.tasks.settings_file import make_config, read_sections
 from recurra.tasks.table import TaskEntry
 from recurra.training.figures import printable
@@ -48,25 +49,28 @@ def range_test_command(entry: TaskEntry) -> Callable[..., None]:
         plot: Annotated[Path | None, plot_option] = None,
         json_file: Annotated[Path | None, json_option] = None,
     ) -> None:
-        from recurra.training import seed_everything
+        from recurra.tasks.run import prepare
         from recurra.training.range_test import range_test
 
         task = entry.load()
         content = read_sections(config, task.name) if config is not None else {}
         made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
-        if plot is not None:
-            need("matplotlib", "a plot")
-        seed_everything(made.training.seed)
-        data = task.read(made)
-        if data.batches is None:
-            raise TypeError(f"the task {task.name} read no batches to train on")
-        model = task.build(made, data)
-        found = range_test(model, data.batches, task.loss, made.training, low, high, steps)
-        if plot is not None:
-            write_atomically(plot, found.plot())
-        if json_file is not None:
-            write_atomically(json_file, _as_json(found))
-        _show(found, Console(highlight=False))
+        check_outputs(plot, json_file)
+        data, model = prepare(task, made)
+        with Waiting("trying learning rates") as waiting:
+            found = range_test(
+                model, data.batches, task.loss, made.training, low, high, steps,
+                watch=lambda done: waiting.step(done, steps),
+            )  # fmt: skip
+        console = Console(highlight=False)
+        _show(found, console)
+        write_outputs(
+            console,
+            {
+                plot: lambda path: write_atomically(path, found.plot()),
+                json_file: lambda path: write_atomically(path, _as_json(found)),
+            },
+        )
 
     return with_flags(test, entry.config)
 

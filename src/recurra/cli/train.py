@@ -1,5 +1,6 @@
 """`recurra train TASK`: a model from files, in one command."""
 
+import contextlib
 import shlex
 import shutil
 import sys
@@ -13,14 +14,16 @@ from rich.text import Text
 
 from recurra.cli.flags import from_flags, with_flags
 from recurra.cli.stopping import INTERRUPTED
-from recurra.cli.watching import Gradients, SamplesFlag, TensorBoardFlag, Watching
+from recurra.cli.watching import CURVES, GRADIENTS, TENSORBOARD, Gradients, SamplesFlag, TensorBoardFlag, Watching
 from recurra.tasks import TASKS
 from recurra.tasks.settings_file import make_config, read_sections
 from recurra.tasks.table import TaskEntry
+from recurra.tasks.task import TaskConfig
+from recurra.training.settings import CHANGEABLE, TrainingSettings
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks.run import Run
-    from recurra.tasks.task import Task, TaskConfig
+    from recurra.tasks.task import Task
     from recurra.training import Observer, TrainingResult
 
 __all__ = ["RUNS", "report", "resume", "show_resumption", "show_training", "train_command"]
@@ -44,25 +47,28 @@ def train_command(task: TaskEntry) -> Callable[..., None]:
         tensorboard: TensorBoardFlag = False,
         gradients: Gradients = None,
     ) -> None:
-        from recurra.tasks.run import new_folder
         from recurra.training import World
 
         content = read_sections(config, task.name) if config is not None else {}
         made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
         with World.joined() as world:
-            folder = out or new_folder(RUNS, task.name)
-            world.wait()  # before any process makes it
             watching = Watching(samples, tensorboard, gradients)
-            report(*show_training(task.load(), made, folder, watching), is_first=world.is_first)
+            folder, anywhere = out or RUNS / task.name, out is None
+            run, result = show_training(task.load(), made, folder, watching, anywhere=anywhere)
+            report(run, result, is_first=world.is_first)
 
-    return with_flags(train, task.config)
+    return with_flags(train, task.config, without=() if task.probes_gradient else ("gradients",))
 
 
-def resume(
+def _resume(
+    settings: Mapping[str, Any],
     run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
-    epochs: Annotated[int | None, typer.Option(help="Train for so many epochs in all.", metavar="N", min=1)] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Train for so many steps in all.", metavar="N", min=1)] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Train for so long in all.", metavar="X")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Where the data are now, if they were moved.", metavar="FILE")
+    ] = None,
+    valid: Annotated[
+        Path | None, typer.Option("--valid", help="Where the validation data are now.", metavar="FILE")
+    ] = None,
     samples: SamplesFlag = True,
     tensorboard: TensorBoardFlag = False,
     gradients: Gradients = None,
@@ -70,15 +76,24 @@ def resume(
     """Go on with a training that was stopped, killed, or is to go further, from its newest checkpoint."""
     from recurra.training import World
 
-    limits = {"epochs": epochs, "max_steps": max_steps, "max_minutes": max_minutes}
+    files = {name: path for name, path in (("data", data), ("valid", valid)) if path is not None}
     with World.joined() as world:
-        given = {name: value for name, value in limits.items() if value is not None}
         watching = Watching(samples, tensorboard, gradients)
-        report(*show_resumption(run, given, watching), is_first=world.is_first)
+        report(*show_resumption(run, {**settings, **files}, watching), is_first=world.is_first)
+
+
+_resume.__name__ = "resume"
+resume = with_flags(_resume, TaskConfig, only=CHANGEABLE)
+"""`recurra resume RUN`, with a flag for each setting that may change on the way; limits count the whole training."""
 
 
 def show_training(
-    task: "Task[Any, Any, Any]", config: "TaskConfig", folder: Path, watching: Watching | None = None
+    task: "Task[Any, Any, Any]",
+    config: TaskConfig,
+    folder: Path,
+    watching: Watching | None = None,
+    *,
+    anywhere: bool = False,
 ) -> "tuple[Run, TrainingResult]":
     """Train a run with its progress on the screen.
 
@@ -87,11 +102,16 @@ def show_training(
         config: Its settings.
         folder: Where the run goes.
         watching: What else is shown and kept.
+        anywhere: Whether FOLDER-2, FOLDER-3, ... will do where it is taken.
     """
     from recurra.tasks.run import train_run
 
     watching = watching or Watching()
-    return train_run(task, config, folder, lambda *made: watching.observers(task, config, folder, *made))
+
+    def observers(model: Any, data: Any, folder: Path) -> "Sequence[Observer]":  # noqa: ANN401  (the task's own)
+        return watching.observers(task, config, folder, model, data)
+
+    return train_run(task, config, folder, observers, anywhere=anywhere)
 
 
 def show_resumption(
@@ -108,7 +128,7 @@ def show_resumption(
 
     watching = watching or Watching()
 
-    def observers(task: "Task[Any, Any, Any]", config: "TaskConfig", *made: Any) -> "Sequence[Observer]":  # noqa: ANN401
+    def observers(task: "Task[Any, Any, Any]", config: TaskConfig, *made: Any) -> "Sequence[Observer]":  # noqa: ANN401
         return watching.observers(task, config, folder, *made)
 
     return resume_run(folder, TASKS, overrides, observers)
@@ -118,20 +138,45 @@ def report(run: "Run", result: "TrainingResult", *, is_first: bool = True) -> No
     """Say where the run is and what can be done with it; of several processes, the first does.
 
     Raises:
-        typer.Exit: Training was interrupted; the exit code says so.
+        typer.Exit: Training was interrupted; the exit code says by which signal.
     """
-    console, folder = Console(highlight=False, quiet=not is_first), shlex.quote(run.folder.as_posix())
+    console = Console(highlight=False, quiet=not is_first)
+    # After SIGHUP there may be no terminal any more, and nothing else must depend on what is said here.
+    with contextlib.suppress(OSError) if result.interrupted else contextlib.nullcontext():
+        _say(run, result, console)
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED if result.signal is None else 128 + result.signal)
+
+
+def _say(run: "Run", result: "TrainingResult", console: Console) -> None:
+    folder, name = shlex.quote(run.folder.as_posix()), _program()
     if result.best_step is None:
         console.print("Nothing was learned yet, so nothing is kept.", style="yellow")
     else:
-        name = _program()
+        written = [run.folder / file for file in (CURVES, GRADIENTS, TENSORBOARD) if (run.folder / file).exists()]
+        if written:
+            console.print(Text(f"Written: {', '.join(map(str, written))}", style="dim"), soft_wrap=True)
         console.print(Text.assemble("\nThe run is kept in ", (str(run.folder), "bold"), ". To try next:"))
         for command, words in run.suggestions():
             console.print(Text.assemble("  ", (f"{name} {command} {folder}{words}", "cyan")), soft_wrap=True)
-    if result.interrupted:
-        if result.steps:
-            console.print(Text.assemble("  ", (f"{_program()} resume {folder}", "cyan"), "  goes on with the training"))
-        raise typer.Exit(INTERRUPTED)
+    if result.interrupted and result.steps:
+        console.print(Text.assemble("  ", (f"{name} resume {folder}", "cyan"), "  goes on with the training"))
+    elif further := _further(run.config.training, result):
+        console.print(Text.assemble("  ", (f"{name} resume {folder} {further}", "cyan")), soft_wrap=True)
+
+
+def _further(settings: TrainingSettings, result: "TrainingResult") -> str | None:
+    """The flags that let a run that has ended go on for as long again."""
+    match result.ended:
+        case "epochs":
+            return f"--epochs {2 * settings.epochs}"
+        case "steps" if settings.max_steps is not None:
+            return f"--max-steps {2 * settings.max_steps}"
+        case "minutes" if settings.max_minutes is not None:
+            return f"--max-minutes {2 * settings.max_minutes:g}"
+        case "patience" if settings.patience is not None:
+            return f"--patience {2 * settings.patience}"
+    return None
 
 
 def _program() -> str:

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recurra.errors import SettingError
-from recurra.training import Observer, Progress, ValidationEvent
+from recurra.tasks.table import TASKS
+from recurra.training import Observer, Progress, StepEvent, TrainingStart, ValidationEvent
 from recurra.training.curves import CurvesWriter
 from recurra.training.figures import describe_seconds
+from recurra.training.metrics import validations
 from recurra.training.tensorboard import TensorBoardWriter
 
 if TYPE_CHECKING:  # torch is imported once a command runs
+    from torch import nn
+
     from recurra.tasks.task import Task, TaskConfig
 
-__all__ = ["GRADIENTS", "Gradients", "SamplesFlag", "TensorBoardFlag", "Watching"]
+__all__ = ["CURVES", "GRADIENTS", "TENSORBOARD", "Gradients", "SamplesFlag", "TensorBoardFlag", "Watching"]
 
 GRADIENTS, CURVES, TENSORBOARD = "gradient_flow.jsonl", "curves.png", "tensorboard"
 
@@ -33,6 +37,10 @@ Gradients = Annotated[
         min=1,
     ),
 ]
+
+
+FIRST_SAMPLE, NEXT_SAMPLE = 40.0, 300.0
+"""Seconds without a validation after which a sample is shown all the same: the first time, and from then on."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +72,25 @@ class Watching:
         from recurra.tasks.run import METRICS
 
         views = list(task.views(config))
-        progress = Progress(views, task.unit(config))
+        unit = task.unit(config)
+        about = [f"run {folder}", data.summary(unit)]
+        progress = Progress(
+            views, unit, about=[line for line in about if line], history=lambda: validations(folder / METRICS)
+        )
         write = task.sample(config, model, data) if self.samples else None
         if self.untrained and write is not None:
             model.eval()
             progress.show_sample("a sample before training", write())
         watchers: list[Observer] = [progress]
         if write is not None:
-            watchers.append(_Samples(write, progress))
+            early = config.training.parallel != "sharded"
+            watchers.append(_Samples(write, progress, model if early else None))
         if self.tensorboard:
             watchers.append(TensorBoardWriter(folder / TENSORBOARD))
         if self.gradients is not None:
+            entry = TASKS.entries.get(task.name)
+            if entry is None or not entry.probes_gradient:
+                raise SettingError(f"--gradients cannot measure models of {task.name}: leave it out")
             if config.training.parallel == "sharded":
                 raise SettingError("--gradients needs the whole model in one process: leave --parallel sharded out")
             batch = next(iter(data.batches.epoch(0)))
@@ -86,10 +102,35 @@ class Watching:
 class _Samples(Observer):
     """Shows what the model writes after every validation."""
 
-    def __init__(self, write: Callable[[], str], progress: Progress) -> None:
-        self.write, self.progress = write, progress
+    only_shows = True
+
+    def __init__(self, write: Callable[[], str], progress: Progress, model: nn.Module | None) -> None:
+        self.write, self.progress, self.model = write, progress, model
+        self.due = 0.0
+
+    def on_start(self, start: TrainingStart) -> None:
+        """Count the time from here."""
+        self.due = start.elapsed + FIRST_SAMPLE
+
+    def on_step(self, event: StepEvent) -> None:
+        """Write if no validation has come for long, as in the first epoch on a large text."""
+        if self.model is None or event.elapsed < self.due:
+            return
+        from recurra.training import undisturbed
+
+        self.due = event.elapsed + NEXT_SAMPLE
+        self.model.eval()
+        try:
+            with undisturbed():
+                self._show(event)
+        finally:
+            self.model.train()
 
     def on_validation(self, event: ValidationEvent) -> None:
         """Write, and show it."""
+        self.due = event.elapsed + NEXT_SAMPLE
+        self._show(event)
+
+    def _show(self, event: StepEvent | ValidationEvent) -> None:
         after = f"a sample after {event.step:,} steps, {describe_seconds(event.elapsed)}"
         self.progress.show_sample(after, self.write())

@@ -1,6 +1,7 @@
 """Writing a file so that it is there whole or not at all."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -76,9 +77,16 @@ def _beside(path: Path) -> Path:
 
 
 def _cannot_be_written(path: Path, error: OSError) -> RunError:
-    return RunError(
-        f"{path}: cannot be written ({error.strerror}); give a file in a folder that exists and is yours to write"
-    )
+    return RunError(f"{path}: cannot be written ({error.strerror}); {_mend(error)}")
+
+
+def _mend(error: OSError) -> str:
+    """What to do about a file that cannot be written."""
+    if error.errno in {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None)}:
+        return "make room on that disk; what was there before is untouched"
+    if error.errno == errno.EIO:
+        return "check the disk; what was there before is untouched"
+    return "give a file in a folder that exists and is yours to write"
 
 
 def _sync_folder(folder: Path) -> None:

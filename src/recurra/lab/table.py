@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from recurra.errors import SettingError
@@ -17,6 +16,7 @@ from recurra.lab.experiments.echo_state import ECHO_STATE
 from recurra.lab.experiments.exploding_gradients import EXPLODING_GRADIENTS
 from recurra.lab.experiments.truncation import TRUNCATION
 from recurra.lab.experiments.vanishing_gradients import VANISHING_GRADIENTS
+from recurra.spelling import unknown
 
 __all__ = ["EXPERIMENTS", "get"]
 
@@ -50,6 +50,4 @@ def get(name: str) -> Experiment[Any]:
     """
     if name in EXPERIMENTS:
         return EXPERIMENTS[name]
-    nearest = difflib.get_close_matches(name.lower().replace("_", "-"), EXPERIMENTS, n=1)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    raise SettingError(f"there is no experiment {name!r}; {hint}The experiments are: {', '.join(EXPERIMENTS)}")
+    raise SettingError(unknown("experiment", name, EXPERIMENTS))

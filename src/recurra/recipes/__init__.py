@@ -6,12 +6,12 @@
 A new recipe is one file.
 """
 
-import difflib
 from pathlib import Path
 
 from recurra.errors import SettingError
 from recurra.recipes.outcome import Outcome, figure_at
 from recurra.recipes.recipe import Recipe, read_recipe
+from recurra.spelling import unknown
 
 __all__ = ["FOLDER", "Outcome", "Recipe", "figure_at", "get", "names", "read_recipe"]
 
@@ -35,7 +35,5 @@ def get(name: str) -> Recipe:
         114.5
     """
     if name not in names():
-        nearest = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {nearest[0]}? The" if nearest else "the"
-        raise SettingError(f"there is no recipe {name!r}; {hint} recipes are: {', '.join(names())}")
+        raise SettingError(unknown("recipe", name, names()))
     return read_recipe(FOLDER / f"{name}.toml")

@@ -19,7 +19,7 @@ class CellSettings(Settings):
     """Which cell a network is made of.
 
     Raises:
-        pydantic.ValidationError: There is no such cell, the equations are wrong, or there are both or neither.
+        SettingError: There is no such cell, the equations are wrong, or there are both or neither.
 
     Example:
         >>> CellSettings(cell="lstm").made.name, CellSettings(equations="h[t] = tanh(W @ [h[t-1], x[t]])").made.name

@@ -9,10 +9,11 @@ is 784 steps, of which the last may have to remember the first.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +52,8 @@ class Images(Data):
         valid: The part to validate on; None in a run that was loaded.
     """
 
+    files: ClassVar[tuple[str, ...]] = (IMAGES,)
+
     height: int
     width: int
     classes: int
@@ -59,6 +62,15 @@ class Images(Data):
     order: list[int] | None = None
     batches: ImageBatches | None = None
     valid: ImageBatches | None = None
+
+    def summary(self, unit: str) -> str:
+        """How many images there are, and how many steps it takes to read one."""
+        if self.batches is None or self.valid is None:
+            return ""
+        return (
+            f"{self.batches.count:,} {unit} of {self.height} x {self.width} pixels to train on, "
+            f"{len(self.batches):,} batches an epoch, {self.valid.count:,} to validate on, {self.classes} classes"
+        )
 
     def save(self, folder: Path) -> None:
         """Write what the run keeps."""
@@ -247,7 +259,10 @@ class ImageClassifierRun(Run):
 
     def suggestions(self) -> list[tuple[str, str]]:
         """What to try on the command line."""
-        return [("evaluate", " --data t10k-images-idx3-ubyte.gz")]
+        settings = self.config.images
+        test = settings.data.with_name(settings.data.name.replace("train-", "t10k-"))
+        measured = test if test.exists() else settings.valid or settings.data
+        return [("evaluate", f" --data {shlex.quote(str(measured))}")]
 
 
 def predict(run: ImageClassifierRun, images: Tensor) -> list[int]:

@@ -6,7 +6,7 @@ They are read without torch, so that the command line can list them at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,7 +25,11 @@ class ImageSettings(Settings):
     )
     valid: Path | None = Field(None, description="File of images to validate on; without it, the last of the data.")
     valid_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the data kept for validation where no file is given."
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of the data kept for validation where no file is given.",
+        json_schema_extra={"free_in_use": True},
     )
     pixels_per_step: int = Field(
         1, ge=1, description="Pixels read a step: 1 reads pixel by pixel, the width of an image row by row."
@@ -46,6 +50,8 @@ class ImageSettings(Settings):
 
 class ImageBatchSettings(Settings):
     """How the images are handed to the model."""
+
+    changes_use: ClassVar[bool] = False
 
     batch_size: int = Field(128, ge=1, description="Images side by side in a step of training.")
     valid_batch_size: int = Field(500, ge=1, description="Images side by side in validation; it changes no figure.")
@@ -70,7 +76,7 @@ class ClassifierSettings(CellSettings):
         ge=2,
         description="Begin with gates that keep what they hold for up to this many steps (chrono initialisation).",
     )
-    backend: str = Field("auto", description="Which backend runs the cell.")
+    backend: str = Field("auto", description="Which backend runs the cell.", json_schema_extra={"free": True})
 
 
 class ImageClassificationConfig(TaskConfig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
@@ -79,6 +80,7 @@ class LanguageModelRun(Run):
         Raises:
             DataError: The text has nothing to score.
         """
+        _check_text("score", text)
         parts = sentences_of(text) if self.data.sentences else [text]
         scores = [self._score(part) for part in parts if part]
         if not scores:
@@ -129,8 +131,11 @@ class LanguageModelRun(Run):
         Raises:
             SettingError: A value is outside its range.
         """
-        for name, value in (("length", length), ("number", number)):
-            if value < 1:
+        _check_text("sample: primer", primer)
+        for name, value in (("length", length), ("number", number), ("seed", 0 if seed is None else seed)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise SettingError(f"{name} is {value!r}; it must be a whole number")
+            if name != "seed" and value < 1:
                 raise SettingError(f"{name} is {value}; it must be 1 or more")
         if seed is not None and not 0 <= seed < 2**63:
             raise SettingError(f"seed is {seed}; it must be from 0 up to 2**63 - 1")
@@ -184,10 +189,12 @@ class LanguageModelRun(Run):
 
     def suggestions(self) -> list[tuple[str, str]]:
         """What to try on the command line."""
+        primer = self.data.opening(1) or "The"
+        space = " " if self.vocabulary.level != "word" and not self.data.sentences else ""
         return [
             ("sample", " --temperature 0.7"),
-            ("sample", ' --primer "The " --number 3 --seed 1'),
-            ("score", ' "The cat sat on the mat."'),
+            ("sample", f" --primer {_quoted(primer + space)} --number 3 --seed 1"),
+            ("score", f" {_quoted(self.data.opening(6) or 'The cat sat on the mat.')}"),
         ]
 
     @property
@@ -207,3 +214,14 @@ def _watched(
         return result
 
     return watched
+
+
+def _check_text(what: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise SettingError(f"{what} takes a text; this is a {type(text).__name__}: give one text at a time, as a str")
+
+
+def _quoted(text: str) -> str:
+    """A text as a word of a command line: in double quotes where those do, as people write it."""
+    plain = text.isprintable() and not set(text) & set('"\\$`!') and not text.startswith("-")
+    return f'"{text}"' if plain else f"-- {shlex.quote(text)}" if text.startswith("-") else shlex.quote(text)

@@ -6,6 +6,7 @@ They are read without torch, so that the command line can list them at once.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
@@ -22,7 +23,11 @@ class TextSettings(Settings):
     data: Path = Field(description="Text file to train on, in UTF-8.")
     valid: Path | None = Field(None, description="Text file to validate on; without it, the last part of the data.")
     valid_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the data kept for validation where no file is given."
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of the data kept for validation where no file is given.",
+        json_schema_extra={"free_in_use": True},
     )
     level: Level = Field("character", description="How finely the text is cut.")
     sentences: bool = Field(
@@ -35,6 +40,8 @@ class TextSettings(Settings):
 
 class BatchSettings(Settings):
     """How the text is handed to the model."""
+
+    changes_use: ClassVar[bool] = False
 
     batch_size: int = Field(32, ge=1, description="Sequences side by side in a step of training.")
     chunk_length: int | None = Field(
@@ -87,7 +94,7 @@ class ModelSettings(CellSettings):
     temporal_penalty: float = Field(
         0.0, ge=0, description="Weight of the mean square of the outputs' changes in what is learned (TAR)."
     )
-    backend: str = Field("auto", description="Which backend runs the cell.")
+    backend: str = Field("auto", description="Which backend runs the cell.", json_schema_extra={"free": True})
 
     @field_validator("initial")
     @classmethod

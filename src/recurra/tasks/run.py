@@ -10,40 +10,62 @@ checkpoints/        all that it takes to go on with the training; not needed to 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import nn
 
 from recurra.data.files import write_atomically
 from recurra.errors import RecurraError, RunError
-from recurra.tasks.settings_file import make_config, read_sections, render_config
+from recurra.tasks.fingerprint import fingerprint
+from recurra.tasks.folder import (
+    CHECKPOINTS,
+    CONFIG,
+    METRICS,
+    WEIGHTS,
+    RunFolder,
+    can_resume,
+    check_free,
+    is_unbegun,
+    make_folder,
+    new_folder,
+    numbered,
+    steps_taken,
+)
+from recurra.tasks.paths import locate_files
+from recurra.tasks.settings_file import flag_of, make_config, read_sections, render_config
 from recurra.tasks.task import Data, Task, TaskConfig
+from recurra.tasks.weights import digests, fixed_settings, read_weights, write_weights
 from recurra.training import (
     Checkpoints,
     MetricsWriter,
     Observer,
+    StepEvent,
     TrainingResult,
     TrainingStart,
     World,
     seed_everything,
     train,
 )
+from recurra.training.memory import bounded_memory
 
-__all__ = ["Run", "can_resume", "check_free", "load_run", "make_folder", "new_folder", "resume_run", "train_run"]
+__all__ = [
+    "METRICS",
+    "Run",
+    "can_resume",
+    "check_free",
+    "load_run",
+    "make_folder",
+    "new_folder",
+    "prepare",
+    "resume_run",
+    "train_run",
+]
 
-CONFIG, WEIGHTS, METRICS, CHECKPOINTS = "config.toml", "model.safetensors", "metrics.jsonl", "checkpoints"
-
-Observers = Callable[[nn.Module, Data], Sequence[Observer]]
-"""From the model and the data, who is told of every event of a training."""
+Observers = Callable[[nn.Module, Data, Path], Sequence[Observer]]
+"""From the model, the data and the run's folder, who is told of every event of a training."""
 
 
 class Run:
@@ -75,32 +97,27 @@ class Run:
         return f"<{type(self).__name__} {self.folder}: {self.task.name}, {size:,} parameters>"
 
 
-def new_folder(parent: Path, name: str) -> Path:
-    """A folder below `parent` that does not exist yet: NAME, or NAME-2, NAME-3, ..."""
-    folder, number = parent / name, 2
-    while os.path.lexists(folder):
-        folder, number = parent / f"{name}-{number}", number + 1
-    return folder
-
-
 def train_run(
     task: Task[Any, Any, Any],
     config: TaskConfig,
     folder: str | Path,
-    observers: Observers = lambda model, data: (),
+    observers: Observers = lambda model, data, folder: (),
+    *,
+    anywhere: bool = False,
 ) -> tuple[Run, TrainingResult]:
     """Train a model for a task and keep it in a folder.
 
     The folder appears once the data are read and the model is built, so that a mistake in the settings leaves nothing
     behind. It holds the best weights from the first validation on, and if training is interrupted before, what it has
     learned by then; if it has learned nothing yet, the folder is taken back. Whatever stops it later, `resume_run` can
-    go on with what is there.
+    go on with what is there; a folder whose training was killed before its first checkpoint may be trained in again.
 
     Args:
         task: The task.
         config: Its settings.
         folder: Where the run goes; it must not exist, or be empty.
-        observers: From the model and the data, who is told of every event of the training.
+        observers: From the model, the data and the run's folder, who is told of every event of the training.
+        anywhere: Whether, where the folder is taken, the first of FOLDER-2, FOLDER-3, ... that is free will do.
 
     Returns:
         The run with its best weights, and how training went.
@@ -111,22 +128,18 @@ def train_run(
     """
     folder = Path(folder)
     with World.joined() as world, contextlib.ExitStack() as held:
-        if world.is_first:
+        if world.is_first and not anywhere:
             check_free(folder)
         world.wait()
-        data, model = _prepare(task, config)
-        made: list[Path] = []
+        data, model = prepare(task, config)
+        home: RunFolder | None = None
+        number = 0
         if world.is_first:
-            made = make_folder(folder)
-            held.enter_context(_alone_in(folder))
-            check_free(folder)  # another may have begun there while the data were read
-        try:
-            if world.is_first:
-                data.save(folder)
-            result = _train(task, config, folder, data, model, observers, resume=False)
-        finally:
-            if world.is_first and not (folder / WEIGHTS).exists() and not _steps_taken(folder):
-                _remove(folder, made)  # without weights a run is of no use
+            home = held.enter_context(RunFolder.begun(folder, anywhere=anywhere))
+            number = next(place for place, path in enumerate(numbered(folder)) if path == home.path)
+        number = int(world.from_first(float(number)))
+        folder = next(path for place, path in enumerate(numbered(folder)) if place == number)
+        result = _train(task, config, folder, data, model, observers, home)
     return task.run(task, config, model, data, folder), result
 
 
@@ -138,45 +151,57 @@ def resume_run(
 ) -> tuple[Run, TrainingResult]:
     """Go on with the training of a run from its newest checkpoint, as if it had never stopped.
 
+    A run that was killed before its first checkpoint is begun anew. The files of data are looked for where they were
+    when the run began, then where its settings say.
+
     Args:
         folder: The run's.
         tasks: The tasks by name.
-        overrides: Settings that change, by key: what ends a training, such as epochs.
+        overrides: Settings that change, by key: what ends a training, such as epochs, and the others of
+            `recurra.training.settings.CHANGEABLE`; and where the files of data are now.
         observers: From the task, its settings, the model and the data, who is told of every event of the training.
 
     Returns:
         The run with its best weights, and how training went, from its beginning.
 
     Raises:
-        RunError: There is no run in the folder or no checkpoint in it, the data have changed since, or another process
-            trains in it.
+        RunError: There is no run in the folder or no checkpoint in it, a limit that is given is over already, a setting
+            or the data have changed since, or another process trains in it.
         RecurraError: Whatever the task finds wrong with the settings or the data.
     """
-    folder = Path(folder)
+    folder, overrides = Path(folder), dict(overrides or {})
     with World.joined() as world, contextlib.ExitStack() as held:
         task, config = _config_of(folder, tasks, overrides)
-        if not can_resume(folder):
+        begins = is_unbegun(folder)
+        if not begins and not can_resume(folder):
             raise RunError(f"{folder}: there is no checkpoint in it to go on from; train again with another --out")
+        config = locate_files(config, folder / CONFIG, given=overrides)
+        home = None
         if world.is_first:
-            held.enter_context(_alone_in(folder))
-        data, model = _prepare(task, config)
+            home = held.enter_context(RunFolder.begun(folder) if begins else RunFolder.held(folder))
+        data, model = prepare(task, config)
         world.wait()
-        result = _train(task, config, folder, data, model, lambda *made: observers(task, config, *made), resume=True)
+
+        def watch(model: nn.Module, data: Any, folder: Path) -> Sequence[Observer]:  # noqa: ANN401
+            return observers(task, config, model, data)
+
+        result = _train(task, config, folder, data, model, watch, home, resume=not begins, overrides=overrides)
     return task.run(task, config, model, data, folder), result
 
 
-def can_resume(folder: Path) -> bool:
-    """Whether there is a run in a folder that training can go on with."""
-    return (folder / CONFIG).is_file() and bool(Checkpoints(folder / CHECKPOINTS).paths())
+def prepare(task: Task[Any, Any, Any], config: TaskConfig) -> tuple[Any, nn.Module]:
+    """The data and the model, untrained.
 
-
-def _prepare(task: Task[Any, Any, Any], config: TaskConfig) -> tuple[Any, nn.Module]:
-    """The data and the model, untrained."""
+    Raises:
+        SettingError: The model would need more memory than there is.
+        RecurraError: Whatever the task finds wrong with the settings or the data.
+    """
     seed_everything(config.training.seed)
     data = task.read(config)
     if data.batches is None:
         raise TypeError(f"the task {task.name} read no batches to train on")
-    return data, task.build(config, data)
+    with bounded_memory("the model"):
+        return data, task.build(config, data)
 
 
 def _train(
@@ -186,10 +211,20 @@ def _train(
     data: Any,  # noqa: ANN401  (the task's own)
     model: nn.Module,
     observers: Observers,
-    resume: bool,
+    home: RunFolder | None,
+    *,
+    resume: bool = False,
+    overrides: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
-    begun = _Begun(lambda: write_atomically(folder / CONFIG, render_config(task.name, config)))
+    begun = _Begun(task.name, config, data, home, overrides or {})
+
+    def save_best(weights: Mapping[str, Any]) -> None:
+        write_weights(folder / WEIGHTS, weights, config, begun.digests)
+
     try:
+        watching: Sequence[Observer] = ()
+        if home is not None:
+            watching = [begun, MetricsWriter(folder / METRICS), *observers(model, data, folder)]
         return train(
             model,
             data.batches,
@@ -198,111 +233,82 @@ def _train(
             evaluate=task.evaluate(config, model, data),
             best_by=task.best_by,
             highest=task.highest,
-            observers=[begun, MetricsWriter(folder / METRICS), *observers(model, data)] if World().is_first else (),
-            save_best=lambda weights: write_atomically(folder / WEIGHTS, save(dict(weights))),
+            observers=watching,
+            save_best=save_best,
             checkpoints=Checkpoints(folder / CHECKPOINTS, config.training.keep_checkpoints),
             resume=resume,
-            fingerprint=_digest(data),
+            fingerprint=fingerprint(data.batches),
+            fixed=fixed_settings(config),
         )
     except BaseException as error:
-        if begun.yet and (steps := _steps_taken(folder)):
+        if begun.yet and (steps := steps_taken(folder)):
             error.add_note(f"what was learned in {steps:,} steps is kept: go on with `recurra resume {folder}`")
         elif begun.yet and (folder / WEIGHTS).exists():
             error.add_note(f"what was learned before is kept in {folder}")
         raise
 
 
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep others from training in a folder; the system forgets it with this process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # a system without such locks
-        yield
-        return
-    place = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"{folder}: another process is training in it; let it end or stop it, or give another folder with --out"
-            ) from None
-        except OSError:  # a file system without them
-            pass
-        yield
-    finally:
-        os.close(place)
-
-
 class _Begun(Observer):
-    """Knows whether training has begun, or some mistake came before; settings that changed are kept only then."""
+    """Writes what the run keeps when training begins, not before: some mistake may come first; and minds the folder."""
 
-    def __init__(self, keep: Callable[[], None]) -> None:
-        self.keep, self.yet = keep, False
+    def __init__(
+        self,
+        task: str,
+        config: TaskConfig,
+        data: Data,
+        home: RunFolder | None,
+        overrides: Mapping[str, Any],
+    ) -> None:
+        self.task, self.config, self.data, self.home, self.overrides = task, config, data, home, overrides
+        self.yet = self._has_stepped = False
+        self.digests: dict[str, str] = {}
 
     def on_start(self, start: TrainingStart) -> None:
-        """Keep them."""
+        """Write the settings, and what the task keeps."""
+        assert self.home is not None
+        self.home.check()
+        if start.step:
+            _check_limits(start, self.overrides)
         self.yet = True
-        self.keep()
+        write_atomically(self.home.path / CONFIG, render_config(self.task, self.config, Path.cwd()))
+        self.data.save(self.home.path)
+        self.digests = digests(self.home.path, self.data.files)
+
+    def on_step(self, event: StepEvent) -> None:
+        """See that the folder is still there."""
+        assert self.home is not None
+        self.home.check()
+        if not self._has_stepped:
+            self._has_stepped = True
+            self.home.mark_as_begun()
 
 
-def _steps_taken(folder: Path) -> int:
-    """How many steps the newest checkpoint of a run is of; 0 without one."""
-    paths = Checkpoints(folder / CHECKPOINTS).paths()
-    return int(paths[-1].stem.removeprefix("step-")) if paths else 0
-
-
-def _digest(data: Data) -> str:
-    """A digest of what the first epoch reads, by which it is known whether the data are still the same."""
-    digest = hashlib.sha256()
-    assert data.batches is not None
-    for batch in data.batches.epoch(0):
-        for field in dataclasses.fields(batch):
-            value = getattr(batch, field.name)
-            digest.update(value.numpy().tobytes() if isinstance(value, torch.Tensor) else repr(value).encode())
-    return digest.hexdigest()
-
-
-def check_free(folder: Path) -> None:
-    """Refuse a folder that holds something, before any work is done.
+def _check_limits(start: TrainingStart, overrides: Mapping[str, Any]) -> None:
+    """Refuse to go on beyond a limit that is over while another one is raised.
 
     Raises:
-        RunError: It does, or cannot be read.
+        RunError: A limit that is given is over, or one that is not given still ends the training.
     """
-    try:
-        taken = os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir()))
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be read: {error.strerror}; give another folder with --out") from None
-    if taken:
-        further = f", or go on with `recurra resume {folder}`" if can_resume(folder) else ""
-        raise RunError(
-            f"{folder}: there is something here already; give another folder with --out, or remove it{further}"
-        )
-
-
-def make_folder(folder: Path) -> list[Path]:
-    """Make a folder; returns those that were not there before, the innermost first.
-
-    Raises:
-        RunError: It cannot be made.
-    """
-    try:
-        missing = [f for f in (folder, *folder.parents) if not f.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be made: {error.strerror}; give another folder with --out") from None
-    return missing
-
-
-def _remove(folder: Path, made: list[Path]) -> None:
-    """Take back a run that came to nothing, and the folders made for it."""
-    with contextlib.suppress(OSError):  # what is in the way of this is not worth hiding the first error for
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        for path in folder.iterdir():
-            path.unlink()
-        for empty in made:
-            empty.rmdir()
+    settings = start.settings
+    taken = {
+        "max_steps": (settings.max_steps, start.step, f"{start.step:,} steps"),
+        "max_minutes": (settings.max_minutes, start.elapsed / 60, f"{start.elapsed / 60:.3g} minutes"),
+        "epochs": (settings.epochs, start.epochs, f"{start.epochs:,} epochs"),
+    }
+    over = {key: figures for key, figures in taken.items() if figures[0] is not None and figures[1] >= figures[0]}
+    raised = [key for key in taken if key in overrides]
+    for key, (limit, _, spent) in over.items():
+        if key in raised:
+            raise RunError(
+                f"the run has taken {spent} already, and {flag_of(key)} {limit:g} counts them all: give more than that"
+            )
+    for key, (limit, _, spent) in over.items():
+        if raised:
+            off = "" if key == "epochs" else ", or none"
+            raise RunError(
+                f"the run has ended at its limit {key} = {limit:g} (it has taken {spent}), which counts beside "
+                f"{flag_of(raised[0])}: give {flag_of(key)}, too: more than that{off}"
+            )
 
 
 def load_run(folder: str | Path, tasks: Mapping[str, Task[Any, Any, Any]]) -> Run:
@@ -318,9 +324,11 @@ def load_run(folder: str | Path, tasks: Mapping[str, Task[Any, Any, Any]]) -> Ru
     folder = Path(folder)
     task, config = _config_of(folder, tasks)
     try:
+        weights = read_weights(folder, config)
         data = task.restore(config, folder)
-        model = task.build(config, data)
-        _load_weights(model, folder / WEIGHTS)
+        with bounded_memory("the model"):
+            model = task.build(config, data)
+        _load_weights(model, weights, folder / WEIGHTS)
     except RunError:
         raise
     except RecurraError as error:
@@ -335,6 +343,11 @@ def _config_of(
     """The task and the settings of a run."""
     if not (folder / CONFIG).is_file():
         problem = f"there is no {CONFIG} in it" if folder.is_dir() else "there is no such folder"
+        if is_unbegun(folder):
+            raise RunError(
+                f"{folder}: a training was stopped here before it began; begin it anew with `recurra train` and "
+                f"--out {folder}"
+            )
         raise RunError(f"{folder}: {problem}; give the folder of a run, as `recurra train` makes it")
     try:
         content = read_sections(folder / CONFIG)
@@ -352,19 +365,13 @@ def _config_of(
         raise RunError(str(error)) from error
 
 
-def _load_weights(model: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise RunError(f"{path}: there is no such file; copy the run again or train again")
-    try:
-        weights = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise RunError(f"{path}: damaged ({error}); copy it again or train again") from None
-    own = model.state_dict()
-    for name in [*own, *weights]:
-        if name not in weights or name not in own or weights[name].shape != own[name].shape:
+def _load_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    expected = model.state_dict()
+    for name in [*expected, *weights]:
+        if name not in weights or name not in expected or weights[name].shape != expected[name].shape:
             have = tuple(weights[name].shape) if name in weights else "missing"
-            want = tuple(own[name].shape) if name in own else "not among its weights"
+            want = tuple(expected[name].shape) if name in expected else "not among its weights"
             raise RunError(
                 f"{path}: it does not belong to this config: {name} is {have}, and by the config it is {want}"
             )
-    model.load_state_dict(weights)
+    model.load_state_dict(dict(weights))

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-import difflib
+import codecs
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from recurra.errors import SettingError
+from recurra.spelling import nearest, unknown
 from recurra.tasks.task import TaskConfig
+from recurra.training.checked import describe_problem, first_problem
 
-__all__ = ["NONE", "flag_of", "make_config", "read_sections", "render_config", "sections", "takes_none"]
+__all__ = [
+    "NONE",
+    "flag_of",
+    "is_path",
+    "make_config",
+    "read_sections",
+    "render_config",
+    "sections",
+    "takes_none",
+    "working_folder",
+]
 
 VERSION = 1
 """The version of the run folders that this library writes and reads."""
 
 NONE = "none"
 """How a number is written that is switched off: TOML knows no null, and a flag holds text."""
+
+WORKING_FOLDER = "working_folder"
+"""The key, above the sections, of the folder that relative paths in them start from."""
+
+FILE_URL = "file:"
+"""How a path begins whose bytes are no text: the rest is its bytes, percent-encoded."""
 
 ConfigT = TypeVar("ConfigT", bound=TaskConfig)
 
@@ -60,16 +80,29 @@ def takes_none(field: FieldInfo) -> bool:
     return NoneType in kinds and bool(kinds & {int, float})
 
 
-def render_config(task: str, config: BaseModel) -> str:
+def is_path(field: FieldInfo) -> bool:
+    """Whether a setting is the path of a file."""
+    return Path in (field.annotation, *get_args(field.annotation))
+
+
+def render_config(task: str, config: BaseModel, folder: Path | None = None) -> str:
     """A config as TOML; settings that are not set are left out.
+
+    Args:
+        task: The task's name.
+        config: The settings.
+        folder: The folder that relative paths among them start from, to be kept as well.
 
     Example:
         >>> print(render_config("any", TaskConfig()).splitlines()[:4])
         ['task = "any"', 'version = 1', '', '[training]']
     """
     lines = [f"task = {_value(task)}", f"version = {VERSION}"]
+    if folder is not None:
+        lines.append(f"{WORKING_FOLDER} = {_value(_path_text(folder))}")
     for section, kind in sections(type(config)).items():
-        settings = getattr(config, section).model_dump(mode="json")
+        values = getattr(config, section).model_dump()
+        settings = {key: _path_text(value) if isinstance(value, Path) else value for key, value in values.items()}
         lines += ["", f"[{section}]"]
         for key, field in kind.model_fields.items():
             if settings[key] is not None:
@@ -81,7 +114,6 @@ def render_config(task: str, config: BaseModel) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, str):
-        # The name of a file may hold bytes that are no text, which TOML cannot.
         text = value.encode("utf-8", "replace").decode()
         if "\n" in text and "'''" not in text and all(c.isprintable() or c == "\n" for c in text):
             return f"'''\n{text}'''"  # equations stay readable
@@ -91,6 +123,34 @@ def _value(value: object) -> str:
     if isinstance(value, int | float):
         return repr(value)
     raise TypeError(f"a setting of type {type(value).__name__} has no form in config.toml")
+
+
+def _path_text(path: Path) -> str:
+    r"""A path as TOML can hold it, which holds no bytes that are no text.
+
+    Example:
+        >>> _path_text(Path("a/b.txt")), _path_text(Path(os.fsdecode(b"caf\xe9.txt")))
+        ('a/b.txt', 'file:caf%E9.txt')
+    """
+    text = str(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return FILE_URL + quote_from_bytes(os.fsencode(path))
+    return FILE_URL + quote_from_bytes(os.fsencode(path)) if text.startswith(FILE_URL) else text
+
+
+def _path(text: object) -> object:
+    """What `_path_text` gave as a path; what is none is left to be refused."""
+    if isinstance(text, str) and text.startswith(FILE_URL) and not text.startswith("file://"):
+        return os.fsdecode(unquote_to_bytes(text.removeprefix(FILE_URL)))
+    return text
+
+
+def working_folder(path: Path) -> Path | None:
+    """The folder that relative paths in a run's config.toml start from; None where it does not say."""
+    folder = _path(_read_toml(path).get(WORKING_FOLDER))
+    return Path(folder) if isinstance(folder, str) and folder else None
 
 
 def read_sections(path: Path, task: str | None = None) -> dict[str, Any]:
@@ -103,18 +163,44 @@ def read_sections(path: Path, task: str | None = None) -> dict[str, Any]:
     Raises:
         SettingError: It cannot be read, is not TOML, or is for another task or version.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingError(f"{path}: cannot be read: {error.strerror}; give a config file in TOML") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path}: this is not TOML: {error}") from None
+    content = _read_toml(path)
+    content.pop(WORKING_FOLDER, None)
     version, named = content.pop("version", VERSION), content.get("task")
     if version != VERSION:
         raise SettingError(f"{path}: it is of version {version!r}, and this Recurra reads version {VERSION}")
     if task is not None and named is not None and named != task:
         raise SettingError(f"{path}: it is for the task {named!r}, not {task!r}")
     return content
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """The content of a file in TOML; UTF-16 and a byte-order mark, as Windows writes them, are read as well."""
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path itself
+        reason = getattr(error, "strerror", None) or error
+        raise SettingError(f"{path}: cannot be read: {reason}; give a config file in TOML") from None
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = ""
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        what = "UTF-16" if wide else "UTF-8"
+        raise SettingError(f"{path}: this is not TOML: byte {error.start} is no {what}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise SettingError(f"{path}: this is not TOML: {reason}{_advice(text, reason)}") from None
+
+
+def _advice(text: str, reason: str) -> str:
+    """What to do about a line that is no TOML because of a path of Windows."""
+    number = reason.partition("line ")[2].partition(",")[0]
+    lines = text.splitlines()
+    line = lines[int(number) - 1] if number.isdigit() and 0 < int(number) <= len(lines) else ""
+    if '"' in line and "\\" in line:
+        return r"; within double quotes \ begins an escape: write a path in single quotes, such as 'C:\data\text.txt'"
+    return ""
 
 
 def make_config(
@@ -148,8 +234,11 @@ def make_config(
     _override(merged, overrides or {}, known)
     for section, keys in merged.items():
         for key, value in keys.items():
-            if value == NONE and takes_none(known[section].model_fields[key]):
+            field = known[section].model_fields[key]
+            if value == NONE and takes_none(field):
                 keys[key] = None
+            elif is_path(field) and key not in (overrides or {}):
+                keys[key] = _path(value)
     try:
         return config.model_validate(merged)
     except ValidationError as error:
@@ -163,7 +252,7 @@ def _override(
     every = [key for settings in known.values() for key in settings.model_fields]
     for key in overrides:
         if key not in every:
-            raise SettingError(_unknown(key, every, "setting"))
+            raise SettingError(unknown("setting", key, every))
     for section, settings in known.items():
         for key, field in settings.model_fields.items():
             extra = field.json_schema_extra
@@ -179,42 +268,49 @@ def _check_section(section: str, keys: object, known: Mapping[str, type[BaseMode
         if not isinstance(keys, Mapping):
             raise SettingError(f"{place}{section} is a section: write [{section}] and its keys below")
         return
-    home = _home(section, known)
+    home, key = _home(section, known)
     if home:
-        raise SettingError(f"{place}{section} is a key of [{home}]: write it below that line")
-    raise SettingError(f"{place}{_unknown(section, list(known), 'section')}")
+        meant = "" if key == section else f"did you mean {key}? It "
+        raise SettingError(f"{place}{meant or f'{section} '}is a key of [{home}]: write it below that line")
+    raise SettingError(f"{place}{unknown('section', section, known)}")
 
 
 def _check_key(section: str, key: str, known: Mapping[str, type[BaseModel]], place: str) -> None:
     keys = list(known[section].model_fields)
     if key in keys:
         return
-    home = _home(key, known)
-    problem = f"there is no key {key!r}; it belongs in [{home}]" if home else _unknown(key, keys, "key")
+    home, meant = _home(key, known) if nearest(key, keys) is None or _exact(key, known) else (None, key)
+    if home is None:
+        problem = unknown("key", key, keys)
+    elif meant == key:
+        problem = f"there is no key {key!r}; it belongs in [{home}]"
+    else:
+        problem = f"there is no key {key!r}; did you mean {meant}? It belongs in [{home}]"
     raise SettingError(f"{place}[{section}] {problem}")
 
 
-def _home(key: str, known: Mapping[str, type[BaseModel]]) -> str | None:
-    """The section that a key belongs in."""
-    return next((name for name, settings in known.items() if key in settings.model_fields), None)
+def _exact(key: str, known: Mapping[str, type[BaseModel]]) -> bool:
+    return any(key in settings.model_fields for settings in known.values())
 
 
-def _unknown(name: str, known: list[str], kind: str) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    return f"there is no {kind} {name!r}; {hint}The {kind}s are: {', '.join(known)}"
+def _home(key: str, known: Mapping[str, type[BaseModel]]) -> tuple[str | None, str]:
+    """The section that a key belongs in, and the key that is meant."""
+    every = [name for settings in known.values() for name in settings.model_fields]
+    meant = key if key in every else nearest(key, every)
+    if meant is None:
+        return None, key
+    return next(name for name, settings in known.items() if meant in settings.model_fields), meant
 
 
 def _describe(error: ValidationError, flags: set[str], place: str) -> str:
     """The first thing that a validation found wrong, in one line that names the flag or the key."""
-    problem = error.errors(include_url=False)[0]
+    problem = first_problem(error)
     section, *keys = (str(part) for part in problem["loc"])
     key = keys[0] if keys else ""
-    message = problem["msg"].replace("Input should", "it should", 1)
+    message = describe_problem(problem)
     if problem["type"] == "missing":
         return f"{place}{key} is not given: give {flag_of(key)}, or {key} below [{section}] in a config file"
     if problem["type"] == "value_error":  # one of ours, which says what came
-        message = str(problem["ctx"]["error"])
         return message if key in flags else f"{place}[{section}] {f'{key}: ' if key and place else ''}{message}"
     if key in flags:
         return f"{flag_of(key)} {problem['input']}: {message}"

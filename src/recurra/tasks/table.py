@@ -24,6 +24,7 @@ class TaskEntry:
             which imports no torch.
         constant: What the module calls the task.
         settings: What the module of settings calls their class.
+        probes_gradient: Whether the flow of the gradient can be measured while a model is trained.
     """
 
     name: str
@@ -31,6 +32,7 @@ class TaskEntry:
     module: str
     constant: str
     settings: str
+    probes_gradient: bool = False
 
     @property
     def config(self) -> type[TaskConfig]:
@@ -67,6 +69,7 @@ TASKS = _Table(
         "recurra.tasks.language_modelling",
         "LANGUAGE_MODELLING",
         "LanguageModellingConfig",
+        probes_gradient=True,
     ),
     TaskEntry(
         "image-classification",

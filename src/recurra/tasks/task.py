@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
+from recurra.training.checked import CheckedSettings
 from recurra.training.settings import TrainingSettings
 
 if TYPE_CHECKING:  # settings are read without torch
@@ -21,24 +20,24 @@ if TYPE_CHECKING:  # settings are read without torch
 __all__ = ["Data", "Settings", "Task", "TaskConfig"]
 
 
-class Settings(BaseModel):
+class Settings(CheckedSettings):
     """One section of a config: every field is a key of the section and a flag of the command line.
 
     What a field says of itself beside its type is in `json_schema_extra`: `from_file` is a text whose flag names a file
-    that holds it, and `instead_of` names the field that it takes the place of.
+    that holds it, and `instead_of` names the field that it takes the place of. `free` is a setting that may be another
+    when a run is resumed or used, `free_in_use` one that may when it is used.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    changes_use: ClassVar[bool] = True
+    """Whether a trained model answers otherwise, or not at all, where a setting of the section is another."""
 
 
-class TaskConfig(BaseModel):
+class TaskConfig(CheckedSettings):
     """The settings of a run: one section a topic; `training` is the same for every task.
 
     Every setting is a key of its section in config.toml and a flag of the command line, so no two sections may have
     a key of the same name.
     """
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     training: TrainingSettings = TrainingSettings()
 
@@ -50,7 +49,18 @@ class Data(ABC):
         batches: What an epoch of training reads; None in a run that was loaded, which does not train.
     """
 
+    files: ClassVar[tuple[str, ...]] = ()
+    """The names of the files that `save` writes."""
+
     batches: Batches[Any] | None
+
+    def summary(self, unit: str) -> str:
+        """How much there is to train and to validate on, in one line; empty where there is nothing to say.
+
+        Args:
+            unit: What the loss counts, in the plural.
+        """
+        return ""
 
     @abstractmethod
     def save(self, folder: Path) -> None:

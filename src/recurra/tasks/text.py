@@ -1,7 +1,9 @@
 """A text as a task reads it: ids in batches, and the vocabulary that made them."""
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from recurra.data import Batch, Batches, Vocabulary
 from recurra.errors import RunError
@@ -10,6 +12,12 @@ from recurra.tasks.task import Data
 __all__ = ["VOCABULARY", "Text"]
 
 VOCABULARY = "vocabulary.json"
+
+
+def _count(batches: Batches[Batch]) -> int:
+    """How many targets an epoch has."""
+    count = getattr(batches, "count", None)
+    return int(count) if count is not None else sum(batch.count for batch in batches.epoch(0))
 
 
 @dataclass
@@ -23,10 +31,42 @@ class Text(Data):
         valid: The part to validate on; None in a run that was loaded.
     """
 
+    files: ClassVar[tuple[str, ...]] = (VOCABULARY,)
+
     vocabulary: Vocabulary
     sentences: bool
     batches: Batches[Batch] | None = None
     valid: Batches[Batch] | None = None
+
+    def summary(self, unit: str) -> str:
+        """How many units and steps an epoch has, how many different units there are, and how many are unknown."""
+        if self.batches is None:
+            return ""
+        parts = [f"{_count(self.batches):,} {unit} to train on"]
+        if isinstance(self.batches, Sized):
+            parts.append(f"{len(self.batches):,} batches an epoch")
+        if self.valid is not None:
+            parts.append(f"{_count(self.valid):,} to validate on")
+        parts.append(f"a vocabulary of {len(self.vocabulary):,}")
+        if share := self.unknown_share():
+            parts.append(f"{share:.1%} of what is validated on is <UNK>")
+        return ", ".join(parts)
+
+    def unknown_share(self) -> float:
+        """The share of what is validated on that is outside the vocabulary."""
+        if self.valid is None or self.vocabulary.unknown is None:
+            return 0.0
+        unknown = sum(int((batch.targets == self.vocabulary.unknown).sum()) for batch in self.valid.epoch(0))
+        return unknown / max(1, _count(self.valid))
+
+    def opening(self, words: int) -> str:
+        """The first words of the part to validate on that are all known; empty where there are none."""
+        if self.valid is None:
+            return ""
+        row = next(iter(self.valid.epoch(0))).inputs[0].tolist()
+        special = {self.vocabulary.unknown, self.vocabulary.end}
+        text = self.vocabulary.decode([number for number in row if number not in special][: 40 * words])
+        return " ".join(text.split()[:words])
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary."""

@@ -8,7 +8,6 @@ Nothing in it is ever unpickled.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -16,20 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-
 from recurra.data.files import write_atomically
 from recurra.errors import RunError
 from recurra.training import tree
+from recurra.training.sealed import seal, unseal
 
 __all__ = ["Checkpoints", "Loaded", "read_checkpoint", "write_checkpoint"]
 
 VERSION = "1"
 BEST = "best.safetensors"
 
-_SUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
-_NO_SUM = "0" * 64
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
@@ -56,13 +51,7 @@ def write_checkpoint(path: str | os.PathLike[str], state: dict[str, Any]) -> Non
 def pack(state: dict[str, Any]) -> bytes:
     """Nested state as the content of a checkpoint."""
     left, tensors = tree.split(state)
-    header = {"format": "recurra checkpoint", "version": VERSION, "sha256": _NO_SUM, "state": json.dumps(left)}
-    content = save(tensors, header)
-    place = _SUM.search(content)
-    assert place is not None  # it is in the header just written; within the state its quotes would be escaped
-    start, end = place.span(1)
-    total = hashlib.sha256(content).hexdigest().encode()
-    return b"".join([content[:start], total, content[end:]])
+    return seal(tensors, {"format": "recurra checkpoint", "version": VERSION, "state": json.dumps(left)})
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -87,21 +76,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def unpack(content: bytes, name: object) -> dict[str, Any]:
     """Nested state from what `pack` gave; `name` is what messages call it."""
-    place = _SUM.search(content)
-    if place is None:
-        raise RunError(f"{name}: damaged, or no checkpoint: it has no checksum")
-    start, end = place.span(1)
-    total = hashlib.sha256(b"".join([content[:start], _NO_SUM.encode(), content[end:]])).hexdigest()
-    if total.encode() != place.group(1):
-        raise RunError(f"{name}: damaged: its checksum is not that of its content")
+    texts, tensors = unseal(content, name)
+    if texts.get("version") != VERSION:
+        raise RunError(
+            f"{name}: a checkpoint of version {texts.get('version')!r}, and this Recurra reads version {VERSION}"
+        )
     try:
-        size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + size])["__metadata__"]
-        version = header["version"]
-        if version != VERSION:
-            raise RunError(f"{name}: a checkpoint of version {version!r}, and this Recurra reads version {VERSION}")
-        state: dict[str, Any] = tree.join(json.loads(header["state"]), load(content))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        state: dict[str, Any] = tree.join(json.loads(texts["state"]), tensors)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{name}: damaged ({error})") from error
     return state
 
@@ -139,6 +121,7 @@ class Checkpoints:
 
     def __init__(self, folder: str | os.PathLike[str], keep: int = 3) -> None:
         self.folder, self.keep = Path(folder), keep
+        self._parents = True  # whether the folders above are made, too: only for the first checkpoint
 
     def paths(self) -> list[Path]:
         """The files, oldest first."""
@@ -159,9 +142,12 @@ class Checkpoints:
         """
         path = self.folder / f"step-{step:09}.safetensors"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=self._parents, exist_ok=True)
+        except FileNotFoundError as error:
+            raise RunError(f"{self.folder.parent}: this folder was removed or moved while training went on") from error
         except OSError as error:
             raise RunError(f"{self.folder}: cannot be made ({error.strerror})") from error
+        self._parents = False
         write_checkpoint(path, state)
         if best:
             self._link(path)
@@ -194,9 +180,12 @@ class Checkpoints:
             paths.append(self.folder / BEST)
         for path in paths:
             try:
-                return Loaded(path, read_checkpoint(path), damaged)
+                loaded = Loaded(path, read_checkpoint(path), damaged)
             except RunError as error:
                 damaged.append(str(error))
+            else:
+                self._parents = False
+                return loaded
         if damaged:
             raise RunError(f"no checkpoint in {self.folder} can be read: {'; '.join(damaged)}; train again")
         return None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from recurra.errors import TrainingError
+from recurra.errors import SettingError, TrainingError
 
 
 class Clipping(NamedTuple):
@@ -42,6 +42,7 @@ def clip_gradients(
         The norm before clipping, and whether anything was changed.
 
     Raises:
+        SettingError: A gradient is sparse.
         TrainingError: The norm is not finite. The message names the first parameter at fault; no gradient was changed.
 
     Example:
@@ -53,6 +54,11 @@ def clip_gradients(
         tensor([0.6000, 0.8000])
     """
     named = [(name, parameter) for name, parameter in named_parameters if parameter.grad is not None]
+    for name, parameter in named:
+        if parameter.grad is not None and parameter.grad.layout is not torch.strided:
+            raise SettingError(
+                f"the gradient of {name!r} is sparse, and must be dense: leave sparse=True out where the layer is made"
+            )
     parameters = [parameter for _, parameter in named]
     limit = math.inf if norm is None else norm
     try:

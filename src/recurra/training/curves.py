@@ -171,6 +171,8 @@ class CurvesWriter(Observer):
         b'PNG'
     """
 
+    only_shows = True
+
     def __init__(
         self,
         metrics: str | Path,
@@ -195,16 +197,17 @@ class CurvesWriter(Observer):
             self._draw()
 
     def on_end(self, result: TrainingResult) -> None:
-        """Draw."""
-        self._draw()
+        """Draw; after an error, which is what is to be read then, without a word on what cannot be drawn."""
+        self._draw(quietly=result.ended == "error" or not result.steps)
 
-    def _draw(self) -> None:
+    def _draw(self, quietly: bool = False) -> None:
         if not self._draws:
             return
         before = self.clock()
         try:
             draw_curves(self.metrics, self.picture, self.views)
-        except RunError as error:
-            self.say(f"the curves are not drawn: {error}")
+        except Exception as error:  # of matplotlib's, too: no picture is worth a training
+            if not quietly:
+                self.say(f"the curves are not drawn: {error}")
         self._takes = self.clock() - before
         self._spent += self._takes

@@ -35,6 +35,11 @@ class _LossModule(nn.Module, Generic[BatchT]):
     def forward(self, batch: BatchT, carried: Any) -> StepLoss:  # noqa: ANN401
         with self.autocast():
             result = self.loss(self.model, batch, carried)
+        if not isinstance(result, StepLoss):
+            raise TrainingError(
+                f"the loss function returned a {type(result).__name__}; it must return a StepLoss: the sum over the "
+                "items of a batch, how many they are, and what is carried to the next: StepLoss(total, count, carried)"
+            )
         # The state is cut here, so that no process waits for a gradient that would come through it alone.
         return replace(result, carried=detach(result.carried))
 

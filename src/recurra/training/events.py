@@ -1,7 +1,7 @@
 """What training tells those who watch it."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from recurra.training.settings import TrainingSettings
 
@@ -18,6 +18,8 @@ class TrainingStart:
         device: Where, as torch names it.
         step: Steps taken before: 0, or where the run that is resumed had come to.
         processes: How many train together.
+        epochs: Epochs completed before.
+        elapsed: Seconds of training before.
     """
 
     settings: TrainingSettings
@@ -25,6 +27,8 @@ class TrainingStart:
     device: str
     step: int = 0
     processes: int = 1
+    epochs: int = 0
+    elapsed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ class TrainingResult:
         best_step: The step whose weights were kept, and are the model's now; None if no weights were kept.
         best_metrics: Its metrics; empty where nothing was evaluated.
         skipped: Steps that were skipped because their loss or gradient was not finite.
+        signal: The number of the signal that interrupted it, such as that of Ctrl-C or SIGTERM; None if none did.
     """
 
     ended: Ending
@@ -133,10 +138,11 @@ class TrainingResult:
     best_step: int | None
     best_metrics: dict[str, float]
     skipped: int = 0
+    signal: int | None = None
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended it."""
+        """Whether Ctrl-C, or another signal that asks for an end, ended it."""
         return self.ended == "interruption"
 
 
@@ -145,7 +151,13 @@ class Observer:
 
     Random numbers drawn in `on_validation` do not disturb training; draw none in the others, or draw them inside
     `randomness.undisturbed()`.
+
+    Attributes:
+        only_shows: Whether what it does is for people to watch alone. Then an error in it ends no training that has
+            begun: it is told once, in one line, and training goes on.
     """
+
+    only_shows: ClassVar[bool] = False
 
     def on_start(self, start: TrainingStart) -> None:
         """Before the first step."""
@@ -160,4 +172,4 @@ class Observer:
         """Something happened that is no error, and that whoever looks after the run should know: one sentence."""
 
     def on_end(self, result: TrainingResult) -> None:
-        """Once, however training ended; the model has its best weights again."""
+        """Once, however training ended, if it was told of the start; the model has its best weights again."""

@@ -7,6 +7,8 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 _USUAL: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+if hasattr(signal, "SIGHUP"):
+    _USUAL[signal.SIGHUP] = signal.SIG_DFL
 """The signals that are held back, and what handles them where no program has its own way with them."""
 
 
@@ -14,8 +16,13 @@ class Interruption:
     """Holds Ctrl-C back until training asks for it, so that no update, copy or file is left half done.
 
     The first Ctrl-C sets `requested`; a second one raises KeyboardInterrupt at once, for whoever cannot wait. SIGTERM,
-    by which a machine's owner asks a program to end, does the same. Outside the main thread, and where a program
-    handles a signal itself, nothing is changed.
+    by which a machine's owner asks a program to end, does the same, as does SIGHUP, which comes when the terminal is
+    closed or the connection to it lost; of that one more may follow, which change nothing. Outside the main thread, and
+    where a program handles a signal itself, nothing is changed.
+
+    Attributes:
+        requested: Whether an end was asked for.
+        signal: The number of the signal that asked for it; None before.
 
     Example:
         >>> with Interruption() as interruption:
@@ -26,6 +33,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.requested = False
+        self.signal: int | None = None
         self._comes_through = False
         self._installed: list[signal.Signals] = []
 
@@ -56,6 +64,10 @@ class Interruption:
             self._comes_through = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested or self._comes_through:
+        again = self.requested or self._comes_through
+        if number == getattr(signal, "SIGHUP", None) and self.signal == number:
+            return  # a terminal and the shell in it both say that it closes
+        self.signal = number if self.signal is None else self.signal
+        if again:
             raise KeyboardInterrupt
         self.requested = True

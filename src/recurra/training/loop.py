@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from recurra.data.batching import Batches
-from recurra.errors import DataError, SettingError
+from recurra.errors import DataError, RecurraError, SettingError
 from recurra.training.averaging import build_average
 from recurra.training.best import BestModel
 from recurra.training.budget import Budget
@@ -49,6 +49,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
     fingerprint: str = "",
+    fixed: Mapping[str, Any] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> TrainingResult:
     """Train a module by truncated backpropagation through time, and leave it with its best weights.
@@ -90,6 +91,8 @@ def train(
         checkpoints: Where to keep checkpoints; None keeps none.
         resume: Whether to go on from the newest of them.
         fingerprint: A digest of the data; a checkpoint of other data is refused.
+        fixed: What else must be the same when the training is resumed, by name, in JSON's types, such as the model's
+            settings; what has changed is named. Of `settings` all but those in `settings.CHANGEABLE` are.
         clock: Tells the time in seconds.
 
     Returns:
@@ -116,6 +119,7 @@ def train(
         >>> result.ended, result.steps, round(model.weight.item(), 1)
         ('epochs', 200, 3.0)
     """
+    _check_arguments(batches, loss)
     if settings.schedule == "plateau" and evaluate is None:
         raise SettingError("schedule 'plateau' waits for validations, and there are none: give validation data")
     if settings.patience is not None and evaluate is None:
@@ -135,8 +139,26 @@ def train(
         checkpoints,
         resume,
         fingerprint,
+        dict(fixed or {}),
         clock,
     ).run()
+
+
+def _check_arguments(batches: object, loss: object) -> None:
+    """Refuse what is no source of batches, such as a DataLoader, and what is no loss function.
+
+    Raises:
+        SettingError: One of them is.
+    """
+    if not callable(getattr(batches, "epoch", None)):
+        raise SettingError(
+            f"batches is a {type(batches).__name__}, which has no method epoch(number, start=0); give an object whose "
+            "epoch(number) returns the batches of that epoch, such as a class around a DataLoader"
+        )
+    if not callable(loss):
+        raise SettingError(
+            f"loss is a {type(loss).__name__}; give a function of the model, a batch and what is carried"
+        )
 
 
 @dataclass
@@ -155,6 +177,7 @@ class Training(Generic[BatchT]):
     checkpoints: Checkpoints | None
     resume: bool
     fingerprint: str
+    fixed: dict[str, Any]
     clock: Callable[[], float]
 
     def __post_init__(self) -> None:
@@ -177,6 +200,8 @@ class Training(Generic[BatchT]):
         self.before = self.elapsed = 0.0  # seconds of training before this process began, and in all
         self.started = self.step_ended = 0.0
         self.validation_elapsed = 0.0
+        self.told = 0  # observers that were told of the start
+        self.failing: set[int] = set()  # places of the observers whose errors were told
         if not self.world.is_first:
             self.observers, self.save_best = (), None
 
@@ -208,8 +233,11 @@ class Training(Generic[BatchT]):
         self.model.train()
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         count = sum(parameter.numel() for parameter in trained)
-        start = TrainingStart(self.settings, count, str(self.device), self.steps, self.world.size)
+        start = TrainingStart(
+            self.settings, count, str(self.device), self.steps, self.world.size, self.epochs_completed, self.elapsed
+        )
         for observer in self.observers:
+            self.told += 1
             observer.on_start(start)
         for notice in notices:
             self._tell(notice)
@@ -329,8 +357,19 @@ class Training(Generic[BatchT]):
             self._tell(notice)
 
     def _tell(self, notice: str) -> None:
-        for observer in self.observers:
-            observer.on_notice(notice)
+        self._each(lambda observer: observer.on_notice(notice))
+
+    def _each(self, tell: Callable[[Observer], None]) -> None:
+        """Tell all observers of an event; what goes wrong in one that only shows is told once itself."""
+        for place, observer in enumerate(self.observers):
+            try:
+                tell(observer)
+            except Exception as error:
+                if not observer.only_shows:
+                    raise
+                if place not in self.failing:
+                    self.failing.add(place)
+                    self._tell(f"{_first_line(error)}; this is only shown: training goes on")
 
     def _learning_rate(self) -> float:
         fraction = self.budget.fraction(self.steps, self.elapsed)
@@ -353,8 +392,7 @@ class Training(Generic[BatchT]):
             skipped=skipped,
         )
         self.step_ended = now
-        for observer in self.observers:
-            observer.on_step(event)
+        self._each(lambda observer: observer.on_step(event))
 
     def _validate(self) -> None:
         """Measure the model, and keep it if it is the best; do nothing if it is as it was measured last."""
@@ -399,8 +437,7 @@ class Training(Generic[BatchT]):
         self._measure_time()
         event = ValidationEvent(self.steps, self.budget.epochs_begun, metrics, is_best, self.elapsed)
         with self.engine.whole():  # for whoever has the model write something
-            for observer in self.observers:
-                observer.on_validation(event)
+            self._each(lambda observer: observer.on_validation(event))
         return is_best
 
     def _keep(self, value: float, metrics: dict[str, float]) -> None:
@@ -424,6 +461,15 @@ class Training(Generic[BatchT]):
             self.checkpoints.write(self.steps, state, best=best)
         self.world.wait()
 
+    def _tell_end(self, observer: Observer, result: TrainingResult) -> None:
+        try:
+            observer.on_end(result)
+        except Exception as error:
+            if not observer.only_shows:
+                raise
+            if result.ended != "error":  # that error is what is to be seen
+                self._tell(_first_line(error))
+
     def _end(self, ending: Ending) -> TrainingResult:
         self.best.restore()
         self.engine.close()
@@ -432,12 +478,25 @@ class Training(Generic[BatchT]):
         seconds = self.before + self.clock() - self.started
         best = self.best
         result = TrainingResult(
-            ending, self.steps, self.epochs_completed, seconds, best.step, best.metrics, self.skips.total
+            ending,
+            self.steps,
+            self.epochs_completed,
+            seconds,
+            best.step,
+            best.metrics,
+            self.skips.total,
+            self.interruption.signal if ending == "interruption" else None,
         )
         with ExitStack() as stack:  # Each observer hears of the end, even if another fails at it.
-            for observer in reversed(self.observers):
-                stack.callback(observer.on_end, result)
+            for observer in reversed(self.observers[: self.told]):
+                stack.callback(self._tell_end, observer, result)
         return result
+
+
+def _first_line(error: Exception) -> str:
+    """An error in one line; one that is not of Recurra's own with its type."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text if isinstance(error, RecurraError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def _groups(batches: Iterable[BatchT], size: int) -> Iterator[Sequence[BatchT]]:

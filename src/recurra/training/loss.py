@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from recurra.errors import TrainingError
+
 __all__ = ["Loss", "StepLoss"]
 
 BatchT = TypeVar("BatchT")
@@ -16,6 +18,9 @@ BatchT = TypeVar("BatchT")
 @dataclass
 class StepLoss:
     """What a loss function returns for one batch.
+
+    Raises:
+        TrainingError: count is below 0.
 
     Attributes:
         total: The loss summed over the counted items, in nats, a scalar with its graph.
@@ -29,6 +34,10 @@ class StepLoss:
     count: int
     carried: Any = None
     penalty: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise TrainingError(f"the count of a StepLoss is {self.count}; it is how many items the loss sums over")
 
 
 Loss = Callable[[nn.Module, BatchT, Any], StepLoss]

@@ -135,3 +135,23 @@ def _step(line: bytes) -> float:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
         return 0.0  # not a line of ours; it is left where it is
+
+
+def validations(path: Path) -> list[ValidationEvent]:
+    """The validations that a record holds; what is no line of ours is passed over."""
+    events = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            record = dict(json.loads(line))
+            if record.pop("kind") == "validation":
+                step, epoch, best = int(record.pop("step")), int(record.pop("epoch")), bool(record.pop("best"))
+                elapsed = float(record.pop("elapsed"))
+                metrics = {name: math.nan if value is None else float(value) for name, value in record.items()}
+                events.append(ValidationEvent(step, epoch, metrics, best, elapsed))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return events

@@ -1,6 +1,7 @@
 """Progress on a terminal: a live display, or plain lines where there is no terminal to redraw."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -25,6 +26,8 @@ class Progress(Observer):
     Args:
         views: The metrics to show, in this order.
         unit: What the loss counts, in the plural: "tokens", "characters".
+        about: What is said before training begins, a line each.
+        history: Gives the validations of a run that is resumed, for the table of the live display.
         console: Where to print; standard output if not given.
         plain: True for plain lines, False for the live display; if not given, the console decides.
 
@@ -39,16 +42,21 @@ class Progress(Observer):
           To be or not
     """
 
+    only_shows = True
+
     def __init__(
         self,
         views: Sequence[MetricView] = (LOSS,),
         unit: str = "items",
         *,
+        about: Sequence[str] = (),
+        history: Callable[[], Sequence[ValidationEvent]] = lambda: (),
         console: Console | None = None,
         plain: bool | None = None,
     ) -> None:
         self.console = console or Console()
         self._views, self._unit = tuple(views), unit
+        self._about, self._history = about, history
         if plain is None:
             # FORCE_COLOR makes rich take a log file for a terminal; redrawing in a file would only fill it.
             plain = not (self.console.is_interactive and self.console.file.isatty())
@@ -58,6 +66,8 @@ class Progress(Observer):
 
     def on_start(self, start: TrainingStart) -> None:
         """Say what is trained, and open the display."""
+        for line in self._about:
+            self._line(line)
         together = f" in {start.processes} processes" if start.processes > 1 else ""
         since = f", from step {start.step:,} on" if start.step else ""
         self._line(f"training {start.parameters:,} parameters on {start.device}{together}{since}")
@@ -66,6 +76,8 @@ class Progress(Observer):
             # With another limit it is not the epochs that say when the end comes.
             ends = settings.max_steps is None and settings.max_minutes is None
             self._display.open(settings.epochs if ends else None)
+            for event in self._history() if start.step else ():
+                self._display.show_validation(event)
 
     def on_step(self, event: StepEvent) -> None:
         """Show the figures."""
@@ -125,6 +137,11 @@ class Progress(Observer):
         self.console.print(Text(text), soft_wrap=self._display is None)
 
 
+def _signal_name(number: int | None) -> str:
+    """What people call a signal."""
+    return "Ctrl-C" if number is None or number == signal.SIGINT else signal.Signals(number).name
+
+
 def describe_end(result: TrainingResult, views: Sequence[MetricView] = (LOSS,)) -> str:
     """Say in one sentence how training ended and which weights it left.
 
@@ -137,7 +154,7 @@ def describe_end(result: TrainingResult, views: Sequence[MetricView] = (LOSS,)) 
         "steps": "finished at the limit of steps",
         "minutes": "finished at the limit of time",
         "patience": "finished, since validations stopped improving,",
-        "interruption": "stopped by Ctrl-C",
+        "interruption": f"stopped by {_signal_name(result.signal)}",
         "error": "ended by an error",
     }
     sentence = f"{ways[result.ended]} after {result.steps:,} steps in {describe_seconds(result.seconds)}"

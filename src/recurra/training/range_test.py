@@ -6,7 +6,7 @@ import copy
 import io
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -127,6 +127,8 @@ def range_test(
     low: float = 1e-5,
     high: float = 10.0,
     steps: int = 100,
+    *,
+    watch: Callable[[int], None] = lambda done: None,
 ) -> RangeTest:
     """Train for a few steps while the learning rate rises from step to step, and see at which the loss falls.
 
@@ -146,6 +148,7 @@ def range_test(
         low: The lowest rate, above 0.
         high: The highest, above the lowest.
         steps: How many rates are tried, from 10.
+        watch: Called after each step with how many were taken.
 
     Returns:
         The losses by rate, and what they suggest.
@@ -178,7 +181,7 @@ def range_test(
         seed_everything(settings.seed)
         try:
             sweep = _Sweep(model.train(), loss, settings, device)
-            return sweep.run(_without_end(batches), low, high, steps)
+            return sweep.run(_without_end(batches), low, high, steps, watch)
         finally:
             model.load_state_dict(weights)
             for module, training in modes.items():
@@ -215,7 +218,9 @@ class _Sweep(Generic[BatchT]):
         self.engine: Engine[BatchT] = Engine(model, loss, settings, device, World())
         self.carried: Any = None
 
-    def run(self, batches: Iterator[BatchT], low: float, high: float, steps: int) -> RangeTest:
+    def run(
+        self, batches: Iterator[BatchT], low: float, high: float, steps: int, watch: Callable[[int], None]
+    ) -> RangeTest:
         rates: list[float] = []
         losses: list[float] = []
         smoothed: list[float] = []
@@ -225,6 +230,7 @@ class _Sweep(Generic[BatchT]):
             value = self._step(batches, rate)
             if value is None:
                 break
+            watch(step + 1)
             average = SMOOTHING * average + (1 - SMOOTHING) * value
             rates.append(rate)
             losses.append(value)

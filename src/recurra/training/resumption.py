@@ -17,6 +17,7 @@ from recurra.errors import RunError
 from recurra.training import tree
 from recurra.training.checkpoints import pack, unpack
 from recurra.training.randomness import random_state, restore_random_state
+from recurra.training.settings import CHANGEABLE
 
 if TYPE_CHECKING:
     from recurra.training.loop import Training
@@ -41,6 +42,7 @@ def state_of(training: Training[Any]) -> dict[str, Any]:
         "skips": training.skips.state(),
         "place": {name: getattr(training, name) for name in PLACE},
         "fingerprint": training.fingerprint,
+        "fixed": fixed_of(training),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
@@ -85,6 +87,12 @@ def go_on(training: Training[Any]) -> list[str]:
     return notices
 
 
+def fixed_of(training: Training[Any]) -> dict[str, Any]:
+    """What must be the same when a training is resumed, by section and key."""
+    settings = training.settings.model_dump(mode="json")
+    return {f"[training] {key}": value for key, value in settings.items() if key not in CHANGEABLE} | training.fixed
+
+
 def _check(training: Training[Any], name: str, state: dict[str, Any]) -> None:
     """Refuse a checkpoint that cannot be gone on from here."""
     if len(state["ranks"]) != training.world.size:
@@ -92,6 +100,8 @@ def _check(training: Training[Any], name: str, state: dict[str, Any]) -> None:
             f"{name}: {len(state['ranks'])} processes wrote it, and this is {training.world.size}: "
             "resume with as many, by torchrun --nproc-per-node"
         )
+    _check_settings(name, state.get("fixed", {}), fixed_of(training))
+    _check_optimiser(name, state["optimiser"]["param_groups"], training.engine.optimiser.state_dict()["param_groups"])
     if state["fingerprint"] != training.fingerprint:
         raise RunError(f"{name}: the data are not those it was trained on; put those back, or train again")
     sizes = {key: tuple(value.shape) for key, value in state["model"].items() if isinstance(value, torch.Tensor)}
@@ -100,3 +110,37 @@ def _check(training: Training[Any], name: str, state: dict[str, Any]) -> None:
             raise RunError(
                 f"{name}: it holds another model: {key} is {sizes.get(key, 'missing')}, and here {tuple(value.shape)}"
             )
+
+
+def _check_settings(name: str, written: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse settings that were others when the checkpoint was written, and name them."""
+    changed = [key for key in written if key in now and written[key] != now[key]]
+    if not changed:
+        return
+    words = ", ".join(f"{key} is {_shown(now[key])} and was {_shown(written[key])}" for key in changed)
+    raise RunError(
+        f"{name}: the settings are not those that it was written with: {words}; put that back, or train again: "
+        "a resumed training can change only when it ends, its learning rate, schedule, clipping, validations, "
+        "checkpoints and device"
+    )
+
+
+def _check_optimiser(name: str, written: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
+    """Refuse the state of another rule than the one that goes on; by what a rule reads it is known."""
+
+    def rule(groups: list[dict[str, Any]]) -> list[Any]:
+        return [
+            (len(group["params"]), sorted(set(group) - {"fused", "foreach"}), group.get("decoupled_weight_decay"))
+            for group in groups
+        ]
+
+    if rule(written) != rule(now):
+        raise RunError(
+            f"{name}: another optimiser wrote it, or for other parameters; put the setting optimiser back, or train "
+            "again"
+        )
+
+
+def _shown(value: object) -> str:
+    text = "none" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,7 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from recurra.training.checked import CheckedSettings
 
 OptimiserName = Literal["adam", "adamw", "sgd", "rmsprop", "asgd"]
 ScheduleName = Literal["constant", "cosine", "step", "plateau", "one-cycle"]
@@ -10,23 +12,45 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
 Parallel = Literal["replicated", "sharded"]
 
+CHANGEABLE = (
+    "epochs",
+    "max_steps",
+    "max_minutes",
+    "patience",
+    "learning_rate",
+    "clip_norm",
+    "clip_value",
+    "schedule",
+    "warmup_steps",
+    "decay_factor",
+    "decay_after",
+    "decay_floor",
+    "validate_every",
+    "validate_minutes",
+    "skip_limit",
+    "checkpoint_every",
+    "checkpoint_minutes",
+    "keep_checkpoints",
+    "log_every",
+    "device",
+)
+"""The settings that a training may be told anew when it is resumed; all others are part of what it has become."""
 
-class TrainingSettings(BaseModel):
+
+class TrainingSettings(CheckedSettings):
     """The settings of one training run, checked when made and never changed after.
 
     Training ends at whichever of `epochs`, `max_steps`, `max_minutes` and `patience` is reached first. A step is one
     update of the weights: by one chunk of truncated backpropagation through time, or by `accumulate` of them.
 
     Raises:
-        pydantic.ValidationError: A field is unknown, out of its bounds, or has no effect beside the others.
+        SettingError: A field is unknown, out of its bounds, or has no effect beside the others.
 
     Example:
         >>> settings = TrainingSettings(epochs=3, optimiser="sgd", learning_rate=1.0, schedule="step", decay_after=2)
         >>> settings.clip_norm
         1.0
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(10, ge=1, description="Passes over the training data.")
     max_steps: int | None = Field(None, ge=1, description="End after this many steps, even within an epoch.")

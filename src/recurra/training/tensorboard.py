@@ -29,6 +29,8 @@ class TensorBoardWriter(Observer):
         RunError: The folder cannot be written, when training starts.
     """
 
+    only_shows = True
+
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._make = _summary_writer()

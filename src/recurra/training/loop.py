@@ -241,6 +241,8 @@ class Training(Generic[BatchT]):
             observer.on_start(start)
         for notice in notices:
             self._tell(notice)
+        if self.resume and self.best.step is not None and self.save_best is not None:
+            self.save_best(self.best.weights)  # the file may have been damaged or lost since
         if not self.resume:
             self._checkpoint()  # so that a run that is killed before its first one can be resumed, too
 

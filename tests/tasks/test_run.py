@@ -359,6 +359,16 @@ def test_without_a_validation_the_way_to_go_on_is_said(train_tiny, tmp_path):
     refused(tmp_path / "run", r"training was stopped before its first validation: `recurra resume .*/run` goes on")
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary.json"])
+def test_a_file_that_was_damaged_is_mended_by_resuming(train_tiny, name):
+    run, _ = train_tiny()
+    content = (run.folder / name).read_bytes()
+    for damaged in (b"", content[:-1], content[:-1] + b"x"):
+        (run.folder / name).write_bytes(damaged)
+        resume_run(run.folder, {LANGUAGE_MODELLING.name: LANGUAGE_MODELLING})
+        assert (run.folder / name).read_bytes() == content
+
+
 # Resumed with other settings
 
 

@@ -61,7 +61,8 @@ class Waiting:
         self._timer.cancel()
         with self._lock:
             self._done = True
-            self._progress.stop()
+            if self.live:
+                self._progress.stop()
 
     def step(self, done: int, total: int | None) -> None:
         """Say how much is done, and of how much."""

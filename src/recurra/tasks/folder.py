@@ -127,32 +127,12 @@ class RunFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._descriptor = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise RunError(f"{path}: cannot be read: {error.strerror}; give another folder with --out") from None
-        try:
-            self._lock()
-        except BaseException:
-            os.close(self._descriptor)
-            raise
-        self._identity = _identity(os.fstat(self._descriptor))
+        self.path, self._lock = path, _lock(path)
+        self._identity = _identity(path)
 
-    def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # a system without such locks
-            return
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"{self.path}: another process is training in it; let it end or stop it, or give another folder with "
-                "--out"
-            ) from None
-        except OSError:  # a file system without them
-            pass
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
 
     @classmethod
     @contextlib.contextmanager
@@ -163,7 +143,7 @@ class RunFolder:
             folder._sweep()
             yield folder
         finally:
-            os.close(folder._descriptor)
+            folder._release()
 
     @classmethod
     @contextlib.contextmanager
@@ -189,7 +169,7 @@ class RunFolder:
             try:
                 check_free(candidate)  # another may have begun there in the meantime
             except RunError:
-                os.close(folder._descriptor)
+                folder._release()
                 if anywhere:
                     continue
                 raise
@@ -202,7 +182,7 @@ class RunFolder:
                 if not (candidate / WEIGHTS).exists() and not steps_taken(candidate):
                     folder._take_back(before, created)
         finally:
-            os.close(folder._descriptor)
+            folder._release()
 
     def _sweep(self) -> None:
         """Remove the files that a process was writing when it was killed."""
@@ -243,7 +223,7 @@ class RunFolder:
             RunError: It was removed or moved.
         """
         try:
-            here = _identity(self.path.stat()) == self._identity
+            here = _identity(self.path) == self._identity
         except OSError:
             here = False
         if not here:
@@ -253,5 +233,32 @@ class RunFolder:
             )
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
+def _lock(folder: Path) -> int | None:
+    """A lock on a folder, which the system forgets with this process; None on a system that has none.
+
+    Raises:
+        RunError: Another process holds it, or the folder cannot be opened.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be read: {error.strerror}; give another folder with --out") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RunError(
+            f"{folder}: another process is training in it; let it end or stop it, or give another folder with --out"
+        ) from None
+    except OSError:  # a file system without locks
+        pass
+    return descriptor
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
     return status.st_dev, status.st_ino

@@ -52,6 +52,7 @@ from recurra.training import (
 from recurra.training.memory import bounded_memory
 
 __all__ = [
+    "CONFIG",
     "METRICS",
     "Run",
     "can_resume",

@@ -34,7 +34,7 @@ class _SettingsClass(_PydanticClass):
             raise SettingError(f"{name} = {problem['input']!r}: {message}") from None
 
 
-class CheckedSettings(BaseModel, metaclass=_SettingsClass):
+class CheckedSettings(BaseModel, metaclass=_SettingsClass):  # type: ignore[metaclass]
     """Settings that are checked when made and never changed after; what is wrong is a `SettingError` that names it.
 
     Example:

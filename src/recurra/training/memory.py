@@ -75,15 +75,15 @@ def bounded_memory(what: str) -> Iterator[None]:
 _MEND = "make hidden_size, embedding_size, num_layers or the vocabulary smaller"
 
 
-class _Guard(TorchDispatchMode):
+class _Guard(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Looks, whenever a tensor of some size is to be made, whether there is memory for it."""
 
     def __init__(self, what: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.what, self.since = what, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
-        size = args[0] if args else (kwargs or {}).get("size")
+        size: Any = args[0] if args else (kwargs or {}).get("size")
         if _is_size(size):
             kind = (kwargs or {}).get("dtype") or torch.get_default_dtype()
             self._take(math.prod(size) * kind.itemsize)

@@ -20,11 +20,12 @@ from recurra.equations.expression import (
     Vector,
     render,
     render_equations,
+    render_number,
     transform,
     walk,
 )
 from recurra.equations.graph import StepGraph, build
-from recurra.equations.parse import LARGEST, check_constants, parse
+from recurra.equations.parse import LARGEST, ParsedText, check_constants, parse_text
 from recurra.equations.shapes import Parameter, infer
 from recurra.equations.simplify import SimplifiedGraph
 from recurra.errors import EquationError
@@ -58,7 +59,8 @@ class Cell:
 
     Args:
         equations: The text.
-        constants: Names in the text that stand for numbers.
+        constants: Names in the text that stand for numbers. The text can give constants as well, in lines such as
+            `leak = 1 / 20`; one that is named here goes before the text's own, which then is its default.
         noise: Names of values that are drawn at random, not defined; modifiers such as zoneout use them.
         initial: How parameters begin, by name: the name of an initialiser or a number. What is not named begins as
             its kind does. Applied by the layers.
@@ -96,13 +98,15 @@ class Cell:
         paper: str = "",
         variant: str = "",
     ) -> None:
-        self.constants = _check_values(dict(constants or {}))
+        given = _check_values(dict(constants or {}))
         self.noise = dict(noise or {})
         self.initial = dict(initial or {})
         self.name, self.title, self.purpose, self.paper, self.variant = name, title, purpose, paper, variant
-        self.equations: tuple[Equation, ...] = parse(equations, self.constants)
-        self._lines = [line.strip() for line in equations.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-        self._signature = infer(self.equations, self._lines, self.constants, self.noise)
+        parsed = parse_text(equations, given)
+        self.equations: tuple[Equation, ...] = parsed.equations
+        self.constants = _with_those_of_the_text(given, parsed)
+        self._lines = parsed.lines
+        self._signature = infer(self.equations, self._lines, self.constants, self.noise, parsed.constants)
         unknown = sorted(set(self.initial) - set(self.parameters))
         if unknown:
             known = ", ".join(self.parameters)
@@ -113,8 +117,12 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """The equations as text, in one form whatever the spacing they were written with."""
-        return render_equations([(f"{e.name}[t]", "=", render(e.expression)) for e in self.equations])
+        """The constants and equations as text, in one form whatever the spacing they were written with.
+
+        A cell without noise is the same when it is read back, also one whose constants were not in its text.
+        """
+        constants = [(name, "=", render_number(value)) for name, value in self.constants.items()]
+        return render_equations(constants + [(f"{e.name}[t]", "=", render(e.expression)) for e in self.equations])
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -287,6 +295,16 @@ def _check_values(constants: dict[str, float]) -> dict[str, float]:
         if not finite:
             raise EquationError(f"the constant {name!r} is {value!r}", "A constant is a finite number.")
     return {name: float(value) for name, value in constants.items()}
+
+
+def _with_those_of_the_text(given: dict[str, float], parsed: ParsedText) -> dict[str, float]:
+    """The constants, those of the text last; one that is given goes before the text's own."""
+    constants = dict(given)
+    for line in parsed.constants:
+        if line.name not in given:
+            step = build([line], {}, {}, constants, lines=parsed.lines)
+            constants[line.name] = step.graph[step.values[line.name]].number
+    return constants
 
 
 def read_cell(path: str | Path) -> Cell:

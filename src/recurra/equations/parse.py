@@ -1,17 +1,20 @@
 """From text to equations: Python's own grammar, read with `ast` and never evaluated.
 
 Only what the language knows gets through: lines of the form `name[t] = expression`, where an expression is made of
-numbers, bare names, `name[t]`, `name[t-k]`, arithmetic, the functions of the table, and products with a matrix.
-Whatever else Python can say is refused by name, with its line quoted and the character marked.
+numbers, bare names, `name[t]`, `name[t-k]`, arithmetic, the functions of the table, and products with a matrix; and
+lines `name = expression` that give a constant, made of numbers and of constants above it. Whatever else Python can say is refused by name, with its line quoted and the character marked.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
+import keyword
 import math
+import re
 import warnings
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from recurra.equations.expression import (
@@ -24,11 +27,14 @@ from recurra.equations.expression import (
     Product,
     Step,
     Vector,
+    walk,
 )
+from recurra.equations.foreign import SIGN_REMEDIES, remedy_for_function
 from recurra.equations.functions import FUNCTIONS, OPERATORS
+from recurra.equations.spelling import Names
 from recurra.errors import EquationError
 
-__all__ = ["parse", "parse_expression"]
+__all__ = ["ParsedText", "parse", "parse_expression", "parse_text"]
 
 FORM = "Write name[t] = expression, such as h[t] = tanh(W @ [h[t-1], x[t]] + b)."
 """What an equation looks like, for messages."""
@@ -38,9 +44,14 @@ DEEPEST_NESTING = 80
 """How deep an expression may nest: far beyond any cell, and safely within Python's recursion limit."""
 FURTHEST_LAG = 64
 """How many steps back a value may be read: each step back is a state that every layer carries."""
+CLOSEST_FUNCTION = 0.75
+"""How alike (difflib's ratio) an unknown function must be to one of the table for that to be what was meant."""
 RESERVED = ("grad_", "delta_", "part_")
 """Beginnings of names that the derived gradient equations use."""
 
+T_REMEDY = (
+    "It stands only in brackets: h[t], h[t-1]. To count the steps, carry a counter: clock[t] = clock[t-1] + 1."
+)
 TOO_LARGE, LARGEST = "the number is too large: it is not finite", "The largest number is about 1.8e308."
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -90,12 +101,27 @@ _EXPRESSIONS: dict[type[ast.expr], str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedText:
+    """A text, read line by line.
+
+    Args:
+        equations: The lines `name[t] = expression`, in order.
+        constants: The lines `name = expression`, in order; each is made of numbers and constants alone.
+        lines: The lines as written, for messages.
+    """
+
+    equations: tuple[Equation, ...]
+    constants: tuple[Equation, ...]
+    lines: tuple[str, ...]
+
+
 def parse(text: str, constants: Collection[str] = ()) -> tuple[Equation, ...]:
     r"""Read the equations of a cell.
 
     Args:
         text: The equations, a line each; `#` begins a comment.
-        constants: The names that stand for numbers.
+        constants: The names that stand for numbers, besides those that the text gives itself.
 
     Returns:
         The equations in the order of the text.
@@ -107,13 +133,12 @@ def parse(text: str, constants: Collection[str] = ()) -> tuple[Equation, ...]:
         >>> [e.name for e in parse("a[t] = W @ x[t]\nh[t] = tanh(a[t] + u * h[t-1])")]
         ['a', 'h']
     """
-    reader = _Reader(text, frozenset(constants))
-    tree = reader.tree()
-    if not tree.body:
-        raise EquationError(
-            "the text has no equations", "Write at least one line, such as h[t] = tanh(W @ [h[t-1], x[t]] + b)."
-        )
-    return tuple(reader.equation(statement) for statement in tree.body)
+    return parse_text(text, constants).equations
+
+
+def parse_text(text: str, constants: Collection[str] = ()) -> ParsedText:
+    """Read the equations of a cell, and the constants that its text gives; arguments and errors are those of `parse`."""
+    return _Reader(text, frozenset(constants)).read()
 
 
 def parse_expression(text: str) -> Expression:
@@ -148,11 +173,37 @@ class _Reader:
         # Indentation means nothing here: a text may be an indented block, or begin right after the quotes.
         self.lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
         self.text = "\n".join(self.lines)
-        self.constants = constants
+        self.constants = set(constants)
+        self.constants_below: dict[str, int] = {}
+        self.values: set[str] = set()
+
+    def read(self) -> ParsedText:
+        """All lines."""
+        statements = self.tree().body
+        targets = {s: _bare_target(s) for s in statements}
+        self.constants_below = {t.id: s.lineno for s, t in targets.items() if t is not None}
+        equations: list[Equation] = []
+        constants: dict[str, Equation] = {}
+        for statement in statements:
+            target = targets[statement]
+            if target is None or not isinstance(statement, ast.Assign):
+                equations.append(self.equation(statement))
+                self.values.add(equations[-1].name)
+                continue
+            if target.id in constants:
+                self.fail(target, f"{target.id!r} is defined twice", "Give the second constant a name of its own.")
+            constants[target.id] = self.constant(target, statement.value)
+            self.constants.add(target.id)
+        if not equations:
+            raise EquationError(
+                "the text has no equations", "Write at least one line, such as h[t] = tanh(W @ [h[t-1], x[t]] + b)."
+            )
+        return ParsedText(tuple(equations), tuple(constants.values()), tuple(self.lines))
 
     def tree(self) -> ast.Module:
         """The text as Python's syntax tree, or the syntax error in our words."""
         self._refuse_zero_characters()
+        self._refuse_printed_signs()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -161,6 +212,7 @@ class _Reader:
             line = min(error.lineno or 1, len(self.lines))
             source = self.lines[line - 1]
             column = max(0, min((error.offset or 1) - 1, max(len(source) - 1, 0)))
+            self._refuse_side_by_side(line)
             too_long = "integer string conversion" in error.msg
             raise EquationError(
                 TOO_LARGE if too_long else f"this is not an equation ({error.msg})",
@@ -183,6 +235,40 @@ class _Reader:
             if "\0" in line:
                 place = Place(number, line.index("\0"), 1)
                 raise error_at(self.lines, place, "this is not an equation (a zero character)", FORM)
+
+    def _refuse_printed_signs(self) -> None:
+        """Refuse signs as papers print them, some of which Python would take for letters."""
+        for number, line in enumerate(self.lines, 1):
+            written = line.partition("#")[0]
+            if written.isascii() and "\\" not in written:
+                continue
+            for column, character in enumerate(written):
+                if character in SIGN_REMEDIES and (character != "\\" or written[column + 1 : column + 2].isalpha()):
+                    place = Place(number, column, 1)
+                    raise error_at(
+                        self.lines,
+                        place,
+                        f"the sign {character} is not part of the language",
+                        SIGN_REMEDIES[character],
+                    )
+
+    def _refuse_side_by_side(self, number: int) -> None:
+        """Refuse two operands without an operator between them, in a line that Python cannot read."""
+        written = self.lines[number - 1].partition("#")[0]
+        if re.search("['\"]", written):
+            return
+        for match in _SIDE_BY_SIDE.finditer(written):
+            left, right = match["left"], match["right"]
+            if any(keyword.iskeyword(word) or keyword.issoftkeyword(word) for word in (left, right)):
+                continue
+            short = len(left) + len(right) < 40 and left != ")" and right != "("
+            a, b = (left, right) if short else ("W", "v")
+            raise error_at(
+                self.lines,
+                Place(number, match.start("right"), len(right)),
+                "two operands stand side by side, without an operator",
+                f"A product with a matrix is written {a} @ {b}, one unit by unit {a} * {b}.",
+            )
 
     def _refuse_deep_nesting(self, tree: ast.Module) -> None:
         pending: list[tuple[ast.AST, int, int]] = [(statement, 0, statement.lineno) for statement in tree.body]
@@ -217,6 +303,38 @@ class _Reader:
     def fail(self, node: ast.AST, problem: str, mend: str) -> NoReturn:
         raise self.error(node, problem, mend)
 
+    def constant(self, target: ast.Name, value: ast.expr) -> Equation:
+        """One line `name = expression`, of numbers and the constants above."""
+        name = target.id
+        if name in {"x", "t"}:
+            what = "the input" if name == "x" else "the step"
+            self.fail(target, f"{name} is {what}; it cannot be a constant", "Call the constant something else.")
+        if name in self.values:
+            self.fail(
+                target,
+                f"{name!r} is a value of the step above; it cannot be a constant as well",
+                f"Write {name}[t] for a value of the step, or call the constant something else.",
+            )
+        self._check_name(target, name)
+        expression = self.expression(value)
+        for part in walk(expression):
+            if isinstance(part, Step | Product):
+                self.fail(
+                    target,
+                    f"{name!r} has no time index",
+                    f"A line defines a value at step t: {name}[t] = ...; without [t] it gives a constant, a number.",
+                )
+            if isinstance(part, Vector):
+                near = Names(self.constants).near(part.name)
+                raise error_at(
+                    self.lines,
+                    part.place,
+                    f"{name!r} has no time index, so that it is a constant, and {part.name!r} is not one above it",
+                    (f"Did you mean {near}? " if near else "")
+                    + f"A constant is made of numbers and constants above it; a value of the step is {name}[t] = ...",
+                )
+        return Equation(name, expression, self.place(target))
+
     def equation(self, statement: ast.stmt) -> Equation:
         """One line: `name[t] = expression`."""
         if not isinstance(statement, ast.Assign):
@@ -228,18 +346,16 @@ class _Reader:
         return Equation(name, self.expression(statement.value), self.place(statement.targets[0]))
 
     def _defined_name(self, target: ast.expr) -> str:
-        if isinstance(target, ast.Name):
-            self.fail(
-                target,
-                f"{target.id!r} has no time index",
-                f"A line defines a value at step t: {target.id}[t] = ...; learned vectors are not assigned.",
-            )
         if not (isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)):
             self.fail(target, "only name[t] can be defined", "Every line has the form name[t] = expression.")
         name = target.value.id
         if not (isinstance(target.slice, ast.Name) and target.slice.id == "t"):
+            first = isinstance(target.slice, ast.Constant | ast.UnaryOp)
+            before = "Before the first step a state is zero, or given to the layer, or learned: learn_initial_state=True."
             self.fail(
-                target, f"a line defines the value at step t itself, not {self.source(target)}", f"Write {name}[t]."
+                target,
+                f"a line defines the value at step t itself, not {self.source(target)}",
+                f"Write {name}[t]. {before}" if first else f"Write {name}[t].",
             )
         if name == "x":
             self.fail(target, "x[t] is the input; it cannot be defined", "Call the value something else.")
@@ -306,9 +422,15 @@ class _Reader:
         if node.id in FUNCTIONS or node.id == "transpose":
             self.fail(node, f"{node.id!r} is a function without its argument", f"Write {node.id}(...).")
         if node.id == "t":
-            self.fail(node, "t is the step, not a value", "It stands only in brackets: h[t], h[t-1].")
+            self.fail(node, "t is the step, not a value", T_REMEDY)
         if node.id == "x":
             self.fail(node, "x has no time index", "The input at step t is x[t].")
+        if node.id in self.constants_below:
+            self.fail(
+                node,
+                f"the constant {node.id!r} is used before it is given",
+                f"Move line {self.constants_below[node.id]} up, above this one.",
+            )
         self._check_name(node, node.id)
         return Vector(node.id, self.place(node))
 
@@ -343,7 +465,7 @@ class _Reader:
             # The lag itself is not put into words: Python refuses to print an integer of thousands of digits.
             self.fail(index, f"this is further back than the {FURTHEST_LAG} steps that are kept", "Read a nearer step.")
         if name == "t":
-            self.fail(node, "t is the step, not a value", "It stands only in brackets: h[t], h[t-1].")
+            self.fail(node, "t is the step, not a value", T_REMEDY)
         if name == "x" and lag:
             self.fail(
                 node,
@@ -359,6 +481,9 @@ class _Reader:
         if isinstance(node.op, ast.MatMult):
             return self._product(node)
         symbol = _OPERATORS.get(type(node.op))
+        if isinstance(node.op, ast.BitXor):
+            remedy = "A power is written a ** 2, a transposed matrix transpose(W) @ v."
+            self.fail(node, "this operator is not part of the language", remedy)
         if symbol is None:
             self.fail(node, "this operator is not part of the language", "The operators are + - * / ** and @.")
         left, right = self.expression(node.left), self.expression(node.right)
@@ -376,15 +501,19 @@ class _Reader:
 
     def _call(self, node: ast.Call) -> Call:
         if not isinstance(node.func, ast.Name):
-            self.fail(node, "only a function of the table can be called", f"They are: {', '.join(_callable())}.")
+            self.fail(
+                node,
+                "only a function of the table can be called",
+                f"They are: {', '.join(_callable())}. A product unit by unit is written a * b.",
+            )
         name = node.func.id
         if name == "transpose":
             self.fail(node, "a transposed matrix stands only left of a vector", "Write transpose(W) @ v.")
         if name not in _callable():
-            nearest = difflib.get_close_matches(name, _callable(), n=1)
-            hint = f"Did you mean {nearest[0]}? " if nearest else ""
             self.fail(
-                node.func, f"there is no function {name!r}", f"{hint}The functions are: {', '.join(_callable())}."
+                node.func,
+                f"there is no function {name!r}",
+                f"{_function_hint(name)}The functions are: {', '.join(_callable())}.",
             )
         if node.keywords:
             self.fail(node, f"{name} takes no arguments by keyword", "Give them by position.")
@@ -397,16 +526,38 @@ class _Reader:
             )
         return Call(name, tuple(self.expression(a) for a in node.args), self.place(node))
 
-    def _product(self, node: ast.BinOp) -> Product:
-        matrix, transposed = self._matrix(node.left, node)
-        right = node.right
+    def _product(self, node: ast.BinOp) -> Product | Call:
+        left, right = node.left, node.right
+        negative = isinstance(left, ast.UnaryOp) and isinstance(left.op, ast.USub)
+        if negative:  # In Python -W @ v is (-W) @ v, which is -(W @ v).
+            assert isinstance(left, ast.UnaryOp)
+            left = left.operand
+        matrix, transposed = self._matrix(left, node)
         if isinstance(right, ast.List):
             if not right.elts:
                 self.fail(right, "an empty concatenation has no width", "Write W @ [h[t-1], x[t]].")
             operands = tuple(self.expression(e) for e in right.elts)
         else:
             operands = (self.expression(right),)
-        return Product(matrix, operands, transposed, self.place(node))
+        product = Product(matrix, operands, transposed, self.place(node))
+        return Call("negate", (product,), self.place(node)) if negative else product
+
+    def _matrix_remedy(self, left: ast.expr, product: ast.expr) -> str:
+        """What to write instead of a product with something that is no bare name."""
+        computed = "A matrix is learned as it is; what is computed from it is a parametrization of the layer's parameter"
+        if isinstance(left, ast.Constant):
+            return "For a number write *; a product with a matrix in parentheses: 2 * (W @ v)."
+        if isinstance(left, ast.Attribute):
+            return "A transposed matrix is written transpose(W) @ v."
+        if isinstance(left, ast.Call):
+            return f"{computed}: torch.nn.utils.parametrize."
+        if isinstance(left, ast.BinOp):
+            in_parentheses = product.col_offset < left.col_offset or product.lineno < left.lineno
+            if isinstance(left.op, ast.Add | ast.Sub):
+                return "A sum of matrices is written as a sum of products: W @ v - transpose(W) @ v for (W - transpose(W)) @ v."
+            if in_parentheses and not isinstance(left.op, ast.MatMult):
+                return f"{computed}: torch.nn.utils.parametrize. A factor a unit stands outside: u * (W @ v)."
+        return "@ binds like *: put the product in parentheses, as in u * (W @ v) or W @ (V @ v)."
 
     def _matrix(self, left: ast.expr, product: ast.BinOp) -> tuple[str, bool]:
         transposed = isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "transpose"
@@ -422,14 +573,37 @@ class _Reader:
                 "The left side of @ is a learned matrix, a bare name: W @ h[t-1]. For unit by unit write *.",
             )
         if not isinstance(left, ast.Name):
-            hint = "@ binds like *: put the product in parentheses, as in u * (W @ v) or W @ (V @ v)."
-            self.fail(left, "the left side of @ is the name of a learned matrix", hint)
+            self.fail(left, "the left side of @ is the name of a learned matrix", self._matrix_remedy(left, product))
         if left.id in self.constants:
             self.fail(left, f"{left.id!r} is a constant, not a matrix", "Multiply by a number with *.")
         if left.id in {"x", "t"} or left.id in FUNCTIONS:
             self.fail(left, f"{left.id!r} is not a matrix", "The left side of @ is a bare name, as in W @ x[t].")
         self._check_name(left, left.id)
         return left.id, transposed
+
+
+_OPERAND = r"\w+(?:\[[^\[\]]*\])?"
+_SIDE_BY_SIDE = re.compile(rf"(?P<left>{_OPERAND}(?=\s)|\)(?=\s*\w))\s*(?P<right>{_OPERAND}|\()")
+"""Two operands with nothing but white space between them."""
+
+
+def _bare_target(statement: ast.stmt) -> ast.Name | None:
+    """The name on the left of a line `name = expression`."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+        return target if isinstance(target, ast.Name) else None
+    return None
+
+
+def _function_hint(name: str) -> str:
+    """What stands for a function that there is not, or which one was meant."""
+    known = _callable()
+    nearest = name.lower() if name.lower() in known else Names(known).near(name)
+    if nearest is None and (remedy := remedy_for_function(name)) is not None:
+        return f"{remedy} "
+    if nearest is None:
+        nearest = next(iter(difflib.get_close_matches(name.lower(), known, n=1, cutoff=CLOSEST_FUNCTION)), None)
+    return "" if nearest is None else f"Did you mean {nearest}? "
 
 
 def _callable() -> list[str]:

@@ -25,7 +25,9 @@ from recurra.equations.expression import (
     render,
     walk,
 )
+from recurra.equations.functions import FUNCTIONS
 from recurra.equations.parse import error_at
+from recurra.equations.spelling import Names
 
 __all__ = ["HIDDEN", "INPUT", "NUMBER", "Parameter", "Signature", "Width", "infer"]
 
@@ -99,7 +101,11 @@ class Signature:
 
 
 def infer(
-    equations: Sequence[Equation], lines: Sequence[str], constants: Collection[str] = (), noises: Collection[str] = ()
+    equations: Sequence[Equation],
+    lines: Sequence[str],
+    constants: Collection[str] = (),
+    noises: Collection[str] = (),
+    definitions: Sequence[Equation] = (),
 ) -> Signature:
     """Derive parameters, shapes and states from the equations, or say what in them does not fit.
 
@@ -108,9 +114,10 @@ def infer(
         lines: The text's lines, quoted in messages.
         constants: Names that stand for numbers.
         noises: Names of values that are drawn at random, not defined.
+        definitions: The lines that give constants.
 
     Raises:
-        EquationError: A name is unknown, doubled or used before it is defined, a state is never assigned, or widths
+        EquationError: A name is unknown, misspelt, doubled or used before it is defined, a state is never assigned, or widths
             cannot agree.
 
     Example:
@@ -120,15 +127,21 @@ def infer(
         >>> {name: str(p) for name, p in signature.parameters.items()}, dict(signature.states)
         ({'W': '(H, H + I)', 'b': '(H,)'}, {'h': 1})
     """
-    inference = _Inference(equations, list(lines), frozenset(constants), frozenset(noises))
+    inference = _Inference(equations, list(lines), frozenset(constants), frozenset(noises), definitions)
     return inference.run()
 
 
 class _Inference:
     def __init__(
-        self, equations: Sequence[Equation], lines: list[str], constants: frozenset[str], noises: frozenset[str]
+        self,
+        equations: Sequence[Equation],
+        lines: list[str],
+        constants: frozenset[str],
+        noises: frozenset[str],
+        definitions: Sequence[Equation],
     ) -> None:
         self.equations, self.lines, self.constants, self.noises = equations, lines, constants, noises
+        self.definitions = definitions
         self.defined: dict[str, Equation] = {}
         self.parameters: dict[str, Parameter] = {}
         self.states: dict[str, int] = {}
@@ -158,6 +171,7 @@ class _Inference:
                 )
             self.defined[equation.name] = equation
             self.recurrent[equation.name] = self.depends_on_state(equation.expression)
+        self._check_spelling()
         self._check_constants()
         states = {name: self.states[name] for name in self.defined if name in self.states}
         return Signature(self._parameters_in_order(), states, tuple(self.used_noises))
@@ -169,12 +183,41 @@ class _Inference:
         return {name: self.parameters[name] for name in names}
 
     def _check_constants(self) -> None:
-        read = {p.name for e in self.equations for p in walk(e.expression) if isinstance(p, Constant)}
+        lines = [*self.definitions, *self.equations]
+        read = {p.name for e in lines for p in walk(e.expression) if isinstance(p, Constant)}
         for name in sorted(self.constants - read):
-            place = next((e.place for e in self.equations if e.name == name), Place())
+            place = next((e.place for e in self.definitions if e.name == name), Place())
             self.fail(place, f"the constant {name!r} is never read", "Use it in the equations, or leave it out.")
         for name in sorted(self.noises - set(self.used_noises)):
             self.fail(Place(), f"the noise {name!r} is never read", "Use it in the equations, or leave it out.")
+
+    def _check_spelling(self) -> None:
+        """Refuse a bare name that is a slip away from another: it would silently be a learned parameter of its own."""
+        known = Names([*self.constants, *self.names, *self.noises, *(f.name for f in FUNCTIONS.values() if not f.symbol)])
+        parameters = Names(self.parameters)
+        seen: set[str] = set()
+        for part in (p for e in self.equations for p in walk(e.expression) if isinstance(p, Vector | Product)):
+            name = part.matrix if isinstance(part, Product) else part.name
+            if name in seen:
+                continue
+            seen.add(name)
+            stem = name.removesuffix("_t")
+            if stem != name and (stem == "x" or stem in self.names):
+                self.fail(part.place, f"{name!r} has no time index", f"The value at step t is written {stem}[t].")
+            meant = known.near(name) if isinstance(part, Vector) else None
+            if meant is not None:
+                self._misspelt(part.place, name, meant)
+            earlier = parameters.near(name, ("swapped", "doubled"))
+            if earlier in seen:
+                self._misspelt(part.place, name, earlier)
+
+    def _misspelt(self, place: Place, name: str, meant: str) -> NoReturn:
+        written = f"{meant}[t]" if meant in self.names or meant in self.noises else meant
+        self.fail(
+            place,
+            f"{name!r} would be a learned parameter, and is called almost like {meant!r}",
+            f"Did you mean {written}? If it is a parameter of its own, give it a name less alike.",
+        )
 
     def depends_on_state(self, expression: Expression) -> bool:
         """Whether the expression reads an earlier step, itself or through the values it reads."""
@@ -296,12 +339,18 @@ class _Inference:
             )
         if len(set(vectors)) > 1:
             input_side = next(a for a, w in zip(call.arguments, widths, strict=True) if w != HIDDEN and w != NUMBER)
-            self.fail(
-                call.place,
-                f"widths cannot agree: {' and '.join(str(w) for w in widths)}",
-                f"Bring the input to the hidden width by a matrix: W @ {render(input_side)}.",
-            )
+            if isinstance(input_side, Call) and input_side.function == "mean":
+                inner = render(input_side.arguments[0])
+                remedy = f"A mean stands in every unit of what it is taken of: write mean(W @ {_grouped(inner)})."
+            else:
+                remedy = f"Bring the input to the hidden width by a matrix: W @ {_grouped(render(input_side))}."
+            self.fail(call.place, f"widths cannot agree: {' and '.join(str(w) for w in widths)}", remedy)
         return vectors[0] if vectors else NUMBER
+
+
+def _grouped(text: str) -> str:
+    """An expression as it can stand right of @."""
+    return text if text.replace("[", "").replace("]", "").isalnum() else f"({text})"
 
 
 def _sum(columns: Sequence[Width]) -> str:

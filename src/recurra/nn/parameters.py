@@ -54,6 +54,17 @@ class CellParameters(nn.Module):
         own = self._parameters
         return {name: own[name] if name in own else getattr(self, name) for name in cell.parameter_names}  # type: ignore[misc]
 
+    def uniform_values(self, cell: Cell) -> dict[str, float]:
+        """The vectors that hold one number in every unit, with that number, and the matrices that hold nothing but 0."""
+        numbers = {}
+        for name, tensor in self.tensors(cell).items():
+            if tensor.is_meta:
+                continue
+            lowest, highest = (float(bound) for bound in tensor.detach().double().aminmax())
+            if lowest == highest and (tensor.dim() == 1 or lowest == 0):
+                numbers[name] = lowest
+        return numbers
+
     def initial_state(self, key: str) -> Tensor:
         """The initial state (H,) for a key of the state that has a learned one."""
         found: Tensor = getattr(self, self.initial_states[key])

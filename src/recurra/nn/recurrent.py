@@ -15,6 +15,7 @@ from recurra.backends.choose import Choice, choose
 from recurra.backends.job import Job
 from recurra.cells import modifiers
 from recurra.equations.cell import Cell
+from recurra.equations.initial_gradient import initial_gradient
 from recurra.errors import BackendError, SettingError, ShapeError
 from recurra.nn.dropout import Dropout, LockedDropout, check_rate, draw_noise, drop_weights, recurrent_matrices
 from recurra.nn.initialise import Rule
@@ -413,6 +414,29 @@ class Recurrent(nn.Module):
             torch.Size([1, 5])
         """
         return Stream(self, batch_size)
+
+    def training_notices(self) -> list[str]:
+        """What whoever trains the layer should know before the first step, in a sentence each.
+
+        They name the parameters that cannot learn from where they are now, such as two vectors that begin at 0 and
+        multiply one another, and say what to begin elsewhere; see `recurra.equations.initial_gradient`. Our training
+        loop shows them when it starts.
+
+        Example:
+            >>> layer = Recurrent("h[t] = tanh(W @ [h[t-1], x[t]] + p * q)", 3, 5)
+            >>> print(*layer.training_notices())
+            p and q will never learn: the gradient is exactly 0 for ever, since p and q begin at 0; begin elsewhere: ...
+        """
+        notices: dict[str, None] = {}
+        for layer in (*self.layers, *self.reverse_layers):
+            assert isinstance(layer, CellParameters)
+            frozen = {name for name, tensor in layer.tensors(self.cell).items() if not tensor.requires_grad}
+            learned_states = bool(layer.initial_states)
+            begin = layer.uniform_values(self.cell)
+            notices.update(
+                dict.fromkeys(initial_gradient(self.cell, begin, frozen, learned_states=learned_states).problems)
+            )
+        return list(notices)
 
     def extra_repr(self) -> str:
         """The cell, the sizes and what else was asked for, for repr."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import nn
@@ -65,6 +65,9 @@ def train(
     are put back. Without `evaluate` the latest weights count as the best.
 
     A step whose loss or gradient is not finite is skipped and counted; more than `skip_limit` in a row are an error.
+
+    Before the first step observers get the notices of the model's modules: what those say that have a method
+    `training_notices`, as `Recurrent` has for parameters that cannot learn from where they begin.
 
     With `checkpoints`, a run that was killed goes on from the newest as if it had never stopped: same machine, same
     number of threads and processes, same weights bit for bit. Only what follows the clock (`max_minutes`,
@@ -182,6 +185,8 @@ class Training(Generic[BatchT]):
 
     def __post_init__(self) -> None:
         settings = self.settings
+        # Read before the engine spreads the weights over processes.
+        self.notices = [] if self.resume else training_notices(self.model)
         self.device = choose_device(settings.device)
         self.world = World()
         self.engine = Engine(self.model, self.loss, settings, self.device, self.world)
@@ -229,7 +234,7 @@ class Training(Generic[BatchT]):
         return result
 
     def _start(self) -> None:
-        notices = go_on(self) if self.resume else []
+        notices = go_on(self) if self.resume else self.notices
         self.model.train()
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         count = sum(parameter.numel() for parameter in trained)
@@ -499,6 +504,12 @@ def _first_line(error: Exception) -> str:
     """An error in one line; one that is not of Recurra's own with its type."""
     text = (str(error).strip().splitlines() or [""])[0]
     return text if isinstance(error, RecurraError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def training_notices(model: nn.Module) -> list[str]:
+    """What the modules of a model have to say before they are trained: those do that have a method of this name."""
+    modules = [module for module in model.modules() if callable(getattr(module, "training_notices", None))]
+    return list(dict.fromkeys(notice for module in modules for notice in cast(Any, module).training_notices()))
 
 
 def _groups(batches: Iterable[BatchT], size: int) -> Iterator[Sequence[BatchT]]:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from recurra import Recurrent
 from recurra.errors import SettingError
 from recurra.models import LanguageModel
 from recurra.models.initial import read_rules
@@ -18,13 +19,34 @@ def test_one_rule_is_for_every_parameter(given):
         assert abs(parameter.mean()) < 0.06, name
 
 
-def test_a_name_that_comes_later_goes_before():
+def test_a_name_goes_before_a_pattern_and_a_later_pattern_before_an_earlier_one():
     begun = model("uniform(-0.1, 0.1); b_forget = 1; embedding.* = 0.5")
     for layer in begun.recurrent.layers:
         assert layer.b_forget.eq(1).all()
         assert 0 < layer.b_input.abs().max() <= 0.1
     assert begun.embedding.weight.eq(0.5).all()
-    assert model("b_forget = 1; uniform(-0.1, 0.1)").recurrent.layers[0].b_forget.max() <= 0.1
+    assert model("b_forget = 1; uniform(-0.1, 0.1)").recurrent.layers[0].b_forget.eq(1).all()
+    assert model("b_* = 1; uniform(-0.1, 0.1)").recurrent.layers[0].b_forget.max() <= 0.1
+    both = model("recurrent.layers.1.b_forget = 2; b_forget = 1; *.b_forget = 3")
+    assert both.recurrent.layers[0].b_forget.eq(1).all()
+    assert both.recurrent.layers[1].b_forget.eq(2).all()
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"b_forget": 1.0, "*": "zeros"},
+        {"*": "zeros", "b_forget": 1.0},
+        {"b_*": 0.5, "b_forget": 1.0, "b_f*": 0.25, "W_*": 2.0},
+        {"*t": 0.5, "b_*": 0.25},
+    ],
+)
+def test_the_same_rules_begin_a_model_as_they_begin_a_layer(rules):
+    layer = Recurrent("lstm", 16, 24, initial=rules).layers[0]
+    begun = model(rules).recurrent.layers[0]
+    for name, parameter in layer.named_parameters():
+        if name.startswith("b_") or "*" in rules:
+            assert torch.equal(getattr(begun, name), parameter), name
 
 
 def test_what_no_rule_names_begins_by_default():
@@ -55,7 +77,7 @@ def test_rules_can_be_given_by_name():
         ("b_forget =", "initial: 'b_forget =' is no rule; write RULE or NAME = RULE"),
         ("= 1", "is no rule"),
         ("zeros;", "initial: '' is no rule"),
-        ("b_forgot = 1", "initial: 'b_forgot' matches no parameter; they are: .*b_forget"),
+        ("b_forgot = 1", r"initial: 'b_forgot' matches no parameter; did you mean b_forget\? they are: .*b_forget"),
         ("glorot", "initial: .*'glorot' is for matrices"),
         ("readout.bias = glorot", "initial: 'glorot' is not for readout.bias, a vector"),
         ("readout.weight = chrono(9)", "is not for readout.weight, a matrix"),
@@ -72,3 +94,4 @@ def test_rules_are_read_in_order():
         "b_*": 1.0,
         "W_x": "uniform(-1, 1)",
     }
+    assert list(read_rules("W_* = 1; zeros; W_* = 2")) == ["*", "W_*"]

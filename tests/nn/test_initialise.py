@@ -9,7 +9,7 @@ from recurra import Cell, Recurrent
 from recurra.cells import CATALOGUE
 from recurra.errors import SettingError
 from recurra.nn import chrono_, initialise_
-from recurra.nn.initialise import INITIALISERS, rule_for
+from recurra.nn.initialise import INITIALISERS, key_for
 
 BOTH = Cell("h[t] = tanh(W @ [h[t-1], x[t]] + b)")
 INPUT_ONLY = Cell("h[t] = tanh(w * h[t-1] + U @ x[t] + b)")
@@ -184,10 +184,20 @@ def test_a_name_goes_before_a_pattern_that_before_the_cell_and_it_before_the_def
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("W_forget", "he"), ("W_input", "glorot"), ("b_forget", 2.0), ("gain", None)]
+    ("name", "expected"),
+    [
+        ("W_forget", "W_forget"),
+        ("W_input", "W_*"),
+        ("b_forget", "*_forget"),
+        ("gain", None),
+        ("layers.0.W_forget", "W_forget"),
+        ("layers.1.W_forget", "layers.1.W_forget"),
+        ("layers.1.b_forget", "*_forget"),
+    ],
 )
 def test_the_rule_for_a_name(name, expected):
-    assert rule_for(name, {"W_*": "glorot", "*_forget": 2.0, "W_forget": "he"}) == expected
+    rules = {"layers.1.W_forget": "zeros", "W_forget": "he", "W_*": "glorot", "*_forget": 2.0}
+    assert key_for(name, rules) == expected
 
 
 def test_patterns_tell_capitals_apart():

@@ -4,20 +4,20 @@
     uniform(-0.1, 0.1); b_forget = 1        every parameter, but for those named b_forget
     W_* = orthogonal; readout.* = normal    those of these names
 
-A name is the parameter's own, as in the equations, or its whole path; `*` stands for any characters. The rules are
-those of `recurra.nn.initialise`. The last one that matches holds; what none matches begins by default.
+A name is the parameter's own, as in the equations, or its whole path; `*` stands for any characters. The rules, and
+which of several holds, are those of `recurra.nn.initialise`: a name goes before a pattern, a later pattern before an
+earlier one. What none matches begins by default.
 """
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from recurra.errors import SettingError
-from recurra.nn.initialise import Rule, _drawn, _read, initialise_
+from recurra.nn.initialise import Rule, check_keys, draw, initialise_, key_for, read_rule
 from recurra.nn.parameters import CellParameters
 from recurra.nn.recurrent import Recurrent
 
@@ -42,9 +42,11 @@ def read_rules(text: str) -> dict[str, Rule]:
                 f"initial: {part.strip()!r} is no rule; write RULE or NAME = RULE, with ; between them, "
                 "as in uniform(-0.1, 0.1); b_forget = 1"
             )
-        rules[name or "*"] = _number(rule)
+        key = name or "*"
+        rules.pop(key, None)  # of two rules under one name the later holds, in the later one's place
+        rules[key] = _number(rule)
         try:
-            _read(rules[name or "*"])
+            read_rule(rules[key])
         except SettingError as error:
             raise SettingError(f"initial: {error}") from None
     return rules
@@ -74,49 +76,37 @@ def begin_(model: nn.Module, rules: Mapping[str, Rule]) -> None:
         >>> model.weight.abs().sum().item(), model.bias.tolist()
         (0.0, [2.0, 2.0, 2.0])
     """
-    found = dict(model.named_parameters())
-    for name in rules:
-        if not any(_matches(path, name) for path in found):
-            known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in found))
-            raise SettingError(f"initial: {name!r} matches no parameter; they are: {known}")
+    parameters = dict(model.named_parameters())
+    check_keys(rules, parameters)
     in_cells: set[str] = set()
-    for place, network in model.named_modules():
-        if isinstance(network, Recurrent):
-            for path, layer in network.named_modules(prefix=place):
-                if isinstance(layer, CellParameters):
-                    own = {
-                        name: rule
-                        for name in network.cell.parameters
-                        if (rule := _rule(_join(path, name), rules)) is not None
-                    }
-                    in_cells.update(_join(path, name) for name in network.cell.parameters)
-                    if own:
-                        initialise_(network.cell, layer.tensors(network.cell), layer.input_size, own)
-    for path, parameter in found.items():
-        rule = None if path in in_cells else _rule(path, rules)
-        if rule is not None:
-            _begin_one(path, parameter, rule)
+    for prefix, network in model.named_modules():
+        if not isinstance(network, Recurrent):
+            continue
+        names = network.cell.parameters
+        for path, layer in network.named_modules(prefix=prefix):
+            if not isinstance(layer, CellParameters):
+                continue
+            keys = {name: key_for(_join(path, name), rules) for name in names}
+            of_layer = {name: rules[key] for name, key in keys.items() if key is not None}
+            in_cells.update(_join(path, name) for name in names)
+            if of_layer:
+                initialise_(network.cell, layer.tensors(network.cell), layer.input_size, of_layer)
+    for path, parameter in parameters.items():
+        key = None if path in in_cells else key_for(path, rules)
+        if key is not None:
+            _begin_one(path, parameter, rules[key])
 
 
 def _begin_one(path: str, parameter: Tensor, rule: Rule) -> None:
-    """Set a parameter that is no cell's."""
-    initialiser, numbers = _read(rule)
+    """Set a parameter that belongs to no cell, such as a readout's."""
+    initialiser, numbers = read_rule(rule)
     suits = "vector" if parameter.dim() < 2 else "matrix"
     if initialiser.suits == "square" and suits == "matrix":
         return  # such rules are for what meets a hidden vector; the others begin by default
     if initialiser.suits not in ("any", suits):
         raise SettingError(f"initial: {rule!r} is not for {path}, a {suits}; give it a rule of its own")
-    parameter.copy_(_drawn(initialiser, numbers, parameter))
-
-
-def _rule(path: str, rules: Mapping[str, Rule]) -> Rule | None:
-    """The last rule that matches."""
-    return next((rule for name, rule in reversed(list(rules.items())) if _matches(path, name)), None)
+    parameter.copy_(draw(initialiser, numbers, parameter))
 
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _matches(path: str, name: str) -> bool:
-    return fnmatch.fnmatchcase(path, name) or fnmatch.fnmatchcase(path.rpartition(".")[2], name)

@@ -6,8 +6,10 @@ A cell may say how its own parameters begin (`Cell(initial=...)`); what it does 
     a square block that meets a hidden vector       orthogonal (Saxe, McClelland and Ganguli 2014)
     a bias, a weight                                0
 
-Each rule is the name of an initialiser, with numbers in parentheses where it takes some, or a number. Numbers are drawn
-on the processor from PyTorch's generator, so that a seed gives the same parameters on every device.
+Each rule is the name of an initialiser, with numbers in parentheses where it takes some, or a number. Rules are given by
+name or by pattern (`*` stands for any characters). Where several match a parameter, a name goes before a pattern, and a
+later pattern before an earlier one; `key_for` is where this is decided, for a layer and for a whole model alike. Numbers
+are drawn on the processor from PyTorch's generator, so that a seed gives the same parameters on every device.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import fnmatch
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +31,17 @@ from recurra.equations.gates import keeping_gate
 from recurra.equations.shapes import HIDDEN, Parameter
 from recurra.errors import SettingError
 
-__all__ = ["INITIALISERS", "Initialiser", "Rule", "chrono_", "initialise_", "rule_for"]
+__all__ = [
+    "INITIALISERS",
+    "Initialiser",
+    "Rule",
+    "check_keys",
+    "chrono_",
+    "draw",
+    "initialise_",
+    "key_for",
+    "read_rule",
+]
 
 Rule = str | float
 """The name of an initialiser, such as "glorot" or "uniform(-0.1, 0.1)", or a number."""
@@ -117,7 +129,7 @@ def _expect(condition: bool, otherwise: str) -> None:
         raise SettingError(otherwise)
 
 
-def _read(rule: Rule) -> tuple[Initialiser, list[float]]:
+def read_rule(rule: Rule) -> tuple[Initialiser, list[float]]:
     """A rule as an initialiser and its numbers, as many as it takes."""
     if isinstance(rule, int | float) and not isinstance(rule, bool):
         _expect(math.isfinite(rule), f"{rule!r} is not a finite number")
@@ -146,21 +158,42 @@ def _did_you_mean(name: str, names: Iterable[str]) -> str:
     return f"did you mean {nearest[0]}? " if nearest else ""
 
 
-def rule_for(name: str, rules: Mapping[str, Rule]) -> Rule | None:
-    """The rule for a parameter: the one under its own name, else the last whose pattern matches it.
+def key_for(path: str, rules: Mapping[str, Rule]) -> str | None:
+    """The key of the rule for a parameter: a name goes before a pattern, a later pattern before an earlier one.
+
+    Args:
+        path: The parameter's name, in a model its path: `recurrent.layers.0.b_forget`. A key matches the whole of it
+            or its last part, the name in the equations; of two that are names the whole path goes first.
+        rules: Rules by name or pattern.
 
     Example:
-        >>> rule_for("b_forget", {"b_*": 0.0, "b_forget": 1.0})
-        1.0
+        >>> key_for("b_forget", {"b_forget": 1.0, "b_*": 0.0})
+        'b_forget'
+        >>> key_for("layers.0.b_forget", {"*": "normal", "b_*": 0.0})
+        'b_*'
     """
-    key = _key_for(name, rules)
-    return None if key is None else rules[key]
+    names = (path, path.rpartition(".")[2])
+    exact = next((name for name in names if name in rules), None)
+    return exact or next((key for key in reversed(list(rules)) if _matches(key, names)), None)
 
 
-def _key_for(name: str, rules: Mapping[str, Rule]) -> str | None:
-    if name in rules:
-        return name
-    return next((pattern for pattern in reversed(list(rules)) if fnmatch.fnmatchcase(name, pattern)), None)
+def _matches(key: str, names: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, key) for name in names)
+
+
+def check_keys(rules: Mapping[str, Rule], paths: Collection[str]) -> None:
+    """Refuse rules under names or patterns that match none of the parameters.
+
+    Raises:
+        SettingError: One does, or its rule is None.
+    """
+    for key, rule in rules.items():
+        names = list(dict.fromkeys(path.rpartition(".")[2] for path in paths))
+        if not any(_matches(key, (path, path.rpartition(".")[2])) for path in paths):
+            hint = _did_you_mean(key, names)
+            raise SettingError(f"initial: {key!r} matches no parameter; {hint}they are: {', '.join(names)}")
+        if rule is None:
+            raise SettingError(f"initial: {key}: a rule is the name of an initialiser or a number, not None")
 
 
 @torch.no_grad()
@@ -188,11 +221,11 @@ def initialise_(
         [2.0, 2.0, 2.0, 2.0, 2.0]
     """
     rules = dict(rules or {})
-    _check_keys(rules, cell)
+    check_keys(rules, cell.parameters)
     begun: list[tuple[Tensor, Tensor]] = []
     acted: dict[str, bool] = {}
     for name, parameter in cell.parameters.items():
-        key = _key_for(name, rules) or name
+        key = key_for(name, rules) or name
         try:
             blocks, followed = _begin(parameter, tensors[name], input_size, rules.get(key, cell.initial.get(key)))
         except SettingError as error:
@@ -206,15 +239,6 @@ def initialise_(
         block.copy_(values)
 
 
-def _check_keys(rules: Mapping[str, Rule], cell: Cell) -> None:
-    for key, rule in rules.items():
-        if not any(fnmatch.fnmatchcase(name, key) for name in cell.parameters):
-            hint = _did_you_mean(key, cell.parameters)
-            raise SettingError(f"initial: {key!r} matches no parameter; {hint}they are: {', '.join(cell.parameters)}")
-        if rule is None:
-            raise SettingError(f"initial: {key}: a rule is the name of an initialiser or a number, not None")
-
-
 def _begin(
     parameter: Parameter, tensor: Tensor, input_size: int, rule: Rule | None
 ) -> tuple[list[tuple[Tensor, Tensor]], bool]:
@@ -224,27 +248,27 @@ def _begin(
     U @ h[t-1] + V @ x[t] would.
     """
     if parameter.kind != "matrix":
-        initialiser, numbers = _read(0.0 if rule is None else rule)
+        initialiser, numbers = read_rule(0.0 if rule is None else rule)
         if initialiser.suits in ("matrix", "square"):
             raise SettingError(f"{rule!r} is for matrices, and {parameter.name!r} is a vector; give it a number")
-        return [(tensor, _drawn(initialiser, numbers, tensor))], True
+        return [(tensor, draw(initialiser, numbers, tensor))], True
     begun, followed = [], rule is None
     sizes = list(parameter.column_sizes(input_size, tensor.shape[0]))
     for block, width in zip(torch.split(tensor, sizes, dim=1), parameter.columns, strict=True):
         square = width == HIDDEN
         default = "orthogonal" if square else "glorot"
-        initialiser, numbers = _read(default if rule is None else rule)
+        initialiser, numbers = read_rule(default if rule is None else rule)
         if initialiser.suits == "vector":
             raise SettingError(f"{rule!r} is for vectors, and {parameter.name!r} is a matrix; give it another")
         if initialiser.suits == "square" and not square:
-            initialiser, numbers = _read(default)
+            initialiser, numbers = read_rule(default)
         else:
             followed = True
-        begun.append((block, _drawn(initialiser, numbers, block)))
+        begun.append((block, draw(initialiser, numbers, block)))
     return begun, followed
 
 
-def _drawn(initialiser: Initialiser, numbers: list[float], block: Tensor) -> Tensor:
+def draw(initialiser: Initialiser, numbers: Sequence[float], block: Tensor) -> Tensor:
     """Values for a block: drawn apart, since a block may be a view, on another device, or of too few digits."""
     dtype = block.dtype if block.dtype == torch.float64 else torch.float32
     values = torch.empty(block.shape, dtype=dtype, device="cpu")
@@ -320,6 +344,6 @@ def _begin_by_keeping(layer: nn.Module, longest: float, signs: Mapping[str, int]
         if any(own[name].dim() != 1 for own in found):
             raise SettingError(f"chrono_: {name!r} is a matrix; give the name of a gate's bias")
     for own in found:
-        spans = _drawn(INITIALISERS["chrono"], [float(longest)], own[next(iter(signs))])
+        spans = draw(INITIALISERS["chrono"], [float(longest)], own[next(iter(signs))])
         for name, sign in signs.items():
             own[name].copy_(sign * spans)

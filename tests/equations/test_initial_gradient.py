@@ -154,4 +154,10 @@ def test_messages_are_one_sentence_that_names_the_remedy():
     ]
     [many] = Recurrent(Cell(DELTANET), 3, 4).training_notices()
     assert many.startswith("W_in, K0, K1, W_v, Q0 and Q1 will never learn: the gradient is exactly 0 for ever, since K0,")
-    assert '{"K0": "normal(0.1)", "K1": "normal(0.1)", ...}, or --initial "K0 = normal(0.1); ..."' in many
+    assert '{"K0": "normal(0.1)", "K1": "normal(0.1)", ...}, or --initial "K0 = normal(0.1); K1 = normal(0.1); ..."' in (
+        many
+    )
+    assert Recurrent(Cell(LOW_RANK), 3, 4).training_notices() == [
+        "m and n begin at 0, where the gradient is exactly 0 for ever: they will never learn; begin elsewhere: "
+        'initial={"m": "normal(0.1)", "n": "normal(0.1)"}, or --initial "m = normal(0.1); n = normal(0.1)"'
+    ]

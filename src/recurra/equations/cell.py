@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from recurra.equations.differentiate import BackwardGraph, differentiate
 from recurra.equations.display import BackwardEquations
@@ -25,7 +26,7 @@ from recurra.equations.expression import (
     walk,
 )
 from recurra.equations.graph import StepGraph, build
-from recurra.equations.parse import LARGEST, ParsedText, check_constants, parse_text
+from recurra.equations.parse import LARGEST, LONGEST_TEXT, ParsedText, check_constants, parse_text
 from recurra.equations.shapes import Parameter, infer
 from recurra.equations.simplify import SimplifiedGraph
 from recurra.errors import EquationError
@@ -307,22 +308,45 @@ def _with_those_of_the_text(given: dict[str, float], parsed: ParsedText) -> dict
     return constants
 
 
-def read_cell(path: str | Path) -> Cell:
+def read_cell(path: str | Path | BinaryIO) -> Cell:
     """Read a cell from a file of equations.
 
     Args:
-        path: A text file in UTF-8, a line for each value.
+        path: A text file in UTF-8, or UTF-16 with its byte order mark, a line for each value; or one that is open for
+            reading bytes, such as `sys.stdin.buffer`.
 
     Raises:
         EquationError: The file cannot be read, or its text is wrong; the message begins with the file's name.
     """
-    path = Path(path)
+    name = Path(path).stem if isinstance(path, str | Path) else ""
+    source = str(path) if isinstance(path, str | Path) else "standard input"
+    text = _decode(_read(path, source), source)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise EquationError(f"{path}: cannot be read: {reason}", "Give a text file of equations.") from None
-    try:
-        return Cell(text, name=path.stem)
+        return Cell(text, name=name)
     except EquationError as error:
-        raise error.within(str(path)) from None
+        raise error.within(source) from None
+
+
+def _read(path: str | Path | BinaryIO, source: str) -> bytes:
+    """The bytes of a file, no more than a text may have."""
+    most = 4 * LONGEST_TEXT + 1  # as many as that many characters can have, and one by which it is seen to be too long
+    try:
+        if not isinstance(path, str | Path):
+            return path.read(most)
+        with Path(path).open("rb") as file:
+            return file.read(most)
+    except (OSError, ValueError) as error:  # ValueError: a zero character in the name
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise EquationError(f"{source}: cannot be read: {reason}", "Give a text file of equations.") from None
+
+
+def _decode(content: bytes, source: str) -> str:
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        if len(content) > 4 * LONGEST_TEXT:
+            reason = f"it is longer than {LONGEST_TEXT:,} characters"
+        else:
+            return content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    raise EquationError(f"{source}: cannot be read: {reason}", "Give a text file of equations.") from None

@@ -71,6 +71,9 @@ class InitialGradient:
         what = f"{_list(self.dead)} will never learn: the gradient is exactly 0"
         if not self.causes:
             return [f"{what}, since nothing that reads {_them(self.dead)} passes a gradient on to the output"]
+        if set(self.dead) == set(self.causes):
+            what = f"{self._begin()}, where the gradient is exactly 0 for ever: {_they(self.dead)} will never learn"
+            return [f"{what}; {self._remedy('normal(0.1)')}"]
         return [f"{what} for ever, since {self._begin()}; {self._remedy('normal(0.1)')}"]
 
     def _waiting(self) -> list[str]:
@@ -89,10 +92,11 @@ class InitialGradient:
 
     def _remedy(self, rule: str | float) -> str:
         causes = list(self.causes or {})
-        rules = ", ".join(f'"{name}": {rule!r}'.replace("'", '"') for name in causes[:2])
-        more = ", ..." if len(causes) > 2 else ""
-        flag = f"{causes[0]} = {rule if isinstance(rule, str) else format(rule, 'g')}{'; ...' if len(causes) > 1 else ''}"
-        return f'begin elsewhere: initial={{{rules}{more}}}, or --initial "{flag}"'
+        shown, more = causes[:2], ["..."] if len(causes) > 2 else []
+        written = f'"{rule}"' if isinstance(rule, str) else f"{rule:.1f}"
+        keyword = ", ".join([f'"{name}": {written}' for name in shown] + more)
+        flag = "; ".join([f"{name} = {rule if isinstance(rule, str) else format(rule, 'g')}" for name in shown] + more)
+        return f'begin elsewhere: initial={{{keyword}}}, or --initial "{flag}"'
 
 
 def _list(names: Iterable[str]) -> str:
@@ -107,6 +111,10 @@ def _are(names: Sequence[str]) -> str:
 
 def _have(names: Sequence[str]) -> str:
     return "has" if len(names) == 1 else "have"
+
+
+def _they(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "they"
 
 
 def _them(names: Sequence[str]) -> str:

@@ -425,7 +425,7 @@ class Recurrent(nn.Module):
         Example:
             >>> layer = Recurrent("h[t] = tanh(W @ [h[t-1], x[t]] + p * q)", 3, 5)
             >>> print(*layer.training_notices())
-            p and q will never learn: the gradient is exactly 0 for ever, since p and q begin at 0; begin elsewhere: ...
+            p and q begin at 0, where the gradient is exactly 0 for ever: they will never learn; begin elsewhere: ...
         """
         notices: dict[str, None] = {}
         for layer in (*self.layers, *self.reverse_layers):

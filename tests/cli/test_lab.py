@@ -72,6 +72,7 @@ def test_ctrl_c_ends_it_with_one_line_and_nothing_written(recurra, here, monkeyp
     [
         (["coping"], "there is no experiment 'coping'; did you mean copying? The experiments are: vanishing-gradients"),
         (["copying", "--seed", "-1"], "invalid value for '--seed'"),
+        (["copying", "--seed", str(2**32)], "less than or equal to 4294967295"),
         (["copying", "--out", "file"], "file: this is a file; give a folder for the results"),
     ],
 )

@@ -5,6 +5,8 @@ import pickle
 
 import pytest
 
+from recurra.cells import CATALOGUE
+from recurra.cells.modifiers import zoneout
 from recurra.equations import Cell, Noise
 from recurra.errors import EquationError
 from support.classical import CLASSICAL
@@ -154,3 +156,43 @@ def test_replace_keeps_the_rest():
     assert cell.replace(list(cell.equations), initial={}).initial == {}
     with pytest.raises(EquationError, match="initial names 'c'"):
         cell.replace(list(cell.equations), initial={"c": 1.0})
+
+
+LEAKY = "step_size = 0.3\nleak = step_size / 2\nh[t] = (1 - leak) * h[t-1] + leak * tanh(W @ [h[t-1], x[t]])"
+
+
+def test_a_text_can_give_its_constants():
+    cell = Cell(LEAKY)
+    assert cell.constants == {"step_size": 0.3, "leak": 0.15}
+    assert list(cell.parameters) == ["W"]
+    given = Cell("\n".join(LEAKY.split("\n")[2:]), constants={"leak": 0.15})
+    assert cell.graph.graph.nodes == given.graph.graph.nodes
+    assert str(cell.backward) == str(given.backward)
+
+
+def test_constants_of_the_text_are_defaults():
+    assert Cell(LEAKY, constants={"step_size": 1.0}).constants == {"step_size": 1.0, "leak": 0.5}
+    assert Cell(LEAKY, constants={"leak": 1.0}).constants == {"step_size": 0.3, "leak": 1.0}
+    assert Cell(LEAKY).replace(list(Cell(LEAKY).equations), constants={"step_size": 1.0}) == Cell(
+        LEAKY, constants={"step_size": 1.0}
+    )
+
+
+def test_a_text_is_the_whole_cell():
+    for cell in (Cell(LEAKY), Cell(LEAKY, constants={"step_size": 1.0}), CATALOGUE["co-rnn"], CATALOGUE["echo-state"]):
+        assert Cell(str(cell)) == cell
+        assert pickle.loads(pickle.dumps(cell)) == cell
+        assert Cell(str(cell)).constants == cell.constants
+        assert Cell(str(zoneout(cell, 0.1)), noise=zoneout(cell, 0.1).noise) == zoneout(cell, 0.1)
+        assert Cell(str(zoneout(cell, 0.1).at_rest)) == zoneout(cell, 0.1).at_rest
+    assert str(Cell(LEAKY)).split("\n")[:2] == ["step_size = 0.3", "leak      = step_size / 2"]
+
+
+@pytest.mark.parametrize(
+    ("right", "value"),
+    [("-2", -2.0), ("1e-3", 1e-3), ("sqrt(2) * (1 - 3) ** 2", 32**0.5), ("silu(0)", 0.0), ("-0.0", 0.0), ("1e300", 1e300)],
+)
+def test_a_constant_may_be_any_number_that_the_language_can_say(right, value):
+    cell = Cell(f"k = {right}\nh[t] = k * (W @ x[t])")
+    assert cell.constants == {"k": pytest.approx(value, rel=1e-15)}
+    assert Cell(str(cell)) == cell

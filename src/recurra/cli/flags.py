@@ -13,10 +13,20 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from recurra.tasks.settings_file import NONE, flag_of, sections, takes_none
+from recurra.training.settings import LARGEST_SEED
 
-__all__ = ["from_flags", "with_flags"]
+__all__ = ["from_flags", "seed_option", "with_flags"]
 
 METAVARS = {int: "N", float: "X", str: "NAME", Path: "FILE"}
+
+
+def seed_option(text: str) -> Any:  # noqa: ANN401  (typer's)
+    """The flag --seed of a command that is not made from settings; its range is that of training.
+
+    Args:
+        text: What it does.
+    """
+    return typer.Option("--seed", help=text, metavar="N", min=0, max=LARGEST_SEED)
 
 
 def with_flags(

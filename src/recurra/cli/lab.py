@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
+from recurra.cli.flags import seed_option
 from recurra.extras import how_to_install, is_there
 from recurra.lab import Watch
 from recurra.training.figures import describe_seconds
@@ -30,7 +31,7 @@ def lab(
         str | None, typer.Argument(help="An experiment: makes it. None lists them.", metavar="NAME")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.", metavar="FOLDER")] = FOLDER,
-    seed: Annotated[int, typer.Option("--seed", help="Repeats the numbers.", metavar="N", min=0)] = 0,
+    seed: Annotated[int, seed_option("Repeats the numbers.")] = 0,
     quick: Annotated[
         bool, typer.Option("--quick", help="A rehearsal of a few seconds, too small to decide anything.")
     ] = False,

@@ -13,6 +13,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from recurra.cli.completion import run_folders
+from recurra.cli.flags import seed_option
 from recurra.cli.language import load_language_model, unit_name
 from recurra.cli.waiting import Waiting
 from recurra.training.figures import printable
@@ -43,9 +44,7 @@ def sample(
         typer.Option("--top-p", help="Draw from the fewest units whose probabilities sum to p.", metavar="P"),
     ] = None,
     allow_unknown: Annotated[bool, typer.Option("--allow-unknown", help="Let <UNK> be drawn.")] = False,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Repeats the output; without it every call differs.", metavar="N")
-    ] = None,
+    seed: Annotated[int | None, seed_option("Repeats the output; without it every call differs.")] = None,
 ) -> None:
     """Draw novel sequences from a language model, a unit at a time."""
     model = load_language_model(run)

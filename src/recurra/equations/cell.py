@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +21,11 @@ from recurra.equations.expression import (
     Vector,
     render,
     render_equations,
-    render_number,
     transform,
     walk,
 )
 from recurra.equations.graph import StepGraph, build
-from recurra.equations.parse import LARGEST, LONGEST_TEXT, ParsedText, check_constants, parse_text
+from recurra.equations.parse import LARGEST, LONGEST_TEXT, check_constants, parse_text
 from recurra.equations.shapes import Parameter, infer
 from recurra.equations.simplify import SimplifiedGraph
 from recurra.errors import EquationError
@@ -105,7 +104,13 @@ class Cell:
         self.name, self.title, self.purpose, self.paper, self.variant = name, title, purpose, paper, variant
         parsed = parse_text(equations, given)
         self.equations: tuple[Equation, ...] = parsed.equations
-        self.constants = _with_those_of_the_text(given, parsed)
+        in_text = {line.name for line in parsed.constants}
+        self._given = {name: value for name, value in given.items() if name not in in_text}
+        self._definitions = tuple(
+            Equation(line.name, Number(given[line.name]), line.place) if line.name in given else line
+            for line in parsed.constants
+        )
+        self.constants = _evaluated(self._given, self._definitions, parsed.lines)
         self._lines = parsed.lines
         self._signature = infer(self.equations, self._lines, self.constants, self.noise, parsed.constants)
         unknown = sorted(set(self.initial) - set(self.parameters))
@@ -122,8 +127,9 @@ class Cell:
 
         A cell without noise is the same when it is read back, also one whose constants were not in its text.
         """
-        constants = [(name, "=", render_number(value)) for name, value in self.constants.items()]
-        return render_equations(constants + [(f"{e.name}[t]", "=", render(e.expression)) for e in self.equations])
+        constants = [*(Equation(n, Number(v)) for n, v in self._given.items()), *self._definitions]
+        lines = [(e.name, "=", render(e.expression)) for e in constants]
+        return render_equations(lines + [(f"{e.name}[t]", "=", render(e.expression)) for e in self.equations])
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -224,10 +230,21 @@ class Cell:
                 found.update(dict.fromkeys(v.name for v in vectors if isinstance(v, Step)))
         return list(found)
 
-    def replace(self, equations: list[Equation], **changes: Mapping[str, str | float] | Mapping[str, Noise]) -> Cell:
-        """A cell with other equations and, by keyword, other noise or initial values; the rest stays."""
-        text = "\n".join(f"{e.name}[t] = {render(e.expression)}" for e in equations)
-        kept: dict[str, object] = {"constants": self.constants, "noise": self.noise, "initial": self.initial, **changes}
+    def replace(
+        self,
+        equations: list[Equation],
+        *,
+        constants: Mapping[str, float] | None = None,
+        **changes: Mapping[str, str | float] | Mapping[str, Noise],
+    ) -> Cell:
+        """A cell with other equations and, by keyword, other noise, initial values or constants; the rest stays.
+
+        Of the constants those change that are named, and those that the text derives from them.
+        """
+        lines = [f"{e.name} = {render(e.expression)}" for e in self._definitions]
+        text = "\n".join(lines + [f"{e.name}[t] = {render(e.expression)}" for e in equations])
+        kept: dict[str, object] = {"noise": self.noise, "initial": self.initial, **changes}
+        kept["constants"] = {**self._given, **(constants or {})}
         about = {key: getattr(self, key) for key in ("name", "title", "purpose", "paper", "variant")}
         return Cell(text, **kept, **about)  # type: ignore[arg-type]
 
@@ -298,13 +315,12 @@ def _check_values(constants: dict[str, float]) -> dict[str, float]:
     return {name: float(value) for name, value in constants.items()}
 
 
-def _with_those_of_the_text(given: dict[str, float], parsed: ParsedText) -> dict[str, float]:
-    """The constants, those of the text last; one that is given goes before the text's own."""
+def _evaluated(given: dict[str, float], lines: Sequence[Equation], source: Sequence[str]) -> dict[str, float]:
+    """The constants that are given, and the numbers that the lines of the text come to."""
     constants = dict(given)
-    for line in parsed.constants:
-        if line.name not in given:
-            step = build([line], {}, {}, constants, lines=parsed.lines)
-            constants[line.name] = step.graph[step.values[line.name]].number
+    for line in lines:
+        step = build([line], {}, {}, constants, lines=source)
+        constants[line.name] = step.graph[step.values[line.name]].number
     return constants
 
 

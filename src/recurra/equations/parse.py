@@ -582,7 +582,7 @@ class _Reader:
         return left.id, transposed
 
 
-_OPERAND = r"\w+(?:\[[^\[\]]*\])?"
+_OPERAND = r"(?<!\w)\w++(?:\[[^\[\]]*+\])?+"  # possessive, or a long word would take quadratic time
 _SIDE_BY_SIDE = re.compile(rf"(?P<left>{_OPERAND}(?=\s)|\)(?=\s*\w))\s*(?P<right>{_OPERAND}|\()")
 """Two operands with nothing but white space between them."""
 

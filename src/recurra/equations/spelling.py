@@ -84,7 +84,7 @@ class Names:
 
 
 def _shortened(name: str) -> list[str]:
-    """The name, and the name with each of its letters left out."""
+    """The name, and the name with each of its letters left out; not its digits, in which no slip is looked for."""
     if len(name) > LONGEST:
         return []
-    return list(dict.fromkeys([name, *(name[:k] + name[k + 1 :] for k in range(len(name)))]))
+    return list(dict.fromkeys([name, *(name[:k] + name[k + 1 :] for k, c in enumerate(name) if c.isalpha())]))

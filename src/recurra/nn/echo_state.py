@@ -356,7 +356,7 @@ def _with_leak(cell: Cell, leak: float | None) -> Cell:
         raise SettingError(f"this cell has no constant {LEAK!r} to set; its constants: {known}. Give leak=None")
     if not 0 < leak <= 1:
         raise SettingError(f"leak is {leak!r}; it is a number above 0, at most 1")
-    return cell.replace(list(cell.equations), constants={**cell.constants, LEAK: leak})
+    return cell.replace(list(cell.equations), constants={LEAK: leak})
 
 
 def _rules(cell: Cell, radius: float, density: float, bias_scaling: float | None) -> dict[str, Rule]:

@@ -18,6 +18,7 @@ from recurra.models import LanguageModel
 from recurra.tasks.run import Run
 from recurra.tasks.score import Score
 from recurra.tasks.text import Text
+from recurra.training.settings import LARGEST_SEED
 
 __all__ = ["LanguageModelRun"]
 
@@ -137,8 +138,8 @@ class LanguageModelRun(Run):
                 raise SettingError(f"{name} is {value!r}; it must be a whole number")
             if name != "seed" and value < 1:
                 raise SettingError(f"{name} is {value}; it must be 1 or more")
-        if seed is not None and not 0 <= seed < 2**63:
-            raise SettingError(f"seed is {seed}; it must be from 0 up to 2**63 - 1")
+        if seed is not None and not 0 <= seed <= LARGEST_SEED:
+            raise SettingError(f"seed is {seed}; it must be from 0 to {LARGEST_SEED}")
         vocabulary = self.vocabulary
         banned = () if allow_unknown or vocabulary.unknown is None else (vocabulary.unknown,)
         given = self._primed(primer)

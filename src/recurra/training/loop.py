@@ -27,7 +27,7 @@ from recurra.training.nonfinite import Skips, all_finite, first_not_finite
 from recurra.training.randomness import seed_everything, undisturbed
 from recurra.training.resumption import go_on, state_of
 from recurra.training.schedules import LearningRate, Place
-from recurra.training.settings import TrainingSettings
+from recurra.training.settings import LARGEST_SEED, TrainingSettings
 from recurra.training.world import World
 
 __all__ = ["train"]
@@ -212,7 +212,7 @@ class Training(Generic[BatchT]):
 
     def run(self) -> TrainingResult:
         """Train to the end, whatever the end is."""
-        seed_everything(self.settings.seed + self.world.rank)
+        seed_everything((self.settings.seed + self.world.rank) % (LARGEST_SEED + 1))
         self.started = self.step_ended = self.clock()
         ending: Ending = "error"
         with self.interruption:

@@ -36,6 +36,9 @@ CHANGEABLE = (
 )
 """The settings that a training may be told anew when it is resumed; all others are part of what it has become."""
 
+LARGEST_SEED = 2**32 - 1
+"""The largest seed that all generators take: NumPy's takes no larger one."""
+
 
 class TrainingSettings(CheckedSettings):
     """The settings of one training run, checked when made and never changed after.
@@ -152,7 +155,7 @@ class TrainingSettings(CheckedSettings):
     keep_checkpoints: int = Field(3, ge=1, description="Checkpoints to keep, the newest; the best one is kept besides.")
     log_every: int = Field(20, ge=1, description="Steps that each training line of metrics.jsonl covers.")
     seed: int = Field(
-        0, ge=0, lt=2**32, description="Seed of all randomness: same seed, same machine, same weights bit for bit."
+        0, ge=0, le=LARGEST_SEED, description="Seed of all randomness: same seed, same machine, same weights bit for bit."
     )
     device: DeviceName = Field("auto", description="Where to train; auto takes a CUDA device if there is one.")
     parallel: Parallel = Field(

@@ -70,7 +70,10 @@ def test_a_file_of_equations_is_checked_and_shown(recurra, tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("h[t] = tanh(m * mean(n * h[t-1]) + W @ x[t])", "note       m and n begin at 0, where the gradient is exactly 0"),
+        (
+            "h[t] = tanh(m * mean(n * h[t-1]) + W @ x[t])",
+            "note       m and n begin at 0, where the gradient is exactly 0",
+        ),
         ("h[t] = 0.5 * h[t-1] + 1", "cpu        the cpu backend cannot run this cell: the cell has no parameters"),
         ("c[t] = W @ x[t]\nh[t] = c[t-1] + c[t-3]", "  carried  c[t-1] to c[t-3]"),
         ("h[t] = tanh(W @ x[t])", "  carried  nothing: every step stands by itself"),

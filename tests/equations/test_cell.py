@@ -190,7 +190,14 @@ def test_a_text_is_the_whole_cell():
 
 @pytest.mark.parametrize(
     ("right", "value"),
-    [("-2", -2.0), ("1e-3", 1e-3), ("sqrt(2) * (1 - 3) ** 2", 32**0.5), ("silu(0)", 0.0), ("-0.0", 0.0), ("1e300", 1e300)],
+    [
+        ("-2", -2.0),
+        ("1e-3", 1e-3),
+        ("sqrt(2) * (1 - 3) ** 2", 32**0.5),
+        ("silu(0)", 0.0),
+        ("-0.0", 0.0),
+        ("1e300", 1e300),
+    ],
 )
 def test_a_constant_may_be_any_number_that_the_language_can_say(right, value):
     cell = Cell(f"k = {right}\nh[t] = k * (W @ x[t])")

@@ -51,12 +51,12 @@ def test_who_gets_no_gradient(case):
     text, frozen, dead, waiting, causes = CASES[case]
     torch.manual_seed(0)
     layer = Recurrent(Cell(text), 3, 4, dtype=torch.float64, backend="reference")
-    found = initial_gradient(layer.cell, begin(layer), frozen)
-    assert (found.dead, found.waiting, found.causes, found.not_finite) == (dead, waiting, causes, ())
-    assert bool(found.problems)
+    analysis = initial_gradient(layer.cell, begin(layer), frozen)
+    assert (analysis.dead, analysis.waiting, analysis.causes, analysis.not_finite) == (dead, waiting, causes, ())
+    assert bool(analysis.problems)
     for name in frozen:
         getattr(layer.layers[0], name).requires_grad_(False)
-    assert layer.training_notices() == found.problems
+    assert layer.training_notices() == analysis.problems
     gradients = train(layer, steps=4)
     learned = [name for name in layer.cell.parameters if name not in frozen]
     assert {name for name in learned if not any(map(torch.any, gradients[name]))} == set(dead)
@@ -98,8 +98,8 @@ def train(layer, steps):
 )
 def test_what_is_not_finite_at_once(text, what, causes):
     layer = Recurrent(Cell(text), 3, 4, backend="reference")
-    found = initial_gradient(layer.cell, begin(layer))
-    assert (found.not_finite, found.causes if what else None) == (what, causes)
+    analysis = initial_gradient(layer.cell, begin(layer))
+    assert (analysis.not_finite, analysis.causes if what else None) == (what, causes)
     outputs, _ = layer(torch.randn(5, 6, 3))
     outputs.sum().backward()
     tensors = [outputs, *(p.grad for p in layer.parameters() if p.grad is not None)]
@@ -133,14 +133,14 @@ def test_of_random_cells_what_is_called_dead_has_no_gradient(block):
         cell = random_equations(draw).cell()
         torch.manual_seed(seed)
         layer = Recurrent(cell, 3, 4, dtype=torch.float64, backend="reference")
-        found = initial_gradient(cell, begin(layer))
-        named += len(found.dead) + len(found.waiting)
-        if found.not_finite:
+        analysis = initial_gradient(cell, begin(layer))
+        named += len(analysis.dead) + len(analysis.waiting)
+        if analysis.not_finite:
             continue
         outputs, _ = layer(torch.randn(5, 6, 3, dtype=torch.float64))
         if outputs.requires_grad:
             outputs.backward(torch.randn_like(outputs))
-        for parameter in (*found.dead, *found.waiting):
+        for parameter in (*analysis.dead, *analysis.waiting):
             gradient = getattr(layer.layers[0], parameter).grad
             assert gradient is None or not gradient.any(), (seed, parameter)
     assert named > 3
@@ -153,9 +153,12 @@ def test_messages_are_one_sentence_that_names_the_remedy():
         'initial={"dt": 1.0}, or --initial "dt = 1"; if dt is meant to be a constant, add a line dt = 0.1'
     ]
     [many] = Recurrent(Cell(DELTANET), 3, 4).training_notices()
-    assert many.startswith("W_in, K0, K1, W_v, Q0 and Q1 will never learn: the gradient is exactly 0 for ever, since K0,")
-    assert '{"K0": "normal(0.1)", "K1": "normal(0.1)", ...}, or --initial "K0 = normal(0.1); K1 = normal(0.1); ..."' in (
-        many
+    assert many.startswith(
+        "W_in, K0, K1, W_v, Q0 and Q1 will never learn: the gradient is exactly 0 for ever, since K0,"
+    )
+    assert (
+        '{"K0": "normal(0.1)", "K1": "normal(0.1)", ...}, or --initial "K0 = normal(0.1); K1 = normal(0.1); ..."'
+        in (many)
     )
     assert Recurrent(Cell(LOW_RANK), 3, 4).training_notices() == [
         "m and n begin at 0, where the gradient is exactly 0 for ever: they will never learn; begin elsewhere: "

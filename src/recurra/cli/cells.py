@@ -6,7 +6,6 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,7 +41,7 @@ def cells(
     console = Console(highlight=False)
     if name is None:
         _list(input_size, hidden_size, console)
-    elif name != "-" and not os.path.lexists(name) or name in CATALOGUE:
+    elif (name != "-" and not os.path.lexists(name)) or name in CATALOGUE:
         _show(_named(name), name, input_size, hidden_size, console)
     else:
         cell = read_cell(sys.stdin.buffer if name == "-" else name)
@@ -69,7 +68,7 @@ def _list(input_size: int, hidden_size: int, console: Console) -> None:
     console.print(table)
     console.print(
         f"\nCounted for I = {input_size} inputs, H = {hidden_size} hidden units and one step of one sequence.\n"
-        "`recurra cells NAME` shows a cell's equations and its derived gradient, `recurra cells FILE` those of your own.",
+        "`recurra cells NAME` shows a cell's equations and its derived gradient, `recurra cells FILE` your own.",
         style="dim",
     )
 

@@ -98,19 +98,19 @@ class Cell:
         paper: str = "",
         variant: str = "",
     ) -> None:
-        given = _check_values(dict(constants or {}))
+        supplied = _check_values(dict(constants or {}))
         self.noise = dict(noise or {})
         self.initial = dict(initial or {})
         self.name, self.title, self.purpose, self.paper, self.variant = name, title, purpose, paper, variant
-        parsed = parse_text(equations, given)
+        parsed = parse_text(equations, supplied)
         self.equations: tuple[Equation, ...] = parsed.equations
         in_text = {line.name for line in parsed.constants}
-        self._given = {name: value for name, value in given.items() if name not in in_text}
+        self._supplied = {name: value for name, value in supplied.items() if name not in in_text}
         self._definitions = tuple(
-            Equation(line.name, Number(given[line.name]), line.place) if line.name in given else line
+            Equation(line.name, Number(supplied[line.name]), line.place) if line.name in supplied else line
             for line in parsed.constants
         )
-        self.constants = _evaluated(self._given, self._definitions, parsed.lines)
+        self.constants = _evaluated(self._supplied, self._definitions, parsed.lines)
         self._lines = parsed.lines
         self._signature = infer(self.equations, self._lines, self.constants, self.noise, parsed.constants)
         unknown = sorted(set(self.initial) - set(self.parameters))
@@ -127,7 +127,7 @@ class Cell:
 
         A cell without noise is the same when it is read back, also one whose constants were not in its text.
         """
-        constants = [*(Equation(n, Number(v)) for n, v in self._given.items()), *self._definitions]
+        constants = [*(Equation(n, Number(v)) for n, v in self._supplied.items()), *self._definitions]
         lines = [(e.name, "=", render(e.expression)) for e in constants]
         return render_equations(lines + [(f"{e.name}[t]", "=", render(e.expression)) for e in self.equations])
 
@@ -244,7 +244,7 @@ class Cell:
         lines = [f"{e.name} = {render(e.expression)}" for e in self._definitions]
         text = "\n".join(lines + [f"{e.name}[t] = {render(e.expression)}" for e in equations])
         kept: dict[str, object] = {"noise": self.noise, "initial": self.initial, **changes}
-        kept["constants"] = {**self._given, **(constants or {})}
+        kept["constants"] = {**self._supplied, **(constants or {})}
         about = {key: getattr(self, key) for key in ("name", "title", "purpose", "paper", "variant")}
         return Cell(text, **kept, **about)  # type: ignore[arg-type]
 
@@ -315,9 +315,9 @@ def _check_values(constants: dict[str, float]) -> dict[str, float]:
     return {name: float(value) for name, value in constants.items()}
 
 
-def _evaluated(given: dict[str, float], lines: Sequence[Equation], source: Sequence[str]) -> dict[str, float]:
-    """The constants that are given, and the numbers that the lines of the text come to."""
-    constants = dict(given)
+def _evaluated(supplied: dict[str, float], lines: Sequence[Equation], source: Sequence[str]) -> dict[str, float]:
+    """The constants that were supplied, and the numbers that the lines of the text come to."""
+    constants = dict(supplied)
     for line in lines:
         step = build([line], {}, {}, constants, lines=source)
         constants[line.name] = step.graph[step.values[line.name]].number

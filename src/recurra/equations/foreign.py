@@ -47,7 +47,7 @@ div divide truediv: A division is written a / b.
 neg negate negative: The negative of a is written -a.
 pow power: A power is written a ** 2, with a fixed number as exponent.
 matmul mm bmm mv linear dense affine: A product with a learned matrix is written W @ v, with a bias W @ v + b.
-dot inner einsum vdot bilinear: There is none; mean(a * b) is the dot product of two values over their width, in every unit.
+dot inner einsum vdot bilinear: There is none; mean(a * b) is the dot product over the width, in every unit.
 outer kron: There is none: a state is a vector; its columns can be written as states of their own.
 cat concat concatenate stack hstack vstack: A concatenation stands right of a matrix: W @ [a, b].
 sum nansum reduce_sum: There is none over units; mean(a) is the mean over them, in every unit.
@@ -92,9 +92,10 @@ cosine: It is called cos(a).
 tan: It is written sin(a) / cos(a).
 sinh: It is written (exp(a) - exp(-a)) / 2.
 cosh: It is written (exp(a) + exp(-a)) / 2.
-arctan atan atan2 arcsin asin arccos acos arctanh atanh asinh acosh: There is none; tanh(a) and softsign(a) are bounded likewise.
+arctan atan atan2 arcsin asin arccos acos: There is none; tanh(a) and softsign(a) are bounded likewise.
+arctanh atanh asinh acosh: There is none; it can be written with log(a) and sqrt(a).
 erf erfc: There is none; gelu(a) is in the table.
-floor ceil round trunc mod fmod remainder: There is none: no gradient passes through it; step(a) is 1 where a > 0, else 0.
+floor ceil round trunc mod fmod remainder: There is none; step(a) is 1 where a > 0, else 0.
 roll shift flip permute gather index_select: There is none: units are not moved; a matrix can do it, W @ a.
 conv conv1d conv2d convolve: There is none; earlier values are read as a[t-1], a[t-2], each with its weight.
 dropout: It belongs to the layer: Recurrent(..., dropout=, input_dropout=, state_dropout=).

@@ -19,7 +19,7 @@ from itertools import count
 
 from recurra.equations.cell import Cell
 from recurra.equations.functions import FUNCTIONS
-from recurra.equations.graph import Graph, Node
+from recurra.equations.graph import Node
 
 __all__ = ["InitialGradient", "initial_gradient"]
 
@@ -124,7 +124,7 @@ def _them(names: Sequence[str]) -> str:
 def initial_gradient(
     cell: Cell, begin: Mapping[str, float], frozen: Collection[str] = (), *, learned_states: bool = False
 ) -> InitialGradient:
-    """Which parameters of a cell get a gradient at the values that they begin at.
+    r"""Which parameters of a cell get a gradient at the values that they begin at.
 
     Args:
         cell: The cell.
@@ -133,9 +133,9 @@ def initial_gradient(
         learned_states: Whether the states before the first step are learned; they begin at 0 either way.
 
     Example:
-        >>> cell = Cell("q[t] = p * (W @ x[t])\\nh[t] = 0.9 * h[t-1] + k * q[t]")
-        >>> found = initial_gradient(cell, {"p": 0.0, "k": 0.0})
-        >>> found.dead, found.causes
+        >>> cell = Cell("q[t] = p * (W @ x[t])\nh[t] = 0.9 * h[t-1] + k * q[t]")
+        >>> gradient = initial_gradient(cell, {"p": 0.0, "k": 0.0})
+        >>> gradient.dead, gradient.causes
         (('p', 'W', 'k'), {'p': 0.0, 'k': 0.0})
         >>> initial_gradient(cell, {"p": 1.0, "k": 0.0}).waiting
         ('p', 'W')
@@ -165,13 +165,13 @@ def initial_gradient(
 
 
 def _causes(cell: Cell, begin: Mapping[str, float], frozen: Collection[str]) -> dict[str, float]:
-    """The fewest parameters that have to begin elsewhere for all to get a gradient that can; k0, k1, ... go together."""
+    """The fewest parameters that have to begin elsewhere for all to get a gradient that can; k0 and k1 go together."""
     learned = [name for name in cell.parameters if name not in frozen]
 
     def trouble(moved: Collection[str]) -> tuple[object, ...]:
-        found = _Propagation(cell, {name: value for name, value in begin.items() if name not in moved})
-        infinite = [name for name in learned if found.gradients[name] == NOT_FINITE]
-        return found.not_finite, infinite, found.without_gradient(learned)
+        carried = _Propagation(cell, {name: value for name, value in begin.items() if name not in moved})
+        infinite = [name for name in learned if carried.gradients[name] == NOT_FINITE]
+        return carried.not_finite, infinite, carried.without_gradient(learned)
 
     groups: dict[str, list[str]] = {}
     for name in begin:
@@ -202,7 +202,7 @@ class _Propagation:
         self.backward, self.begin = cell.backward_graph, begin
         self.step, self.graph = self.backward.step, self.backward.graph
         self.states: dict[str, Value] = {name: None if name in varying else 0.0 for name in self.step.states}
-        self.received: dict[str, Value] = {name: 0.0 for name in self.backward.received}
+        self.received: dict[str, Value] = dict.fromkeys(self.backward.received, 0.0)
         self.received[self.step.output] = None
         self.values: list[Value] = []
         self.not_finite = self._run_forward()
@@ -240,8 +240,8 @@ class _Propagation:
             for node in self.graph.nodes[first:]:
                 self.values.append(self._value(node))
             after = dict(self.received)
-            for (name, _), node in self.backward.state_gradients.items():
-                after[name] = _join(after[name], self.values[node])
+            for (name, _), number in self.backward.state_gradients.items():
+                after[name] = _join(after[name], self.values[number])
             if after == self.received:
                 return
             self.received = after

@@ -2,7 +2,8 @@
 
 Only what the language knows gets through: lines of the form `name[t] = expression`, where an expression is made of
 numbers, bare names, `name[t]`, `name[t-k]`, arithmetic, the functions of the table, and products with a matrix; and
-lines `name = expression` that give a constant, made of numbers and of constants above it. Whatever else Python can say is refused by name, with its line quoted and the character marked.
+lines `name = expression` that give a constant, made of numbers and of constants above it. Whatever else Python can say
+is refused by name, with its line quoted and the character marked.
 """
 
 from __future__ import annotations
@@ -49,9 +50,7 @@ CLOSEST_FUNCTION = 0.75
 RESERVED = ("grad_", "delta_", "part_")
 """Beginnings of names that the derived gradient equations use."""
 
-T_REMEDY = (
-    "It stands only in brackets: h[t], h[t-1]. To count the steps, carry a counter: clock[t] = clock[t-1] + 1."
-)
+T_REMEDY = "It stands only in brackets: h[t], h[t-1]. To count the steps, carry a counter: clock[t] = clock[t-1] + 1."
 TOO_LARGE, LARGEST = "the number is too large: it is not finite", "The largest number is about 1.8e308."
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -137,7 +136,7 @@ def parse(text: str, constants: Collection[str] = ()) -> tuple[Equation, ...]:
 
 
 def parse_text(text: str, constants: Collection[str] = ()) -> ParsedText:
-    """Read the equations of a cell, and the constants that its text gives; arguments and errors are those of `parse`."""
+    """Read the equations of a cell and the constants that its text gives; arguments and errors are those of `parse`."""
     return _Reader(text, frozenset(constants)).read()
 
 
@@ -351,7 +350,9 @@ class _Reader:
         name = target.value.id
         if not (isinstance(target.slice, ast.Name) and target.slice.id == "t"):
             first = isinstance(target.slice, ast.Constant | ast.UnaryOp)
-            before = "Before the first step a state is zero, or given to the layer, or learned: learn_initial_state=True."
+            before = (
+                "Before the first step a state is zero, or given to the layer, or learned: learn_initial_state=True."
+            )
             self.fail(
                 target,
                 f"a line defines the value at step t itself, not {self.source(target)}",
@@ -544,7 +545,9 @@ class _Reader:
 
     def _matrix_remedy(self, left: ast.expr, product: ast.expr) -> str:
         """What to write instead of a product with something that is no bare name."""
-        computed = "A matrix is learned as it is; what is computed from it is a parametrization of the layer's parameter"
+        computed = (
+            "A matrix is learned as it is; what is computed from it is a parametrization of the layer's parameter"
+        )
         if isinstance(left, ast.Constant):
             return "For a number write *; a product with a matrix in parentheses: 2 * (W @ v)."
         if isinstance(left, ast.Attribute):
@@ -554,7 +557,7 @@ class _Reader:
         if isinstance(left, ast.BinOp):
             in_parentheses = product.col_offset < left.col_offset or product.lineno < left.lineno
             if isinstance(left.op, ast.Add | ast.Sub):
-                return "A sum of matrices is written as a sum of products: W @ v - transpose(W) @ v for (W - transpose(W)) @ v."
+                return "A sum of matrices is written as a sum of products: W @ v - transpose(W) @ v."
             if in_parentheses and not isinstance(left.op, ast.MatMult):
                 return f"{computed}: torch.nn.utils.parametrize. A factor a unit stands outside: u * (W @ v)."
         return "@ binds like *: put the product in parentheses, as in u * (W @ v) or W @ (V @ v)."

@@ -117,8 +117,8 @@ def infer(
         definitions: The lines that give constants.
 
     Raises:
-        EquationError: A name is unknown, misspelt, doubled or used before it is defined, a state is never assigned, or widths
-            cannot agree.
+        EquationError: A name is unknown, misspelt, doubled or used before it is defined, a state is never assigned, or
+            widths cannot agree.
 
     Example:
         >>> from recurra.equations.parse import parse
@@ -193,7 +193,9 @@ class _Inference:
 
     def _check_spelling(self) -> None:
         """Refuse a bare name that is a slip away from another: it would silently be a learned parameter of its own."""
-        known = Names([*self.constants, *self.names, *self.noises, *(f.name for f in FUNCTIONS.values() if not f.symbol)])
+        known = Names(
+            [*self.constants, *self.names, *self.noises, *(f.name for f in FUNCTIONS.values() if not f.symbol)]
+        )
         parameters = Names(self.parameters)
         seen: set[str] = set()
         for part in (p for e in self.equations for p in walk(e.expression) if isinstance(p, Vector | Product)):

@@ -6,9 +6,9 @@ A cell may say how its own parameters begin (`Cell(initial=...)`); what it does 
     a square block that meets a hidden vector       orthogonal (Saxe, McClelland and Ganguli 2014)
     a bias, a weight                                0
 
-Each rule is the name of an initialiser, with numbers in parentheses where it takes some, or a number. Rules are given by
-name or by pattern (`*` stands for any characters). Where several match a parameter, a name goes before a pattern, and a
-later pattern before an earlier one; `key_for` is where this is decided, for a layer and for a whole model alike. Numbers
+Each rule is the name of an initialiser, with numbers in parentheses where it takes some, or a number. Rules are given
+by name or by pattern (`*` stands for any characters). Where several match a parameter, a name goes before a pattern,
+and a later pattern before an earlier one; `key_for` decides it, for a layer and for a whole model alike. Numbers
 are drawn on the processor from PyTorch's generator, so that a seed gives the same parameters on every device.
 """
 

@@ -55,7 +55,7 @@ class CellParameters(nn.Module):
         return {name: own[name] if name in own else getattr(self, name) for name in cell.parameter_names}  # type: ignore[misc]
 
     def uniform_values(self, cell: Cell) -> dict[str, float]:
-        """The vectors that hold one number in every unit, with that number, and the matrices that hold nothing but 0."""
+        """The vectors that hold one number in every unit, with that number, and the matrices that hold 0 alone."""
         numbers = {}
         for name, tensor in self.tensors(cell).items():
             if tensor.is_meta:

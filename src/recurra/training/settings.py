@@ -155,7 +155,10 @@ class TrainingSettings(CheckedSettings):
     keep_checkpoints: int = Field(3, ge=1, description="Checkpoints to keep, the newest; the best one is kept besides.")
     log_every: int = Field(20, ge=1, description="Steps that each training line of metrics.jsonl covers.")
     seed: int = Field(
-        0, ge=0, le=LARGEST_SEED, description="Seed of all randomness: same seed, same machine, same weights bit for bit."
+        0,
+        ge=0,
+        le=LARGEST_SEED,
+        description="Seed of all randomness: same seed, same machine, same weights bit for bit.",
     )
     device: DeviceName = Field("auto", description="Where to train; auto takes a CUDA device if there is one.")
     parallel: Parallel = Field(

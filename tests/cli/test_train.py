@@ -80,6 +80,24 @@ def test_a_cell_may_be_a_file_of_equations(recurra, pets, here, tiny):
     assert {"W_keep", "W", "b"} == {name.rpartition(".")[2] for name, _ in run.model.recurrent.named_parameters()}
 
 
+def test_equations_may_hold_their_constants(recurra, pets, here, tiny):
+    (here / "mine.txt").write_text("leak = 1 / 20\nh[t] = (1 - leak) * h[t-1] + leak * tanh(W @ [h[t-1], x[t]])\n")
+    flags = [word for word in tiny if word not in {"--cell", "rnn"}]
+    done = recurra(*TRAIN, "--data", pets, "--equations", "mine.txt", "--out", "run", *flags)
+    assert done.code == 0
+    assert "note: " not in done.out
+    assert library.load("run").model.recurrent.cell.constants == {"leak": 0.05}
+
+
+def test_what_cannot_learn_is_said_once_before_training(recurra, pets, here, tiny):
+    (here / "mine.txt").write_text("h[t] = tanh(m * mean(n * h[t-1]) + W @ x[t])\n")
+    flags = [word for word in tiny if word not in {"--cell", "rnn"}] + ["--num-layers", "2"]
+    done = recurra(*TRAIN, "--data", pets, "--equations", "mine.txt", "--out", "run", *flags)
+    assert done.out.count("note: m and n begin at 0, where the gradient is exactly 0 for ever") == 1
+    flags += ["--initial", "m = normal(0.1); n = normal(0.1)"]
+    assert "note: " not in recurra(*TRAIN, "--data", pets, "--equations", "mine.txt", "--out", "again", *flags).out
+
+
 def test_a_runs_config_trains_the_same_again(recurra, pets, tiny):
     assert recurra(*TRAIN, "--data", pets, "--out", "first", *tiny, "--seed", "3").code == 0
     assert recurra(*TRAIN, "--config", "first/config.toml", "--out", "second").code == 0

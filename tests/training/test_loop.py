@@ -848,3 +848,19 @@ def test_watching_changes_nothing():
         return {"loss": next(losses)}
 
     assert torch.equal(weights_after(1, observers=[Sampler()], evaluate=evaluate), weights_after(1))
+
+
+def test_what_the_model_says_before_the_first_step_is_told_once():
+    class Talking(Scalar):
+        def training_notices(self):
+            return ["weight begins at 1"]
+
+    model, recorder = nn.ModuleList([Talking(), Talking()]), Recorder()
+    train(
+        model,
+        ten_batches,
+        lambda model, batch, carried: pull(model[0], batch, carried),
+        settings(epochs=1),
+        observers=[recorder],
+    )
+    assert recorder.notices == ["weight begins at 1"]

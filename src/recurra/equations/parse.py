@@ -9,7 +9,6 @@ is refused by name, with its line quoted and the character marked.
 from __future__ import annotations
 
 import ast
-import difflib
 import keyword
 import math
 import re
@@ -32,8 +31,9 @@ from recurra.equations.expression import (
 )
 from recurra.equations.foreign import SIGN_REMEDIES, remedy_for_function
 from recurra.equations.functions import FUNCTIONS, OPERATORS
-from recurra.equations.spelling import Names
+from recurra.equations.slips import Names
 from recurra.errors import EquationError
+from recurra.spelling import nearest
 
 __all__ = ["ParsedText", "parse", "parse_expression", "parse_text"]
 
@@ -45,8 +45,6 @@ DEEPEST_NESTING = 80
 """How deep an expression may nest: far beyond any cell, and safely within Python's recursion limit."""
 FURTHEST_LAG = 64
 """How many steps back a value may be read: each step back is a state that every layer carries."""
-CLOSEST_FUNCTION = 0.75
-"""How alike (difflib's ratio) an unknown function must be to one of the table for that to be what was meant."""
 RESERVED = ("grad_", "delta_", "part_")
 """Beginnings of names that the derived gradient equations use."""
 
@@ -601,12 +599,11 @@ def _bare_target(statement: ast.stmt) -> ast.Name | None:
 def _function_hint(name: str) -> str:
     """What stands for a function that there is not, or which one was meant."""
     known = _callable()
-    nearest = name.lower() if name.lower() in known else Names(known).near(name)
-    if nearest is None and (remedy := remedy_for_function(name)) is not None:
+    meant = name.lower() if name.lower() in known else Names(known).near(name)
+    if meant is None and (remedy := remedy_for_function(name)) is not None:
         return f"{remedy} "
-    if nearest is None:
-        nearest = next(iter(difflib.get_close_matches(name.lower(), known, n=1, cutoff=CLOSEST_FUNCTION)), None)
-    return "" if nearest is None else f"Did you mean {nearest}? "
+    meant = meant or nearest(name, known)
+    return "" if meant is None else f"Did you mean {meant}? "
 
 
 def _callable() -> list[str]:

@@ -7,7 +7,6 @@ none. Two widths agree if they are equal; a number agrees with all.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
@@ -27,7 +26,8 @@ from recurra.equations.expression import (
 )
 from recurra.equations.functions import FUNCTIONS
 from recurra.equations.parse import error_at
-from recurra.equations.spelling import Names
+from recurra.equations.slips import Names
+from recurra.spelling import nearest
 
 __all__ = ["HIDDEN", "INPUT", "NUMBER", "Parameter", "Signature", "Width", "infer"]
 
@@ -272,8 +272,8 @@ class _Inference:
         return HIDDEN
 
     def _unknown(self, step: Step, problem: str, mend: str) -> NoReturn:
-        nearest = difflib.get_close_matches(step.name, [*self.names, "x"], n=1)
-        hint = f"Did you mean {nearest[0]}? " if nearest else ""
+        meant = nearest(step.name, [*self.names, "x"])
+        hint = f"Did you mean {meant}? " if meant else ""
         self.fail(step.place, f"{step.name!r} {problem}", hint + mend)
 
     def _vector(self, vector: Vector, kind: Literal["bias", "weight"]) -> Width:

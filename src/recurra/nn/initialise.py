@@ -14,7 +14,6 @@ are drawn on the processor from PyTorch's generator, so that a seed gives the sa
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import inspect
 import math
@@ -30,6 +29,7 @@ from recurra.equations.cell import Cell
 from recurra.equations.gates import keeping_gate
 from recurra.equations.shapes import HIDDEN, Parameter
 from recurra.errors import SettingError
+from recurra.spelling import did_you_mean
 
 __all__ = [
     "INITIALISERS",
@@ -138,8 +138,8 @@ def read_rule(rule: Rule) -> tuple[Initialiser, list[float]]:
     match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", str(rule))
     name = match[1] if match else str(rule)
     if not match or name not in INITIALISERS:
-        hint = _did_you_mean(name, INITIALISERS)
-        raise SettingError(f"there is no initialiser {rule!r}; {hint}choose one of: {', '.join(INITIALISERS)}")
+        hint = did_you_mean(name, INITIALISERS) or ";"
+        raise SettingError(f"there is no initialiser {rule!r}{hint} choose one of: {', '.join(INITIALISERS)}")
     try:
         numbers = [float(n) for n in (match[2] or "").split(",") if n.strip()]
     except ValueError:
@@ -151,11 +151,6 @@ def read_rule(rule: Rule) -> tuple[Initialiser, list[float]]:
         form = f"{name}({', '.join(p.name for p in takes)})" if takes else f"{name}, without numbers"
         raise SettingError(f"{rule!r} has {len(numbers)} numbers; the form is {form}")
     return INITIALISERS[name], numbers
-
-
-def _did_you_mean(name: str, names: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {nearest[0]}? " if nearest else ""
 
 
 def key_for(path: str, rules: Mapping[str, Rule]) -> str | None:
@@ -190,8 +185,8 @@ def check_keys(rules: Mapping[str, Rule], paths: Collection[str]) -> None:
     for key, rule in rules.items():
         names = list(dict.fromkeys(path.rpartition(".")[2] for path in paths))
         if not any(_matches(key, (path, path.rpartition(".")[2])) for path in paths):
-            hint = _did_you_mean(key, names)
-            raise SettingError(f"initial: {key!r} matches no parameter; {hint}they are: {', '.join(names)}")
+            hint = did_you_mean(key, names) or ";"
+            raise SettingError(f"initial: {key!r} matches no parameter{hint} they are: {', '.join(names)}")
         if rule is None:
             raise SettingError(f"initial: {key}: a rule is the name of an initialiser or a number, not None")
 
@@ -339,8 +334,8 @@ def _begin_by_keeping(layer: nn.Module, longest: float, signs: Mapping[str, int]
         names = sorted({name.rpartition(".")[2] for name, _ in layer.named_parameters()})
     for name in signs:
         if not found or any(name not in own for own in found):
-            hint = _did_you_mean(name, names)
-            raise SettingError(f"chrono_: there is no parameter {name!r}; {hint}they are: {', '.join(names)}")
+            hint = did_you_mean(name, names) or ";"
+            raise SettingError(f"chrono_: there is no parameter {name!r}{hint} they are: {', '.join(names)}")
         if any(own[name].dim() != 1 for own in found):
             raise SettingError(f"chrono_: {name!r} is a matrix; give the name of a gate's bias")
     for own in found:

@@ -3,7 +3,7 @@
 import pytest
 
 from recurra.equations import FUNCTIONS, Cell
-from recurra.equations.spelling import Names, slip
+from recurra.equations.slips import Names, slip
 from recurra.errors import EquationError
 
 SLIPS = {

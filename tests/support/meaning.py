@@ -69,9 +69,10 @@ ARITHMETIC: dict[type, Callable[..., Array]] = {
 
 
 def lines(text: str) -> list[tuple[str, ast.expr]]:
-    """The name and the expression of every line."""
+    """The name and the expression of every line that defines a value; constants are among the names."""
     text = "\n".join(line.strip() for line in text.splitlines())
-    return [(statement.targets[0].value.id, statement.value) for statement in ast.parse(text).body]
+    assignments = [(statement.targets[0], statement.value) for statement in ast.parse(text).body]
+    return [(target.value.id, value) for target, value in assignments if isinstance(target, ast.Subscript)]
 
 
 def lag(index: ast.expr) -> int:

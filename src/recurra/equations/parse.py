@@ -209,7 +209,7 @@ class _Reader:
             line = min(error.lineno or 1, len(self.lines))
             source = self.lines[line - 1]
             column = max(0, min((error.offset or 1) - 1, max(len(source) - 1, 0)))
-            self._refuse_side_by_side(line)
+            self._explain_line(line)
             too_long = "integer string conversion" in error.msg
             raise EquationError(
                 TOO_LARGE if too_long else f"this is not an equation ({error.msg})",
@@ -249,11 +249,19 @@ class _Reader:
                         SIGN_REMEDIES[character],
                     )
 
-    def _refuse_side_by_side(self, number: int) -> None:
-        """Refuse two operands without an operator between them, in a line that Python cannot read."""
+    def _explain_line(self, number: int) -> None:
+        """Say what is wrong in a line that Python cannot read, if it is one of the ways in which papers write."""
         written = self.lines[number - 1].partition("#")[0]
         if re.search("['\"]", written):
             return
+        if match := _INDEX_IN_PARENTHESES.search(written):
+            where = Place(number, match.start(), len(match[0]))
+            remedy = f"Write {match['name']}[{match['index'].replace(' ', '')}]."
+            raise error_at(self.lines, where, "a time index stands in brackets", remedy)
+        if match := _NUMBER_BEFORE_NAME.search(written):
+            where = Place(number, match.start(), len(match[0]))
+            remedy = f"A product is written {match['number']} * {match['name']}; a name begins with a letter."
+            raise error_at(self.lines, where, "a number and a name stand side by side, without an operator", remedy)
         for match in _SIDE_BY_SIDE.finditer(written):
             left, right = match["left"], match["right"]
             if any(keyword.iskeyword(word) or keyword.issoftkeyword(word) for word in (left, right)):
@@ -316,10 +324,11 @@ class _Reader:
         expression = self.expression(value)
         for part in walk(expression):
             if isinstance(part, Step | Product):
+                value = name.removesuffix("_t") or name
                 self.fail(
                     target,
                     f"{name!r} has no time index",
-                    f"A line defines a value at step t: {name}[t] = ...; without [t] it gives a constant, a number.",
+                    f"A line defines a value at step t: {value}[t] = ...; without [t] it gives a constant, a number.",
                 )
             if isinstance(part, Vector):
                 near = Names(self.constants).near(part.name)
@@ -450,6 +459,9 @@ class _Reader:
             and type(index.right.value) is int
         ):
             lag = index.right.value if isinstance(index.op, ast.Sub) else -index.right.value
+        if any(isinstance(part, ast.Subscript) for part in ast.walk(index)):
+            remedy = f"A product with a matrix is written {name} @ v, one with a concatenation {name} @ [a, b]."
+            self.fail(index, "this is not a time index", remedy)
         if lag is None or (lag == 0 and not isinstance(index, ast.Name)):
             self.fail(
                 index, "this is not a time index", f"Write {name}[t] for this step, {name}[t-1] for the one before."
@@ -500,12 +512,18 @@ class _Reader:
 
     def _call(self, node: ast.Call) -> Call:
         if not isinstance(node.func, ast.Name):
+            library = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+            if library and isinstance(node.func, ast.Attribute) and node.func.attr in _callable():
+                remedy = f"Write {node.func.attr}(...), with nothing before it."
+                self.fail(node, "functions are called by their name alone", remedy)
             self.fail(
                 node,
                 "only a function of the table can be called",
                 f"They are: {', '.join(_callable())}. A product unit by unit is written a * b.",
             )
         name = node.func.id
+        if len(node.args) == 1 and name not in _callable() and _is_time(node.args[0]):
+            self.fail(node, "a time index stands in brackets", f"Write {name}[{self.source(node.args[0])}].")
         if name == "transpose":
             self.fail(node, "a transposed matrix stands only left of a vector", "Write transpose(W) @ v.")
         if name not in _callable():
@@ -536,6 +554,8 @@ class _Reader:
             if not right.elts:
                 self.fail(right, "an empty concatenation has no width", "Write W @ [h[t-1], x[t]].")
             operands = tuple(self.expression(e) for e in right.elts)
+        elif isinstance(right, ast.Tuple):
+            self.fail(right, "a concatenation stands in brackets", "Write W @ [h[t-1], x[t]].")
         else:
             operands = (self.expression(right),)
         product = Product(matrix, operands, transposed, self.place(node))
@@ -583,9 +603,20 @@ class _Reader:
         return left.id, transposed
 
 
+_INDEX_IN_PARENTHESES = re.compile(r"(?<!\w)(?P<name>(?!\d)\w{1,40}+)\((?P<index> ?t ?(?:[-+] ?\d{1,3})? ?)\)")
+_NUMBER_BEFORE_NAME = re.compile(
+    r"(?<![\w.])(?P<number>\d{1,20}(?:\.\d{1,20})?)(?P<name>(?![eEjJxXoObB_])[^\W\d]\w{0,40})(?!\w)"
+)
 _OPERAND = r"(?<!\w)\w++(?:\[[^\[\]]*+\])?+"  # possessive, or a long word would take quadratic time
 _SIDE_BY_SIDE = re.compile(rf"(?P<left>{_OPERAND}(?=\s)|\)(?=\s*\w))\s*(?P<right>{_OPERAND}|\()")
 """Two operands with nothing but white space between them."""
+
+
+def _is_time(node: ast.expr) -> bool:
+    """Whether it reads t, t - 1 or the like."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub | ast.Add) and isinstance(node.right, ast.Constant):
+        node = node.left
+    return isinstance(node, ast.Name) and node.id == "t"
 
 
 def _bare_target(statement: ast.stmt) -> ast.Name | None:
@@ -603,6 +634,8 @@ def _function_hint(name: str) -> str:
     if meant is None and (remedy := remedy_for_function(name)) is not None:
         return f"{remedy} "
     meant = meant or nearest(name, known)
+    if meant is None and name[0].isupper():
+        return "A product with a matrix is written W @ v. "
     return "" if meant is None else f"Did you mean {meant}? "
 
 

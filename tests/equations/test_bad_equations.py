@@ -129,6 +129,7 @@ CASES = {
     ),
     "function of a matrix": ("h[t] = abs(W) @ h[t-1]", "name of a learned", "abs(W)", r"torch\.nn\.utils\.parametrize"),
     "masked matrix": ("h[t] = (M * W) @ h[t-1]", "name of a learned", "M * W", r"parametrize\. .* u \* \(W @ v\)"),
+    "negative matrix": ("h[t] = -W @ h[t-1]", "name of a learned matrix", "-W", r"-\(W @ v\)"),
     "transposed as in torch": ("h[t] = W.T @ h[t-1]", "name of a learned", "W.T", r"transpose\(W\) @ v"),
     "transposed as in TeX": ("h[t] = W^T @ h[t-1]", "this operator", "W^T @ h[t-1]", r"transpose\(W\) @ v"),
     "mean of the input": (

@@ -543,13 +543,9 @@ class _Reader:
             )
         return Call(name, tuple(self.expression(a) for a in node.args), self.place(node))
 
-    def _product(self, node: ast.BinOp) -> Product | Call:
-        left, right = node.left, node.right
-        negative = isinstance(left, ast.UnaryOp) and isinstance(left.op, ast.USub)
-        if negative:  # In Python -W @ v is (-W) @ v, which is -(W @ v).
-            assert isinstance(left, ast.UnaryOp)
-            left = left.operand
-        matrix, transposed = self._matrix(left, node)
+    def _product(self, node: ast.BinOp) -> Product:
+        matrix, transposed = self._matrix(node.left, node)
+        right = node.right
         if isinstance(right, ast.List):
             if not right.elts:
                 self.fail(right, "an empty concatenation has no width", "Write W @ [h[t-1], x[t]].")
@@ -558,8 +554,7 @@ class _Reader:
             self.fail(right, "a concatenation stands in brackets", "Write W @ [h[t-1], x[t]].")
         else:
             operands = (self.expression(right),)
-        product = Product(matrix, operands, transposed, self.place(node))
-        return Call("negate", (product,), self.place(node)) if negative else product
+        return Product(matrix, operands, transposed, self.place(node))
 
     def _matrix_remedy(self, left: ast.expr, product: ast.expr) -> str:
         """What to write instead of a product with something that is no bare name."""
@@ -568,6 +563,8 @@ class _Reader:
         )
         if isinstance(left, ast.Constant):
             return "For a number write *; a product with a matrix in parentheses: 2 * (W @ v)."
+        if isinstance(left, ast.UnaryOp):
+            return "The negative of a product is written -(W @ v)."
         if isinstance(left, ast.Attribute):
             return "A transposed matrix is written transpose(W) @ v."
         if isinstance(left, ast.Call):

@@ -324,11 +324,11 @@ class _Reader:
         expression = self.expression(value)
         for part in walk(expression):
             if isinstance(part, Step | Product):
-                value = name.removesuffix("_t") or name
+                stem = name.removesuffix("_t") or name
                 self.fail(
                     target,
                     f"{name!r} has no time index",
-                    f"A line defines a value at step t: {value}[t] = ...; without [t] it gives a constant, a number.",
+                    f"A line defines a value at step t: {stem}[t] = ...; without [t] it gives a constant, a number.",
                 )
             if isinstance(part, Vector):
                 near = Names(self.constants).near(part.name)

@@ -12,6 +12,7 @@ from recurra.backends import reference
 from recurra.backends.choose import BACKENDS
 from recurra.cells import CATALOGUE, modifiers
 from support.classical import CLASSICAL
+from support.edges import EXPRESSIONS, assert_same_numbers, edge_problem
 from support.odd_cells import ODD
 from support.problems import loss, random_problem
 from support.random_cells import random_cell
@@ -205,6 +206,25 @@ def test_random_cells(backend, block):
         if backend.refusal(cell, place_of(backend, CATALOGUE["lstm"], torch.float64), torch.float64) is None:
             worst = max(worst, check(backend, random_problem(cell, seed, **dataclasses.asdict(setting))))
     print(f"{backend.name}: worst error over random cells {worst:.1e}")
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_every_function_at_its_edges(backend, name):
+    """Where a slope is infinite and a mask is 0, a tie, infinity, and what is not a number."""
+    problem = edge_problem(name)
+    device = place_of(backend, problem.cell, torch.float64)
+    assert_same_numbers(results(problem, backend.run, device), results(problem, reference.run, torch.device("cpu")))
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_random_cells_whose_numbers_may_be_infinite(backend, block):
+    for seed in range(15 * block, 15 * (block + 1)):
+        cell = random_cell(seed, infinite=True)
+        if backend.refusal(cell, place_of(backend, CATALOGUE["lstm"], torch.float64), torch.float64) is None:
+            problem = random_problem(cell, seed, **dataclasses.asdict(SETTINGS[seed % len(SETTINGS)]))
+            device = place_of(backend, cell, torch.float64)
+            expected = results(problem, reference.run, torch.device("cpu"))
+            assert_same_numbers(results(problem, backend.run, device), expected, tolerance=1e-6)
 
 
 # What means nothing --------------------------------------------------------------------------------------------------

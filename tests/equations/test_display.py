@@ -283,9 +283,8 @@ def test_what_is_printed_stays_short_however_deep_the_equations(name):
     """Seventy functions inside one another: a text that doubled with each would never end."""
     expression = "h[t-1]"
     for k in range(70):
-        expression = (
-            f"{name}({expression})" if FUNCTIONS[name].arity == 1 else f"{name}({expression}, h[t-{k % 3 + 1}])"
-        )
+        others = [f"h[t-{(k + place) % 3 + 1}]" for place in range(FUNCTIONS[name].arity - 1)]
+        expression = f"{name}({', '.join([expression, *others])})"
     printed = str(Cell(f"h[t] = {expression}").backward)
     assert len(printed) < 100_000
     assert max(map(len, printed.split("\n")), default=0) < 5_000

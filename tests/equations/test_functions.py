@@ -1,6 +1,7 @@
 """Every row of the table of functions is what it says: its value on numbers, its gradient, its definition."""
 
 import ast
+import math
 
 import numpy as np
 import pytest
@@ -26,12 +27,12 @@ POSITIVE = {"log", "sqrt", "divide", "power"}
 def arguments(name, count=23):
     """Vectors of arguments where the function is defined, its kinks at 0 not among them."""
     random = np.random.default_rng(5)
-    a, b = random.uniform(-4, 4, count), random.uniform(-4, 4, count)
+    a, b, c = (random.uniform(-4, 4, count) for _ in range(3))
     if name in POSITIVE:
         a, b = np.abs(a) + 0.1, np.abs(b) + 0.1
     if name == "power":
         b = np.float64(1.7)
-    return [a, b][: FUNCTIONS[name].arity]
+    return [a, b, c][: FUNCTIONS[name].arity]
 
 
 def text(source, **names):
@@ -59,6 +60,9 @@ def test_the_value_on_numbers(name):
         ("step", (0,), 0.0),
         ("sign", (0,), 0.0),
         ("below", (1, 1), 0.5),
+        ("below", (math.nan, 1), 1.0),
+        ("where", (0, 2, 3), 3.0),
+        ("where", (math.nan, 2, 3), 2.0),
         ("mean", (3,), 3.0),
     ],
 )
@@ -75,7 +79,7 @@ def test_the_gradient_is_that_of_the_function(name):
     for k, gradient in enumerate(row.gradients):
         if name == "power" and k == 1:
             continue  # the exponent is a number of the text; nothing flows to it
-        found = np.zeros_like(g) + text(gradient, g=g, y=y, **dict(zip("ab", args, strict=False)))
+        found = np.zeros_like(g) + text(gradient, g=g, y=y, **dict(zip("abc", args, strict=False)))
         step = 1e-5
         expected = np.zeros_like(g)
         for unit in range(len(g)):  # unit by unit, since `mean` mixes them
@@ -99,5 +103,5 @@ def test_a_row_is_whole():
     for name, row in FUNCTIONS.items():
         assert row.name == name
         assert row.summary
-        assert row.arity in (1, 2)
+        assert row.arity in (1, 2, 3)
         assert len(row.gradients) == (0 if row.definition else row.arity)

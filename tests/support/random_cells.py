@@ -7,6 +7,7 @@ whose rows and columns of absolute values sum to at most 1.5 (`problems` draws s
 
     random_cell(7)                                  one cell, always the same for a seed
     random_cell(7, smooth=True)                     one whose kinks are never near: fit for finite differences
+    random_cell(7, infinite=True)                   one that also takes logarithms and quotients of what is cut off at 0
     @given(cells(noise=True))                       a strategy for hypothesis
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from recurra.equations import FUNCTIONS, Cell, Noise
+from recurra.errors import EquationError
 from support.meaning import FUNCTIONS as MEANING
 
 __all__ = ["Equations", "cells", "equations", "random_cell", "random_equations"]
@@ -38,6 +40,7 @@ KINKS = {
 CALLABLE = [name for name, function in FUNCTIONS.items() if not function.symbol]
 UNARY_FUNCTIONS = [name for name in CALLABLE if FUNCTIONS[name].arity == 1]
 BINARY_FUNCTIONS = [name for name in CALLABLE if FUNCTIONS[name].arity == 2]
+TERNARY_FUNCTIONS = [name for name in CALLABLE if FUNCTIONS[name].arity == 3]
 
 
 @dataclass(frozen=True)
@@ -68,20 +71,38 @@ class Piece:
         return max(abs(self.low), abs(self.high))
 
 
-def random_equations(seed: int | random.Random, *, smooth: bool = False, noise: bool = False) -> Equations:
+def random_equations(
+    seed: int | random.Random, *, smooth: bool = False, noise: bool = False, infinite: bool = False
+) -> Equations:
     """The text of a random valid cell.
 
     Args:
         seed: A number, or a generator to draw from.
         smooth: Whether every function stays away from its kinks.
         noise: Whether values drawn at random are among what it reads.
+        infinite: Whether values and slopes may be infinite, or not a number.
     """
-    return _Writer(seed if isinstance(seed, random.Random) else random.Random(seed), smooth, noise).write()
+    generator = seed if isinstance(seed, random.Random) else random.Random(seed)
+    written = _Writer(generator, smooth, noise, infinite).write()
+    while infinite and not _is_accepted(written):
+        written = _Writer(generator, smooth, noise, infinite).write()
+    return written
 
 
-def random_cell(seed: int | random.Random, *, smooth: bool = False, noise: bool = False) -> Cell:
+def _is_accepted(written: Equations) -> bool:
+    """Whether no number of the text is infinite, which would be refused."""
+    try:
+        written.cell()
+    except EquationError:
+        return False
+    return True
+
+
+def random_cell(
+    seed: int | random.Random, *, smooth: bool = False, noise: bool = False, infinite: bool = False
+) -> Cell:
     """A random valid cell; see `random_equations`."""
-    return random_equations(seed, smooth=smooth, noise=noise).cell()
+    return random_equations(seed, smooth=smooth, noise=noise, infinite=infinite).cell()
 
 
 def equations(*, smooth: bool = False, noise: bool = False) -> st.SearchStrategy[Equations]:
@@ -99,6 +120,7 @@ class _Writer:
     random: random.Random
     smooth: bool
     noisy: bool
+    infinite: bool = False
     names: list[str] = field(default_factory=list)
     defined: list[str] = field(default_factory=list)
     constants: dict[str, float] = field(default_factory=dict)
@@ -346,6 +368,43 @@ class _Writer:
         low, high = (0.0, 1.0) if name == "below" else (min(lows), max(highs))
         return Piece(f"{name}({a.text}, {b.text})", ATOM, low, high, self.wide(a, b))
 
+    def select(self, a: Piece, b: Piece, c: Piece, name: str) -> Piece:
+        """A function that chooses between its last two arguments by its first."""
+        if self.smooth:
+            a = self.exact(0.5) if a.width == NUMBER else self.away_from_zero(a)
+        low, high = min(b.low, c.low), max(b.high, c.high)
+        width = next((piece.width for piece in (a, b, c) if piece.width != NUMBER), NUMBER)
+        return Piece(f"{name}({a.text}, {b.text}, {c.text})", ATOM, low, high, width)
+
+    def cut(self, piece: Piece) -> Piece:
+        """The piece cut off at 0, where an infinite slope then meets what selects."""
+        piece = self.bounded(piece)
+        inside, high = self.inside(piece, SUM), max(piece.high, 0.0)
+        texts = [f"relu({inside})", f"where({inside}, {inside}, 0)", f"relu(1 - relu(1 - relu({inside})))"]
+        texts += [f"(2 - minimum(2, 2 - leaky_relu(relu({inside}))))"]
+        if self.infinite or not self.noisy:
+            # At a tie half of an infinite gradient passes, and noise that is 0 makes ties.
+            texts += [f"maximum({inside}, 0)", f"minimum(maximum(0, {inside}), 2)"]
+            texts += [f"hard_sigmoid(6 * hard_tanh({inside}) - 3)"]
+        return Piece(self.random.choice(texts), ATOM, 0.0, max(high, 1.0), piece.width)
+
+    def steep(self, piece: Piece) -> Piece:
+        """A function that is infinitely steep at 0, of a piece that is cut off there."""
+        cut = self.cut(piece)
+        high = math.sqrt(cut.high)
+        texts = [f"sqrt({cut.text})", f"{cut.text} ** 0.5", f"sqrt(elu({cut.text}))"]
+        if self.infinite:
+            texts += [
+                f"log({cut.text})",
+                f"0.1 / {cut.text}",
+                f"{cut.text} ** -0.5",
+                f"where({cut.text}, log({cut.text}), 0)",
+            ]
+            texts += [f"minimum(log({cut.text}), 1)", f"hard_tanh(1 / {cut.text})", f"maximum(log({cut.text}), -2)"]
+            texts += [f"1 / (1 + 1 / {cut.text})", f"exp(log({cut.text}))", f"sigmoid(log({cut.text}))"]
+        text = self.random.choice(texts)
+        return Piece(text, POWER if "**" in text else TERM if "/" in text else ATOM, 0.0, high, cut.width)
+
     def product(self, depth: int) -> Piece:
         """A matrix, sometimes one that was used before, times a vector or a concatenation."""
         known = [m for m, columns in self.matrices.items() if len(columns) < 4]
@@ -380,6 +439,8 @@ class _Writer:
     def combined(self, part, depth: int) -> Piece:
         kind = self.random.random()
         a = part(depth - 1)
+        if not self.smooth and a.width != NUMBER and self.chance(0.3 if self.infinite else 0.05):
+            return self.steep(a)
         if kind < 0.3:
             return self.function(a, self.random.choice(UNARY_FUNCTIONS))
         if kind < 0.36:
@@ -389,6 +450,8 @@ class _Writer:
         b = self.number() if self.chance(0.2) else part(depth - 1)
         if self.chance(0.3):
             a, b = b, a
+        if self.chance(0.05):
+            return self.select(a, b, part(depth - 1), self.random.choice(TERNARY_FUNCTIONS))
         if kind < 0.6:
             return self.add(a, b, self.random.choice("+-"))
         if kind < 0.8:

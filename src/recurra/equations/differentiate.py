@@ -166,7 +166,7 @@ class _Differentiation:
             if vector in needed:
                 self.send(vector, graph.add(Node("product", (gradient,), node.name, node.index)))
         elif node.kind in FUNCTIONS:
-            names = {"g": gradient, "y": number, **dict(zip("ab", node.args, strict=False))}
+            names = {"g": gradient, "y": number, **dict(zip("abc", node.args, strict=False))}
             for arg, text in zip(node.args, FUNCTIONS[node.kind].gradients, strict=True):
                 if text != "0" and arg in needed and graph[arg].width != NUMBER:
                     self.send(arg, graph.substitute(text, names))

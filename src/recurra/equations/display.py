@@ -33,9 +33,9 @@ class BackwardEquations:
 
     `grad_h[t]` is dL/dh[t]. For the output and the states it arrives from outside the step: from the layer above and
     from later steps; where the step itself adds to it, its line has `+=`. `delta_h[t]` is a gradient on the way
-    through h's line, such as that at the argument of its tanh; `part_h[t]` a piece of that line which the gradient
-    reads more than once. `grad_h[t-1] =` is what this step sends to the one before. The lines with `grad_W +=` are
-    summed over all steps and the batch.
+    through h's line, such as that at the argument of its tanh; `part_h[t]` a piece of that line, or of its slope,
+    which the gradient reads more than once. `grad_h[t-1] =` is what this step sends to the one before. The lines with
+    `grad_W +=` are summed over all steps and the batch.
     """
 
     backward: BackwardGraph
@@ -71,6 +71,7 @@ class _Lines:
             uses.update(graph[node].args)
         uses.update(self._too_deep(visible))
         self._name_parts([n for n in uses if n < first and uses[n] > 1])
+        arrives = self._reached_by_gradient()
         totals: dict[int, str] = {}
         for name, node in self.backward.value_gradients.items():
             # The gradient of a node with several names is that of the first: the others are its synonyms.
@@ -87,7 +88,16 @@ class _Lines:
                 else:
                     self._add(f"grad_{name}", self.text(added), "+=", node)
             elif uses[node] > 1:
-                self._add(self._fresh(f"delta_{self.backward.owners[node]}"), self.text(node), "=", node)
+                kind = "delta" if node in arrives else "part"
+                self._add(self._fresh(f"{kind}_{self.backward.owners[node]}"), self.text(node), "=", node)
+
+    def _reached_by_gradient(self) -> set[int]:
+        """The nodes that some gradient reaches; others, such as a mask, are made of the step's values alone."""
+        reached: set[int] = set()
+        for number, node in enumerate(self.graph.nodes):
+            if node.kind == "received" or any(a in reached for a in node.args):
+                reached.add(number)
+        return reached
 
     def _too_deep(self, visible: set[int]) -> list[int]:
         """The nodes at which what nests too deeply is broken off, each twice, as if it were used more than once."""

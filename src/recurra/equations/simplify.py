@@ -92,7 +92,20 @@ class SimplifiedGraph(Graph):
             return a
         if self._is(b, 0):
             return self.number(1, self[a].width)
+        if self._is(b, 0.5):
+            return self.apply("sqrt", a)  # whose gradient needs no other power
         return self.apply("multiply", a, a) if self._is(b, 2) else None
+
+    def _where(self, a: int, b: int, c: int) -> int | None:
+        if self[a].kind == "number":
+            chosen = c if self[a].number <= 0 else b
+        elif b == c:
+            chosen = b
+        else:
+            return None
+        width = max((self[n].width for n in (a, b, c)), key=lambda w: w != NUMBER)
+        # A number that is chosen among vectors is one in every unit.
+        return self.number(self[chosen].number, width) if self[chosen].width == NUMBER else chosen
 
     def _mean(self, a: int) -> int | None:
         return a if self[a].kind == "mean" else None

@@ -223,7 +223,9 @@ def test_symmetries(kind):
 
 
 @EVERY_TYPE
-@pytest.mark.parametrize("exponent", [2.0, 3.0, 1.0, 7.0, 64.0, -1.0, -2.0, -5.0, 0.5, -0.5, 1.5, -2.5, 0.1, 2.7, 65.0])
+@pytest.mark.parametrize(
+    "exponent", [2.0, 3.0, 1.0, 7.0, 64.0, -1.0, -2.0, -5.0, 0.5, -0.5, 1.5, -1.5, -2.5, 33.5, 0.1, 2.7, 65.0]
+)
 def test_powers(exponent, kind):
     random, limits = np.random.default_rng(5), np.finfo(kind)
     x = np.exp(random.uniform(-1, 1, 2000) * math.log(limits.tiny) / (abs(exponent) + 1.5)).astype(kind)
@@ -246,9 +248,10 @@ PLAIN = {
     "abs": np.abs,
     "sqrt": np.sqrt,
     "relu": lambda x: np.where(x < 0, x.dtype.type(0), x),
-    "sign": np.sign,
+    "sign": lambda x: np.where(np.isnan(x), x.dtype.type(0), np.sign(x)),
     "step": lambda x: (x > 0).astype(x.dtype),
-    "below": lambda x, y: np.where(x < y, 1, np.where(x == y, 0.5, 0)).astype(x.dtype),
+    "below": lambda x, y: np.where(x > y, 0, np.where(x == y, 0.5, 1)).astype(x.dtype),
+    "where": lambda x, y, z: np.where(x <= 0, z, y),
 }
 
 
@@ -256,12 +259,10 @@ PLAIN = {
 @pytest.mark.parametrize("function", PLAIN)
 def test_what_is_one_instruction_or_two_is_exact(function, kind):
     x, y = numbers(TYPES[kind], 6, count=3000), numbers(TYPES[kind], 7, count=3000)
-    x, y = np.concatenate([x, x]), np.concatenate([y, x])
+    x, y, z = np.concatenate([x, x]), np.concatenate([y, x]), np.concatenate([y, y])[::-1]
     # A sign of zero may be lost, and what is too small on either side of the function is flushed.
-    x, y = flushed(x), flushed(y)
-    if function == "sign":
-        x = x[~np.isnan(x)]
-    arguments = (x, y)[: FUNCTIONS[function].arity]
+    x, y, z = flushed(x), flushed(y), flushed(z)
+    arguments = (x, y, z)[: FUNCTIONS[function].arity]
     with np.errstate(all="ignore"):
         expected = flushed(PLAIN[function](*arguments))
     found = compiled(function, kind, arity=len(arguments))(*arguments)

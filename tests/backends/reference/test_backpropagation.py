@@ -11,6 +11,7 @@ from recurra.backends import reference
 from recurra.equations import Cell
 from support.classical import CLASSICAL
 from support.differences import differences
+from support.edges import EXPRESSIONS, assert_same_numbers, edge_problem
 from support.problems import random_problem, worst_error
 from support.random_cells import random_cell, random_equations
 
@@ -59,6 +60,23 @@ def test_backpropagation_is_autograd_for_random_cells():
         assert error < 1e-9, f"seed {seed}: {error:.1e}\n{problem.cell}"
         worst = max(worst, error)
     print(f"worst relative difference of backpropagation and autograd over 300 random cells: {worst:.1e}")
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_a_function_passes_back_what_autograd_does_at_its_edges(name):
+    problem = edge_problem(name)
+    assert_same_numbers(problem.backpropagate(), problem.autograd())
+
+
+def test_what_is_infinite_or_no_number_is_so_by_autograd_too():
+    """What selects in a cell selects in its gradient: nothing is lost to infinity times 0."""
+    finite = 0
+    for seed in range(200):
+        problem = problem_of(random_cell(seed, infinite=True), seed)
+        expected = problem.autograd()
+        assert_same_numbers(problem.backpropagate(), expected, tolerance=1e-6)
+        finite += all(bool(gradient.isfinite().all()) for gradient in expected.values())
+    assert 0 < finite < 200
 
 
 def test_single_precision_gradients_are_as_good_as_they_can_be():

@@ -28,7 +28,7 @@ def test_values(name):
     a = np.array(EDGES)
     if name in ("log", "sqrt"):
         a = np.abs(a) + 1e-12
-    arguments = [a, np.roll(a, 4)][: TABLE[name].arity]
+    arguments = [a, np.roll(a, 4), np.roll(a, 7)][: TABLE[name].arity]
     arguments = [a, 3.0] if name == "power" else arguments
     if name == "divide":
         arguments[1] = arguments[1] + 0.25
@@ -42,7 +42,7 @@ def test_values(name):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", PRIMITIVE)
 def test_dtype_is_kept(name, dtype):
-    arguments = [torch.rand(2, 3).to(dtype) + 1, torch.rand(2, 3).to(dtype) + 1][: TABLE[name].arity]
+    arguments = [torch.rand(2, 3).to(dtype) + 1 for _ in range(TABLE[name].arity)]
     arguments = [arguments[0], 2.0] if name == "power" else arguments
     assert FUNCTIONS[name](*arguments).dtype == dtype
 
@@ -59,6 +59,7 @@ def test_dtype_is_kept(name, dtype):
         "maximum(h[t-1], 0)",
         "minimum(c[t-1], h[t-1])",
         "below(c[t-1], h[t-1]) * h[t-1] + c[t-1]",
+        "where(h[t-1], c[t-1] + 1, h[t-1])",
         "elu(h[t-1])",
         "leaky_relu(h[t-1])",
         "hard_tanh(h[t-1])",

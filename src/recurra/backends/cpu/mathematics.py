@@ -138,17 +138,25 @@ class Mathematics:
         return value
 
     def _power(self, b: ir.IRBuilder, x: ir.Value, exponent: float) -> ir.Value:
-        if exponent == int(exponent) and 1 <= abs(exponent) <= 64:
-            value: ir.Value | None = None
-            square, left = x, int(abs(exponent))
-            while left:
-                if left & 1:
-                    value = square if value is None else b.fmul(value, square)
-                left >>= 1
-                square = b.fmul(square, square) if left else square
-            assert value is not None
-            return value if exponent > 0 else b.fdiv(self.number(1.0), value)
-        return self.intrinsic(b, "pow", x, self.number(exponent))
+        """A power of a whole exponent, or one with a half, by products and a root; any other by the C library.
+
+        That is called a number at a time, and takes twenty times as long.
+        """
+        if not (2 * exponent).is_integer() or not 0.5 <= abs(exponent) <= 64.5:
+            return self.intrinsic(b, "pow", x, self.number(exponent))
+        value = None if exponent.is_integer() else self.intrinsic(b, "sqrt", x)
+        square, left = x, int(abs(exponent))
+        while left:
+            if left & 1:
+                value = square if value is None else b.fmul(value, square)
+            left >>= 1
+            square = b.fmul(square, square) if left else square
+        assert value is not None
+        if not exponent.is_integer() and abs(exponent) > 1:
+            # As the C library has it: of minus infinity the root alone is not a number.
+            endless = b.fcmp_ordered("==", x, self.number(-math.inf))
+            value = b.select(endless, self.number(math.inf), value)
+        return value if exponent > 0 else b.fdiv(self.number(1.0), value)
 
     def _reduced_exp(self, b: ir.IRBuilder, x: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
         """Of x = n ln 2 + r: n in its place among the bits of an exponent, r, and (e^r - 1 - r) / r².
@@ -248,11 +256,15 @@ class Mathematics:
 
     def _sign(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
         one = self.intrinsic(b, "copysign", self.number(1.0), x)
-        return b.select(b.fcmp_ordered("==", x, self.number(0.0)), self.number(0.0), one)
+        # Neither is what is not a number.
+        return b.select(b.fcmp_unordered("==", x, self.number(0.0)), self.number(0.0), one)
 
     def _step(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
         return b.select(b.fcmp_ordered(">", x, self.number(0.0)), self.number(1.0), self.number(0.0))
 
     def _below(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
-        high = b.select(b.fcmp_ordered("<", x, y), self.number(1.0), self.number(0.0))
+        high = b.select(b.fcmp_ordered(">", x, y), self.number(0.0), self.number(1.0))
         return b.select(b.fcmp_ordered("==", x, y), self.number(0.5), high)
+
+    def _where(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+        return b.select(b.fcmp_ordered("<=", x, self.number(0.0)), z, y)

@@ -27,11 +27,21 @@ def _softplus(a: Tensor) -> Tensor:
 
 def _below(a: Tensor, b: Tensor) -> Tensor:
     with torch.no_grad():
-        return 0.5 + 0.5 * torch.sign(b - a)
+        return 1 - 0.5 * ((a >= b).to(a.dtype) + (a > b).to(a.dtype))
+
+
+def _sign(a: Tensor) -> Tensor:
+    # Without a gradient, not with one of zeros: behind an infinite slope zeros would become NaN.
+    with torch.no_grad():
+        return torch.sign(a)
 
 
 def _step(a: Tensor) -> Tensor:
     return (a > 0).to(a.dtype)
+
+
+def _where(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    return torch.where(a <= 0, c, b)
 
 
 def _mean(a: Tensor) -> Tensor:
@@ -57,9 +67,10 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "cos": torch.cos,
     "minimum": torch.minimum,
     "maximum": torch.maximum,
-    "sign": torch.sign,
+    "sign": _sign,
     "step": _step,
     "below": _below,
+    "where": _where,
     "mean": _mean,
 }
 

@@ -11,6 +11,7 @@ time × batch, and so do the gradients of all matrices, from the rows and column
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -201,26 +202,49 @@ class _Builder:
         return self.known[operation]
 
     def place(self, number: int) -> int:
-        """The operation that computes a node."""
-        if number not in self.numbers:
-            self.numbers[number] = self._place(number, self.graph[number])
+        """The operation that computes a node, after those that compute what it reads."""
+        pending: list[tuple[int, Callable[[], int] | None]] = [(number, None)]
+        while pending:
+            at, compute = pending.pop()
+            if at in self.numbers:
+                continue
+            if compute is not None:
+                self.numbers[at] = compute()
+                continue
+            reads, compute = self._operation_of(at, self.graph[at])
+            pending.append((at, compute))
+            pending += [(read, None) for read in reversed(reads)]
         return self.numbers[number]
 
-    def _place(self, number: int, node: Node) -> int:
+    def _operation_of(self, number: int, node: Node) -> tuple[Sequence[int], Callable[[], int]]:
+        """The nodes that a node's operation reads, and what adds it once they are there."""
         leaf = self.leaf(number, node)
         if leaf is not None:
-            return self._add(Operation(leaf=leaf))
+            return (), lambda: self._add(Operation(leaf=leaf))
         if node.kind in {"product", "adjoint"}:
-            return self._add(Operation(sum=Sum((self._term(node),))))
+            return node.args, lambda: self._add(Operation(sum=Sum((self._term(node),))))
         if node.kind == "add":
-            return self._chain(number)
-        return self._add(Operation(function=node.kind, args=tuple(self.place(a) for a in node.args)))
+            products, rest = self._chain(number)
+            return [*rest, *(p.args[0] for p in products)], lambda: self._added(products, rest)
+        return node.args, lambda: self._add(
+            Operation(function=node.kind, args=tuple(self.numbers[a] for a in node.args))
+        )
 
     def _term(self, node: Node) -> Term:
-        return Term(node.name, node.index, node.kind == "adjoint", self.place(node.args[0]))
+        return Term(node.name, node.index, node.kind == "adjoint", self.numbers[node.args[0]])
 
-    def _chain(self, number: int) -> int:
-        """A chain of additions: its products become one sum, the rest is added to it."""
+    def _added(self, products: Sequence[Node], rest: Sequence[int]) -> int:
+        """Products as one sum, and the rest added to it."""
+        terms = [self.numbers[r] for r in rest]
+        if products:
+            terms.insert(0, self._add(Operation(sum=Sum(tuple(self._term(p) for p in products)))))
+        total = terms[0]
+        for term in terms[1:]:
+            total = self._add(Operation(function="add", args=(total, term)))
+        return total
+
+    def _chain(self, number: int) -> tuple[list[Node], list[int]]:
+        """What a chain of additions adds up: the products, and the nodes of the rest."""
         products: list[Node] = []
         rest: list[int] = []
         pending = list(reversed(self.graph[number].args))
@@ -234,13 +258,7 @@ class _Builder:
                 products.append(node)
             else:
                 rest.append(at)
-        terms = [self.place(r) for r in rest]
-        if products:
-            terms.insert(0, self._add(Operation(sum=Sum(tuple(self._term(p) for p in products)))))
-        total = terms[0]
-        for term in terms[1:]:
-            total = self._add(Operation(function="add", args=(total, term)))
-        return total
+        return products, rest
 
     def _cut(self, stores: list[Store]) -> Loop:
         operations = self.operations
@@ -253,16 +271,20 @@ class _Builder:
             # A value of an earlier stage is read again from memory; leaves are there anyway.
             later |= {a for a in operation.args if levels[a] < levels[number] and operations[a].leaf is None}
         scratch = tuple(sorted(later))
+        computed: list[list[int]] = [[] for _ in range(max(levels, default=0) + 1)]
+        leaving: list[list[Store]] = [[] for _ in computed]
+        for number, operation in enumerate(operations):
+            if operation.leaf is None:
+                computed[levels[number]].append(number)
+        for store in [*stores, *(Store("scratch", number, index=place) for place, number in enumerate(scratch))]:
+            leaving[levels[store.operation]].append(store)
         stages = []
-        for level in range(max(levels, default=0) + 1):
-            own = [n for n, at in enumerate(levels) if at == level and operations[n].leaf is None]
-            leaving = [s for s in stores if levels[s.operation] == level]
-            leaving += [Store("scratch", n, index=scratch.index(n)) for n in scratch if levels[n] == level]
+        for numbers, stage_stores in zip(computed, leaving, strict=True):
             stage = Stage(
-                tuple(n for n in own if operations[n].sum),
-                tuple(n for n in own if operations[n].function == "mean"),
-                tuple(n for n in own if operations[n].function not in {"", "mean"}),
-                tuple(leaving),
+                tuple(n for n in numbers if operations[n].sum),
+                tuple(n for n in numbers if operations[n].function == "mean"),
+                tuple(n for n in numbers if operations[n].function not in {"", "mean"}),
+                tuple(stage_stores),
             )
             if stage.sums or stage.means or stage.work or stage.stores:
                 stages.append(stage)
@@ -297,7 +319,9 @@ CHEAP = frozenset({"add", "subtract", "multiply", "negate"})
 SLOW = frozenset({"exp", "log", "sigmoid", "softplus", "tanh", "sin", "cos", "sqrt"})
 """Functions that take long from argument to value; what waits for one is worked on in a pass of its own."""
 
-LOOP = frozenset({"state", "product", "adjoint"})
+LINEAR = frozenset({"product", "adjoint"})
+
+LOOP = frozenset({"state", *LINEAR})
 
 
 @lru_cache(maxsize=256)
@@ -310,12 +334,12 @@ def _homes(loop: Loop, saved: int, gradients: int, outer: Sequence[OuterTerm]) -
     """Where each gradient can stand in the stead of a saved value: one that no later stage, nor a matrix, reads."""
     last = [-1] * saved
     for at, stage in enumerate(loop.stages):
+        # A stage that also computes slow functions goes over its rows more than once.
+        slow = any(loop.operations[n].function in SLOW for n in stage.work)
         for number in (*stage.means, *stage.work, *(s.operation for s in stage.stores)):
             for read in (number, *loop.operations[number].args):
                 leaf = loop.operations[read].leaf
                 if leaf is not None and leaf.kind == "saved":
-                    # A stage that also computes slow functions goes over its rows more than once.
-                    slow = any(loop.operations[n].function in SLOW for n in stage.work)
                     last[leaf.index] = max(last[leaf.index], at + slow)
         for number in stage.sums:
             total = loop.operations[number].sum
@@ -324,14 +348,15 @@ def _homes(loop: Loop, saved: int, gradients: int, outer: Sequence[OuterTerm]) -
                 if leaf is not None and leaf.kind == "saved":
                     last[leaf.index] = max(last[leaf.index], at + 1)  # every unit reads all of it
     kept = {place for term in outer for side, place in (term.rows, term.columns) if side == "saved"}
-    free = [place for place in range(saved) if place not in kept]
+    waiting = sorted(((last[place], place) for place in range(saved) if place not in kept), reverse=True)
+    free: list[int] = []
     homes = [-1] * gradients
     for at, stage in enumerate(loop.stages):
+        while waiting and waiting[-1][0] <= at:
+            heapq.heappush(free, waiting.pop()[1])
         for store in stage.stores:
-            home = next((p for p in free if last[p] <= at), -1) if store.kind == "saved" else -1
-            if home >= 0:
-                homes[store.index] = home
-                free.remove(home)
+            if store.kind == "saved" and free:
+                homes[store.index] = heapq.heappop(free)
     return tuple(homes)
 
 
@@ -341,6 +366,14 @@ class _Planner:
         self.graph = Graph(self.backward.graph.nodes)  # a copy, which may grow
         self.first = len(self.step.owners)
         self.outside = self._outside()
+        self.on_products = self._on_products()
+        # What an outer product has on one side, by its matrix, part and other side; the first of several.
+        self.straight: dict[tuple[str, int, int], int] = {}
+        self.crossed: dict[tuple[str, int, int], int] = {}
+        for name, parts in self.backward.matrix_gradients.items():
+            for part in parts:
+                self.straight.setdefault((name, part.part, part.columns), part.rows)
+                self.crossed.setdefault((name, part.part, part.rows), part.columns)
         self.products: dict[int, int] = {}
         for number in range(self.first):
             node = self.graph[number]
@@ -398,7 +431,8 @@ class _Planner:
             return Leaf("saved", index=place[number]) if number in place else self._leaf(number, node)
 
         backward_loop = _Builder(self.graph, back).run(flows)
-        outer_terms = tuple(self._outer_term(*o, saved, gradients) for o in outer)
+        left_at = {node: index for index, node in enumerate(gradients)}
+        outer_terms = tuple(self._outer_term(*o, place, left_at) for o in outer)
         return Plan(
             self.cell,
             tuple(self._described(p) for p in self.products),
@@ -408,7 +442,7 @@ class _Planner:
             backward_loop,
             gradients,
             _homes(backward_loop, len(saved), len(gradients), outer_terms),
-            tuple(-1 if deltas[p] is None else gradients.index(deltas[p]) for p in self.products),
+            tuple(-1 if (delta := deltas[p]) is None else left_at[delta] for p in self.products),
             outer_terms,
             tuple(backward.vector_gradients),
         )
@@ -420,14 +454,8 @@ class _Planner:
     def _gradient_of_product(self, number: int) -> int | None:
         """The node of the gradient at a product that is computed before the loop."""
         node = self.graph[number]
-        for part in self.backward.matrix_gradients.get(node.name, ()):
-            straight = (part.part, part.columns) == (node.index, node.args[0])
-            crossed = (part.part, part.rows) == (node.index, node.args[0])
-            if node.kind == "product" and straight:
-                return part.rows
-            if node.kind == "adjoint" and crossed:
-                return part.columns
-        return None
+        key = (node.name, node.index, node.args[0])
+        return (self.straight if node.kind == "product" else self.crossed).get(key)
 
     def _inner_outer(self) -> list[tuple[str, int, int, int]]:
         """The outer products of the loop's own products: (matrix, part, rows, columns)."""
@@ -439,12 +467,10 @@ class _Planner:
         return found
 
     def _outer_term(
-        self, matrix: str, part: int, rows: int, columns: int, saved: tuple[int, ...], gradients: tuple[int, ...]
+        self, matrix: str, part: int, rows: int, columns: int, saved: dict[int, int], gradients: dict[int, int]
     ) -> OuterTerm:
         def side(number: int) -> tuple[Side, int]:
-            if number in saved:
-                return "saved", saved.index(number)
-            return "gradient", gradients.index(number)
+            return ("saved", saved[number]) if number in saved else ("gradient", gradients[number])
 
         return OuterTerm(matrix, part, side(rows), side(columns))
 
@@ -460,17 +486,18 @@ class _Planner:
                 continue
             seen.add(number)
             node = graph[number]
-            if number >= self.first or (node.kind in CHEAP and not self._on_products(number)):
+            if number >= self.first or (node.kind in CHEAP and number not in self.on_products):
                 # An adjoint leads to its operand, which is a gradient; what flows to the input is not followed.
                 pending += node.args
             elif node.kind in FUNCTIONS or node.kind in LOOP:
                 saved[number] = None
         return tuple(sorted(saved))
 
-    def _on_products(self, number: int) -> bool:
-        """Whether a cheap node reads products, which are not there any more: better to keep it than each of them."""
-        node = self.graph[number]
-        return any(
-            self.graph[a].kind in {"product", "adjoint"} or (self.graph[a].kind in CHEAP and self._on_products(a))
-            for a in node.args
-        )
+    def _on_products(self) -> set[int]:
+        """The cheap nodes that read products, which are not there any more: better to keep one than each of them."""
+        found: set[int] = set()
+        for number in range(self.first):
+            node = self.graph[number]
+            if node.kind in CHEAP and any(a in found or self.graph[a].kind in LINEAR for a in node.args):
+                found.add(number)
+        return found

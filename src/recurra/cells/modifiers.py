@@ -11,7 +11,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from recurra.equations import Cell, Noise
-from recurra.equations.expression import Call, Equation, Expression, Number, Product, Step, Vector, transform, walk
+from recurra.equations.expression import (
+    Call,
+    Equation,
+    Expression,
+    Number,
+    Product,
+    Step,
+    Vector,
+    fold,
+    rebuilt,
+    render,
+    transform,
+    walk,
+)
 from recurra.errors import SettingError
 
 __all__ = ["Rate", "layer_norm", "state_dropout", "zoneout"]
@@ -109,16 +122,22 @@ def state_dropout(cell: Cell, rate: Rate) -> Cell:
     noise = {f"dropout_{name}": Noise(1 - r, 1 / (1 - r), mean=1.0, each="sequence") for name, r in rates.items()}
     _check_free("state_dropout", cell, noise)
 
-    def dropped(part: Expression, inside: bool = False) -> Expression:
-        if isinstance(part, Product):
-            return replace(part, operands=tuple(dropped(o, inside=True) for o in part.operands))
-        if isinstance(part, Call):
-            return replace(part, arguments=tuple(dropped(a, inside) for a in part.arguments))
-        if inside and isinstance(part, Step) and part.lag and part.name in rates:
+    def dropped(part: Expression) -> Expression:
+        if isinstance(part, Step) and part.lag and part.name in rates:
             return Call("multiply", (Step(f"dropout_{part.name}"), part))
         return part
 
-    equations = [Equation(e.name, dropped(e.expression)) for e in cell.equations]
+    def dropped_in_products(part: Expression) -> Expression:
+        if isinstance(part, Product):
+            return replace(part, operands=tuple(transform(o, dropped) for o in part.operands))
+        return part
+
+    def outside_products(part: Expression) -> bool:
+        return not isinstance(part, Product)
+
+    equations = [
+        Equation(e.name, transform(e.expression, dropped_in_products, outside_products)) for e in cell.equations
+    ]
     return _changed(cell, "state-dropout", equations, noise=noise)
 
 
@@ -147,21 +166,20 @@ def layer_norm(cell: Cell) -> Cell:
         >>> print(layer_norm(RNN))
         h[t] = tanh(gain_W * layer_norm(W @ [h[t-1], x[t]]) + b)
     """
-    gains: dict[Product, str] = {}
+    gains: dict[str, str] = {}
+    calls = [part for e in cell.equations for part in walk(e.expression) if isinstance(part, Call)]
+    already = {id(call.arguments[0]) for call in calls if call.function == "layer_norm"}
 
-    def normalised(part: Expression, already: bool = False) -> Expression:
-        if isinstance(part, Call):
-            inside = part.function == "layer_norm"
-            return replace(part, arguments=tuple(normalised(a, inside) for a in part.arguments))
-        if not isinstance(part, Product):
+    def normalised(written: Expression, parts: list[Expression]) -> Expression:
+        part = rebuilt(written, parts)
+        if not isinstance(part, Product) or id(written) in already:
             return part
-        part = replace(part, operands=tuple(normalised(o) for o in part.operands))
-        if already:
-            return part
-        gain = gains.setdefault(part, _numbered(f"gain_{part.matrix}", gains.values()))
-        return Call("multiply", (Vector(gain), Call("layer_norm", (part,))))
+        product = render(part)
+        if product not in gains:
+            gains[product] = _numbered(f"gain_{part.matrix}", gains.values())
+        return Call("multiply", (Vector(gains[product]), Call("layer_norm", (part,))))
 
-    equations = [Equation(e.name, normalised(e.expression)) for e in cell.equations]
+    equations = [Equation(e.name, fold(e.expression, normalised)) for e in cell.equations]
     if not gains:
         raise SettingError(f"layer_norm: {_called(cell)} has no product that is not normalised already")
     _check_free("layer_norm", cell, gains.values())

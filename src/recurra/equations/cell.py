@@ -6,7 +6,7 @@ import codecs
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -102,6 +102,7 @@ class Cell:
         self.noise = dict(noise or {})
         self.initial = dict(initial or {})
         self.name, self.title, self.purpose, self.paper, self.variant = name, title, purpose, paper, variant
+        self._written = equations
         parsed = parse_text(equations, supplied)
         self.equations: tuple[Equation, ...] = parsed.equations
         in_text = {line.name for line in parsed.constants}
@@ -121,7 +122,7 @@ class Cell:
             )
         _ = self.graph  # numbers that do not fold, such as log(0), are found here and not at first use
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The constants and equations as text, in one form whatever the spacing they were written with.
 
@@ -285,6 +286,12 @@ class Cell:
     def __deepcopy__(self, memo: dict[int, object]) -> Cell:
         return self  # a cell never changes, so a copied layer shares it
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # By its text: its graphs are derived again where it is unpickled.
+        about = {key: getattr(self, key) for key in ("name", "title", "purpose", "paper", "variant")}
+        fields = {"constants": self.constants, "noise": self.noise, "initial": self.initial, **about}
+        return partial(Cell, **fields), (self._written,)
+
     def __repr__(self) -> str:
         return f"<Cell {self.name or self.output}: {len(self.equations)} equations, {len(self.parameters)} parameters>"
 
@@ -300,7 +307,8 @@ class Cell:
 
     @property
     def _key(self) -> tuple[object, ...]:
-        return (self.equations, tuple(sorted(self.constants.items())), tuple(sorted(self.noise.items(), key=str)))
+        # The text rather than the tree, which may be too deep to be compared or hashed.
+        return (self.text, tuple(sorted(self.constants.items())), tuple(sorted(self.noise.items(), key=str)))
 
 
 def _check_values(constants: dict[str, float]) -> dict[str, float]:

@@ -53,6 +53,8 @@ class _Lines:
             # alone it would not say how wide it is.
             if self.graph[node].args or self.graph[node].kind == "number":
                 self.names[node] = name
+        self.taken = set(self.names.values())
+        self.counts: dict[str, int] = {}
         self.lines: list[tuple[str, str, str]] = []
 
     def run(self) -> list[tuple[str, str, str]]:
@@ -133,12 +135,14 @@ class _Lines:
     def _add(self, name: str, text: str, sign: str, node: int) -> None:
         self.lines.append((f"{name}[t]", sign, text))
         self.names[node] = name
+        self.taken.add(name)
 
     def _fresh(self, label: str) -> str:
-        taken = set(self.names.values())
-        if label not in taken:
-            return label
-        return next(f"{label}_{k}" for k in range(2, len(taken) + 3) if f"{label}_{k}" not in taken)
+        name, taken = label, self.taken
+        while name in taken:
+            self.counts[label] = self.counts.get(label, 1) + 1
+            name = f"{label}_{self.counts[label]}"
+        return name
 
     def _results(self) -> None:
         for (name, lag), node in self.backward.state_gradients.items():

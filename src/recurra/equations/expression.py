@@ -6,9 +6,9 @@ came from, so that whatever is found wrong later can still be marked there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from recurra.equations.functions import FUNCTIONS
 
@@ -22,6 +22,9 @@ __all__ = [
     "Product",
     "Step",
     "Vector",
+    "children",
+    "fold",
+    "rebuilt",
     "render",
     "render_equations",
     "transform",
@@ -116,18 +119,66 @@ def children(expression: Expression) -> tuple[Expression, ...]:
 
 def walk(expression: Expression) -> Iterator[Expression]:
     """The expression and everything in it, in the order of the text."""
-    yield expression
-    for child in children(expression):
-        yield from walk(child)
+    pending = [expression]
+    while pending:
+        part = pending.pop()
+        yield part
+        pending += reversed(children(part))
 
 
-def transform(expression: Expression, change: Callable[[Expression], Expression]) -> Expression:
-    """The expression with `change` applied to every part of it, the innermost first."""
-    if isinstance(expression, Product):
-        expression = replace(expression, operands=tuple(transform(o, change) for o in expression.operands))
-    elif isinstance(expression, Call):
-        expression = replace(expression, arguments=tuple(transform(a, change) for a in expression.arguments))
-    return change(expression)
+T = TypeVar("T")
+
+
+def fold(
+    expression: Expression,
+    combine: Callable[[Expression, list[T]], T],
+    descend: Callable[[Expression], bool] = lambda _: True,
+) -> T:
+    """What an expression comes to, worked out from the innermost parts outward, in the order of the text.
+
+    A sum of hundreds of terms is as many calls inside one another, so nothing here may call itself for its parts.
+
+    Args:
+        expression: The expression.
+        combine: From a part and what its own parts came to, what it comes to.
+        descend: Whether the parts of a part are gone into; one that is not gets an empty list.
+    """
+    results: list[T] = []
+    pending = [(expression, False)]
+    while pending:
+        part, is_ready = pending.pop()
+        inner = children(part) if descend(part) else ()
+        if inner and not is_ready:
+            pending.append((part, True))
+            pending += [(child, False) for child in reversed(inner)]
+        else:
+            first = len(results) - len(inner)
+            results[first:] = [combine(part, results[first:])]
+    return results[0]
+
+
+def transform(
+    expression: Expression,
+    change: Callable[[Expression], Expression],
+    descend: Callable[[Expression], bool] = lambda _: True,
+) -> Expression:
+    """The expression with `change` applied to every part of it, the innermost first.
+
+    Args:
+        expression: The expression.
+        change: Gives what stands in a part's stead.
+        descend: Whether the parts of a part are changed as well.
+    """
+    return fold(expression, lambda part, parts: change(rebuilt(part, parts)), descend)
+
+
+def rebuilt(expression: Expression, parts: Sequence[Expression]) -> Expression:
+    """The expression with other parts in their order; itself if there are none."""
+    if parts and isinstance(expression, Product):
+        return replace(expression, operands=tuple(parts))
+    if parts and isinstance(expression, Call):
+        return replace(expression, arguments=tuple(parts))
+    return expression
 
 
 # How tightly each form binds, as in Python: a looser form inside a tighter one needs parentheses.
@@ -142,19 +193,23 @@ def render(expression: Expression) -> str:
         >>> render(Call("multiply", (Call("add", (Number(1), Step("h", 1))), Vector("p"))))
         '(1 + h[t-1]) * p'
     """
-    return _render(expression)[0]
+    return fold(expression, _render)[0]
 
 
-def _render(expression: Expression) -> tuple[str, int]:
+Rendered: TypeAlias = tuple[str, int]
+"""A text, and how tightly it binds."""
+
+
+def _render(expression: Expression, parts: list[Rendered]) -> Rendered:
     if isinstance(expression, Number):
         text = render_number(expression.value)
         return text, _UNARY if text.startswith("-") else _ATOM
     if isinstance(expression, Step):
         return f"{expression.name}[t-{expression.lag}]" if expression.lag else f"{expression.name}[t]", _ATOM
     if isinstance(expression, Product):
-        return _render_product(expression), _TERM
+        return _render_product(expression, parts), _TERM
     if isinstance(expression, Call):
-        return _render_call(expression)
+        return _render_call(expression, parts)
     return expression.name, _ATOM
 
 
@@ -168,22 +223,22 @@ def render_number(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
-def _render_product(product: Product) -> str:
+def _render_product(product: Product, operands: list[Rendered]) -> str:
     matrix = f"transpose({product.matrix})" if product.transposed else product.matrix
-    if len(product.operands) > 1:
-        return f"{matrix} @ [{', '.join(render(o) for o in product.operands)}]"
-    return f"{matrix} @ {_inside(product.operands[0], _UNARY)}"
+    if len(operands) > 1:
+        return f"{matrix} @ [{', '.join(text for text, _ in operands)}]"
+    return f"{matrix} @ {_inside(operands[0], _UNARY)}"
 
 
-def _render_call(call: Call) -> tuple[str, int]:
+def _render_call(call: Call, arguments: list[Rendered]) -> Rendered:
     function = FUNCTIONS[call.function]
     if not function.symbol:
-        return f"{call.function}({', '.join(render(a) for a in call.arguments)})", _ATOM
+        return f"{call.function}({', '.join(text for text, _ in arguments)})", _ATOM
     binding = _BINDING[call.function]
     if call.function == "negate":
         # -a ** b reads as -(a ** b), and so does our rendering of it.
-        return f"-{_inside(call.arguments[0], _UNARY)}", binding
-    left, right = call.arguments
+        return f"-{_inside(arguments[0], _UNARY)}", binding
+    left, right = arguments
     if call.function == "power":
         return f"{_inside(left, _ATOM)} ** {_inside(right, _UNARY)}", binding
     # Subtraction and division bind to the left: a - (b - c) keeps its parentheses, and so does a + (b + c), since
@@ -191,8 +246,8 @@ def _render_call(call: Call) -> tuple[str, int]:
     return f"{_inside(left, binding)} {function.symbol} {_inside(right, binding + 1)}", binding
 
 
-def _inside(expression: Expression, binding: int) -> str:
-    text, own = _render(expression)
+def _inside(rendered: Rendered, binding: int) -> str:
+    text, own = rendered
     return text if own >= binding else f"({text})"
 
 

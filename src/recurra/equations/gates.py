@@ -67,10 +67,11 @@ def keeping_gate(cell: Cell) -> KeepingGate | None:
     """
     step, graph = cell.graph, cell.graph.graph
     sigmoids = {step.values[name]: name for name, squashing in gates(cell).items() if squashing == "sigmoid"}
+    readers = _readers(graph)
     found: dict[str, tuple[Literal[0, 1], int]] = {}
     for number, node in enumerate(graph.nodes):
         # What only matrices read is not carried on, such as relevance[t] * h[t-1].
-        if node.kind != "multiply" or {kind for kind, _ in _readers(graph, number)} == {"product"}:
+        if node.kind != "multiply" or {reader.kind for reader in readers[number]} == {"product"}:
             continue
         for factor, other in (node.args, node.args[::-1]):
             own = graph[factor]
@@ -84,22 +85,26 @@ def keeping_gate(cell: Cell) -> KeepingGate | None:
         if name in found:
             keeps_at, kept = found[name]
             keeping = KeepingGate(name, keeps_at, _bias(graph, gate))
-            for other in _scaling_beside(graph, kept):
+            for other in _scaling_beside(graph, readers, kept):
                 if other in sigmoids and other != gate:
                     return replace(keeping, writes=sigmoids[other], writes_bias=_bias(graph, other))
             return keeping
     return None
 
 
-def _readers(graph: Graph, number: int) -> list[tuple[str, Node]]:
-    """The nodes that work on a node, each with its kind."""
-    return [(node.kind, node) for node in graph.nodes if number in node.args]
+def _readers(graph: Graph) -> list[list[Node]]:
+    """For each node those that work on it, in order."""
+    readers: list[list[Node]] = [[] for _ in graph.nodes]
+    for node in graph.nodes:
+        for argument in dict.fromkeys(node.args):
+            readers[argument].append(node)
+    return readers
 
 
-def _scaling_beside(graph: Graph, kept: int) -> Iterator[int]:
+def _scaling_beside(graph: Graph, readers: list[list[Node]], kept: int) -> Iterator[int]:
     """The factors of what is added to what is kept."""
-    for kind, node in _readers(graph, kept):
-        if kind == "add":
+    for node in readers[kept]:
+        if node.kind == "add":
             for term in node.args:
                 if term != kept and graph[term].kind == "multiply":
                     yield from graph[term].args

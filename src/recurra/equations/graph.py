@@ -24,7 +24,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from recurra.equations.expression import Call, Constant, Equation, Expression, Number, Product, Step, Vector
+from recurra.equations.expression import Call, Constant, Equation, Expression, Number, Product, Step, Vector, fold
 from recurra.equations.functions import FUNCTIONS
 from recurra.equations.parse import error_at, parse_expression
 from recurra.equations.shapes import HIDDEN, INPUT, NUMBER, Parameter, Width
@@ -97,15 +97,15 @@ class Graph:
     def substitute(self, text: str, names: Mapping[str, int]) -> int:
         """An expression of the language in which bare names stand for nodes."""
 
-        def place(expression: Expression) -> int:
+        def place(expression: Expression, arguments: list[int]) -> int:
             if isinstance(expression, Number):
                 return self.number(expression.value)
             if isinstance(expression, Call):
-                return self.apply(expression.function, *(place(a) for a in expression.arguments))
+                return self.apply(expression.function, *arguments)
             assert isinstance(expression, Vector), expression
             return names[expression.name]
 
-        return place(_read(text))
+        return fold(_read(text), place)
 
     def reachable(self, roots: Iterable[int]) -> list[int]:
         """The nodes that the given ones are computed from, themselves among them, in order."""
@@ -186,7 +186,7 @@ def build(
     owners: list[str] = []
     noises = frozenset(noises)
 
-    def place(expression: Expression) -> int:
+    def place(expression: Expression, parts: list[int]) -> int:
         if isinstance(expression, Number):
             return graph.number(expression.value)
         if isinstance(expression, Constant):
@@ -196,15 +196,14 @@ def build(
         if isinstance(expression, Step):
             return _place_step(graph, expression, values, noises)
         if isinstance(expression, Product):
-            return _place_product(graph, expression, [place(o) for o in expression.operands])
-        arguments = [place(a) for a in expression.arguments]
+            return _place_product(graph, expression, parts)
         try:
-            return graph.apply(expression.function, *arguments)
+            return graph.apply(expression.function, *parts)
         except EquationError as error:
             raise error_at(lines, expression.place, error.problem, error.mend) from None
 
     for equation in equations:
-        node = place(equation.expression)
+        node = fold(equation.expression, place)
         if graph[node].width == NUMBER:
             node = graph.number(graph[node].number, HIDDEN)
         values[equation.name] = node

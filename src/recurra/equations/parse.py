@@ -15,7 +15,7 @@ import re
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from recurra.equations.expression import (
     Call,
@@ -286,7 +286,10 @@ class _Reader:
                     line=line,
                     source=self.lines[line - 1],
                 )
-            pending += [(child, depth + 1, line) for child in ast.iter_child_nodes(node)]
+            # A chain such as a + b + c goes deeper with every term in Python's tree, but is not nested in the text.
+            level = [node.left] if _is_arithmetic(node) and _is_arithmetic(node.left) else []
+            pending += [(child, depth, line) for child in level]
+            pending += [(child, depth + 1, line) for child in ast.iter_child_nodes(node) if child not in level]
 
     def place(self, node: ast.AST) -> Place:
         """Where a node of Python's tree stands, in characters (Python counts bytes)."""
@@ -491,14 +494,20 @@ class _Reader:
     def _operation(self, node: ast.BinOp) -> Expression:
         if isinstance(node.op, ast.MatMult):
             return self._product(node)
-        symbol = _OPERATORS.get(type(node.op))
-        if isinstance(node.op, ast.BitXor):
-            remedy = "A power is written a ** 2, a transposed matrix transpose(W) @ v."
-            self.fail(node, "this operator is not part of the language", remedy)
-        if symbol is None:
-            self.fail(node, "this operator is not part of the language", "The operators are + - * / ** and @.")
-        left, right = self.expression(node.left), self.expression(node.right)
-        return Call(OPERATORS[symbol], (left, right), self.place(node))
+        chain = [node]
+        while _is_arithmetic(chain[-1].left):
+            chain.append(chain[-1].left)
+        for operation in chain:
+            if isinstance(operation.op, ast.BitXor):
+                remedy = "A power is written a ** 2, a transposed matrix transpose(W) @ v."
+                self.fail(operation, "this operator is not part of the language", remedy)
+            if type(operation.op) not in _OPERATORS:
+                self.fail(operation, "this operator is not part of the language", "The operators are + - * / ** and @.")
+        value = self.expression(chain[-1].left)
+        for operation in reversed(chain):
+            function = OPERATORS[_OPERATORS[type(operation.op)]]
+            value = Call(function, (value, self.expression(operation.right)), self.place(operation))
+        return value
 
     def _unary(self, node: ast.UnaryOp) -> Expression:
         if isinstance(node.op, ast.UAdd):
@@ -634,6 +643,10 @@ def _function_hint(name: str) -> str:
     if meant is None and name[0].isupper():
         return "A product with a matrix is written W @ v. "
     return "" if meant is None else f"Did you mean {meant}? "
+
+
+def _is_arithmetic(node: ast.AST) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and not isinstance(node.op, ast.MatMult)
 
 
 def _callable() -> list[str]:

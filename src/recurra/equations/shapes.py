@@ -21,6 +21,7 @@ from recurra.equations.expression import (
     Product,
     Step,
     Vector,
+    children,
     render,
     walk,
 )
@@ -52,6 +53,8 @@ class Width:
 
 
 NUMBER, INPUT, HIDDEN = Width(0, 0), Width(1, 0), Width(0, 1)
+
+SUMS = frozenset({"add", "subtract"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +236,33 @@ class _Inference:
             expression: Any expression.
             added: Whether it stands in a sum: a vector there, or its negative, is a bias.
         """
-        if isinstance(expression, Number | Constant):
+        widths: list[Width] = []
+        pending = [(expression, added, False)]
+        while pending:
+            part, added, is_ready = pending.pop()
+            inner = children(part)
+            if inner and not is_ready:
+                if isinstance(part, Product):
+                    self._check_parameter_name(part.matrix, part.place)
+                adds = isinstance(part, Call) and (part.function in SUMS or (part.function == "negate" and added))
+                pending.append((part, added, True))
+                pending += [(child, adds, False) for child in reversed(inner)]
+            else:
+                first = len(widths) - len(inner)
+                widths[first:] = [self._width(part, widths[first:], added)]
+        return widths[0]
+
+    def _width(self, part: Expression, inner: list[Width], added: bool) -> Width:
+        """The width of an expression whose own parts are that wide."""
+        if isinstance(part, Number | Constant):
             return NUMBER
-        if isinstance(expression, Step):
-            return self._step(expression)
-        if isinstance(expression, Vector):
-            return self._vector(expression, "bias" if added else "weight")
-        if isinstance(expression, Product):
-            return self._product(expression)
-        return self._call(expression, added)
+        if isinstance(part, Step):
+            return self._step(part)
+        if isinstance(part, Vector):
+            return self._vector(part, "bias" if added else "weight")
+        if isinstance(part, Product):
+            return self._product(part, tuple(inner))
+        return self._call(part, inner)
 
     def _step(self, step: Step) -> Width:
         if step.name == "x":
@@ -299,9 +320,7 @@ class _Inference:
             place, f"{name!r} is a matrix in one place and a vector in another", "Give one of them a name of its own."
         )
 
-    def _product(self, product: Product) -> Width:
-        self._check_parameter_name(product.matrix, product.place)
-        columns = tuple(self.width(o) for o in product.operands)
+    def _product(self, product: Product, columns: tuple[Width, ...]) -> Width:
         for operand, width in zip(product.operands, columns, strict=True):
             if width == NUMBER:
                 self.fail(operand.place, "a matrix multiplies a vector, and this is a number", "For a number write *.")
@@ -329,9 +348,7 @@ class _Inference:
         self.parameters[product.matrix] = replace(known, recurrent=anywhere)
         return HIDDEN
 
-    def _call(self, call: Call, added: bool) -> Width:
-        adds = call.function in {"add", "subtract"} or (call.function == "negate" and added)
-        widths = [self.width(a, added=adds) for a in call.arguments]
+    def _call(self, call: Call, widths: list[Width]) -> Width:
         vectors = [w for w in widths if w != NUMBER]
         if call.function == "power" and widths[1] != NUMBER:
             self.fail(

@@ -43,6 +43,8 @@ LONGEST_TEXT = 100_000
 """Characters a text may have: far beyond any cell, and short enough that no text can exhaust the machine."""
 DEEPEST_NESTING = 80
 """How deep an expression may nest: far beyond any cell, and safely within Python's recursion limit."""
+LONGEST_CHAIN = 1000
+"""How many operators may follow one another, as in a + b + c: Python's parser refuses a few thousand."""
 FURTHEST_LAG = 64
 """How many steps back a value may be read: each step back is a state that every layer carries."""
 RESERVED = ("grad_", "delta_", "part_")
@@ -218,10 +220,16 @@ class _Reader:
                 column=column,
                 source=source,
             ) from None
-        except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        except (RecursionError, MemoryError):
             raise EquationError(
-                f"the text cannot be read ({str(error) or 'it nests too deeply'})",
-                "Equations are plain text, a line for each value, without control characters or endless nesting.",
+                f"the text cannot be read: some expression nests deeper than {DEEPEST_NESTING} levels, "
+                f"or has more than {LONGEST_CHAIN:,} operators in a row",
+                "Break it up: give its parts lines and names of their own.",
+            ) from None
+        except (ValueError, OverflowError) as error:
+            raise EquationError(
+                f"the text cannot be read ({error})",
+                "Equations are plain text, a line for each value, without control characters.",
             ) from None
         self._refuse_deep_nesting(tree)
         return tree
@@ -503,6 +511,12 @@ class _Reader:
                 self.fail(operation, "this operator is not part of the language", remedy)
             if type(operation.op) not in _OPERATORS:
                 self.fail(operation, "this operator is not part of the language", "The operators are + - * / ** and @.")
+        if len(chain) > LONGEST_CHAIN:
+            self.fail(
+                node,
+                f"the expression has {len(chain):,} operators in a row; at most {LONGEST_CHAIN:,} are read",
+                "Break it up: give its parts lines and names of their own.",
+            )
         value = self.expression(chain[-1].left)
         for operation in reversed(chain):
             function = OPERATORS[_OPERATORS[type(operation.op)]]

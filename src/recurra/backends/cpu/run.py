@@ -11,6 +11,7 @@ from torch.autograd import forward_ad
 
 from recurra.backends import reference
 from recurra.backends.cpu import passes
+from recurra.backends.cpu.limits import size_refusal
 from recurra.backends.cpu.passes import Call, Pass
 from recurra.backends.cpu.prepare import prepare
 from recurra.backends.job import Job, one_by_one
@@ -35,7 +36,7 @@ def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
         return "torch.func goes through PyTorch's own operations only"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation goes through PyTorch's own operations only"
-    return None
+    return size_refusal(cell)
 
 
 # A trace asks and keeps the answer; what is asked of the moment, torch.compile guards itself. This is all that

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import recurra
 from recurra.backends.cpu import library
 from recurra.backends.cpu.target import host
 
@@ -113,6 +114,7 @@ def test_the_version_of_the_compiler_and_of_what_emits_count(monkeypatch):
 
 def test_what_emits_is_told_by_its_source(monkeypatch, tmp_path):
     for name in library.EMITTERS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"{name}.py").write_text("")
     monkeypatch.setattr(library.resources, "files", lambda _: tmp_path)
     found = [library._emitter()]
@@ -120,22 +122,28 @@ def test_what_emits_is_told_by_its_source(monkeypatch, tmp_path):
         (tmp_path / f"{name}.py").write_text(f"# {name}")
         found.append(library._emitter())
     assert len(set(found)) == len(library.EMITTERS) + 1
-    (tmp_path / "emit.py").unlink()  # installed without its source
+    (tmp_path / "backends" / "cpu" / "emit.py").unlink()  # installed without its source
     assert library._emitter() == hashlib.sha256(library.version("recurra").encode()).hexdigest()
 
 
 def test_every_module_that_code_is_made_by_is_among_what_emits():
-    """All that the two that write code import from here; but for the target, each of whose parts counts by itself."""
-    folder, needed = Path(library.__file__).parent, {"library"}
-    pending = ["emit", "products"]
+    """All that the two that write code import, directly or not; but for the target, each of whose parts counts."""
+    package, needed = Path(recurra.__file__).parent, {"backends/cpu/library"}
+    pending = ["backends/cpu/emit", "backends/cpu/products"]
     while pending:
         name = pending.pop()
         if name not in needed:
             needed.add(name)
-            pending += re.findall(
-                r"^from recurra\.backends\.cpu\.(\w+) import", (folder / f"{name}.py").read_text(), re.M
+            imported = re.findall(
+                r"^ *from recurra\.((?:backends|equations)[\w.]*) import", source(package, name), re.M
             )
-    assert needed - {"target"} == set(library.EMITTERS)
+            pending += [module.replace(".", "/") for module in imported]
+    assert needed - {"backends/cpu/target"} == set(library.EMITTERS)
+
+
+def source(package, name):
+    path = package / f"{name}.py"
+    return (path if path.exists() else package / name / "__init__.py").read_text()
 
 
 def test_several_functions_of_one_code(folder, monkeypatch, no_compiler):

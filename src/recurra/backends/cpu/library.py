@@ -29,17 +29,20 @@ MAGIC = b"recurra object 2\n"
 
 
 EMITTERS = (
-    *("building", "digest", "emit", "gradients", "library", "mathematics", "parts"),
-    *("products", "stages", "table", "tiles"),
+    *("backends/cpu/building", "backends/cpu/digest", "backends/cpu/emit", "backends/cpu/gradients"),
+    *("backends/cpu/library", "backends/cpu/mathematics", "backends/cpu/parts", "backends/cpu/products"),
+    *("backends/cpu/stages", "backends/cpu/table", "backends/cpu/tiles", "backends/plan"),
+    *("equations/cell", "equations/differentiate", "equations/display", "equations/expression", "equations/functions"),
+    *("equations/graph", "equations/parse", "equations/shapes", "equations/simplify"),
 )
-"""The modules of this folder that the code depends on."""
+"""The modules of the package that the code depends on: all that those which write it import, directly or not."""
 
 
 def _emitter() -> str:
     """A digest of what emits the code, so that none is taken that an older version of it has left."""
-    own = resources.files("recurra.backends.cpu")
+    package = resources.files("recurra")
     try:
-        content = [(own / f"{name}.py").read_bytes() for name in EMITTERS]
+        content = [package.joinpath(f"{name}.py").read_bytes() for name in EMITTERS]
     except OSError:  # installed without its source
         content = [version("recurra").encode()]
     return hashlib.sha256(b"".join(content)).hexdigest()

@@ -71,3 +71,9 @@ def test_what_recurrent_takes_is_handed_on():
 def test_an_impossible_setting_is_refused(given, message):
     with pytest.raises(SettingError, match=message):
         Classifier(**({"input_size": 2, "classes": 5, "cell": "gru", "hidden_size": 4} | given))
+
+
+def test_a_mean_in_half_precision_is_summed_in_float32():
+    model = made(summary="mean").half()
+    outputs = torch.full((2, 3000, 6), 100.0, dtype=torch.float16)  # whose sum is no number of float16
+    assert torch.equal(model._summarise(outputs, None), outputs[:, 0])

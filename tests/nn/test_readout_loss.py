@@ -128,3 +128,14 @@ def test_shapes_that_do_not_fit_are_refused():
         readout_loss(torch.ones(2, 3), torch.ones(7, 4), None, torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ShapeError, match="targets"):
         readout_loss(torch.ones(2, 5, 3), torch.ones(7, 3), None, torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_the_sum_is_that_of_float32(dtype):
+    hidden, weight, targets = (
+        torch.zeros(40_000, 2, dtype=dtype),
+        torch.zeros(8, 2, dtype=dtype),
+        torch.arange(40_000) % 8,
+    )
+    loss = readout_loss(hidden, weight, None, targets)  # 83,178 nats, beyond the numbers of float16
+    assert loss.item() == pytest.approx(40_000 * torch.tensor(8.0).log().item(), rel=1e-5)

@@ -61,3 +61,9 @@ def test_shapes_that_do_not_fit_are_refused(penalty):
         penalty(torch.ones(2, 3))
     with pytest.raises(ShapeError, match=r"outputs are \(2, 3, 4\) and counted \(3, 2\)"):
         penalty(torch.ones(2, 3, 4), torch.ones(3, 2, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("counted", [None, torch.ones(2, 2000, dtype=torch.bool)])
+def test_squares_are_summed_in_float32_where_half_precision_has_no_number_for_them(counted):
+    outputs = torch.full((2, 2000, 3), 300.0, dtype=torch.float16)
+    assert activation_penalty(outputs, counted).item() == 90_000.0

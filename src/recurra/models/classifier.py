@@ -95,7 +95,8 @@ class Classifier(nn.Module):
         else:
             ends = torch.as_tensor(lengths, device=outputs.device)
         if self.summary == "mean":  # past a row's length its outputs are zero
-            return outputs.sum(1) / ends[:, None]
+            total = outputs.sum(1, dtype=torch.promote_types(outputs.dtype, torch.float32))
+            return (total / ends[:, None]).to(outputs.dtype)
         width = self.recurrent.hidden_size
         forward = outputs[torch.arange(batch, device=outputs.device), ends - 1, :width]
         return torch.cat([forward, outputs[:, 0, width:]], -1)

@@ -59,6 +59,7 @@ def readout_loss(
     rows, answers = hidden.flatten(0, -2), targets.flatten()
     if not _in_place(hidden, weight):
         logits = F.linear(rows, weight, bias)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a sum over thousands of steps
         return F.cross_entropy(logits, answers, reduction="sum", ignore_index=ignore_index)
     counted = answers != ignore_index
     if not counted.all():

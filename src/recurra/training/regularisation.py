@@ -67,7 +67,8 @@ def _checked(outputs: Tensor, counted: Tensor | None) -> Tensor | None:
 
 
 def _mean_square(values: Tensor, counted: Tensor | None) -> Tensor:
-    """The mean square over the steps that count and all units."""
+    """The mean square over the steps that count and all units, at least in float32, where no square is too large."""
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
     if counted is None:
         return values.square().sum() / max(values.numel(), 1)
     # Chosen, not multiplied by 0: what is not finite in padding stays out.

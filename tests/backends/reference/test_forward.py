@@ -254,3 +254,43 @@ def test_a_cell_that_reads_no_input_and_one_that_learns_nothing():
     outputs, state = reference.run(Cell("h[t] = tanh(b)"), {"b": torch.ones(5)}, x, {})
     assert outputs.shape == (3, 2, 5)
     assert state == {}
+
+
+HALVES = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+NORMALISED = Cell("h[t] = 0.5 * h[t-1] + layer_norm(W @ x[t])")
+
+
+def large_problem(dtype):
+    """Inputs whose squares are no numbers of float16, exactly representable in half precision."""
+    problem = random_problem(NORMALISED, 0, steps=3, batch=2, input_size=4, hidden_size=6, ragged=False)
+    return problem.replace(x=problem.x * 300).to(dtype)
+
+
+@HALVES
+def test_squares_that_half_precision_has_no_numbers_for_are_summed_in_float32(dtype):
+    problem = large_problem(dtype)
+    outputs, last = problem.run()
+    expected, _ = problem.to(torch.float64).run()
+    assert outputs.dtype == last["h"].dtype == dtype
+    torch.testing.assert_close(outputs.double(), expected, rtol=0, atol=8 * torch.finfo(dtype).eps)
+
+
+@HALVES
+@pytest.mark.parametrize("way", ["autograd", "backpropagate"])
+def test_so_are_their_gradients(way, dtype):
+    problem = large_problem(dtype)
+    expected = problem.to(torch.float64).autograd()
+    for name, gradient in getattr(problem, way)().items():
+        assert gradient.dtype == dtype
+        error = (gradient.double() - expected[name]).abs().max() / expected[name].abs().max()
+        assert error < 30 * torch.finfo(dtype).eps, name
+
+
+@HALVES
+def test_a_chain_of_calls_in_half_precision_carries_what_one_call_does(dtype):
+    problem = large_problem(dtype)
+    outputs, last = problem.run()
+    first, state = problem.replace(x=problem.x[:1]).run()
+    rest, end = problem.replace(x=problem.x[1:], state=state).run()
+    assert torch.equal(torch.cat([first, rest]), outputs)
+    assert torch.equal(end["h"], last["h"])

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from recurra.backends.layout import Layout
 from recurra.backends.reference.forward import unroll
-from recurra.backends.reference.interpret import Program, Values, constants
+from recurra.backends.reference.interpret import Program, Values, constants, working_dtype
 from recurra.equations.cell import Cell
 
 __all__ = ["Gradients", "backpropagate"]
@@ -72,17 +72,18 @@ def backpropagate(
     layout = Layout.of(x.shape[0], x.shape[1], lengths)
     forward = unroll(cell, parameters, x, state, layout, reverse=reverse, noise=noise or {}, keep=True)
     hidden = output_gradients.shape[2]
-    walk = _Walk(cell, x.new_zeros((), dtype=x.dtype), x.shape[2], hidden)
-    from_above = torch.split(layout.pack(output_gradients), layout.sizes)
+    dtype = working_dtype(cell.graph.graph, x.dtype)
+    walk = _Walk(cell, x.new_zeros((), dtype=dtype), x.shape[2], hidden)
+    from_above = torch.split(layout.pack(output_gradients).to(dtype), layout.sizes)
     # The gradient at each slot of the state as it stands after the step; at first, after the last one.
-    flow = {key: layout.sort(state_gradients[key]).clone() for key in cell.carried}
+    flow = {key: layout.sort(state_gradients[key]).to(dtype, copy=True) for key in cell.carried}
     times = range(len(layout.sizes))
     for t in times if reverse else reversed(times):
         walk.back(t, forward.values[t], forward.matrices, from_above[t], flow)
     return Gradients(
-        layout.unpack(torch.cat([walk.x[t] for t in times])),
-        {key: layout.unsort(value) for key, value in flow.items()},
-        {name: walk.parameter(name, parameters[name]) for name in cell.parameters},
+        layout.unpack(torch.cat([walk.x[t] for t in times])).to(x.dtype),
+        {key: layout.unsort(value).to(x.dtype) for key, value in flow.items()},
+        {name: walk.parameter(name, parameters[name].to(dtype)).to(x.dtype) for name in cell.parameters},
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recurra.backends.layout import Layout
-from recurra.backends.reference.interpret import Blocks, Program, Values, blocks, constants
+from recurra.backends.reference.interpret import Blocks, Program, Values, blocks, constants, working_dtype
 from recurra.equations.cell import Cell
 from recurra.equations.graph import Graph
 
@@ -74,15 +74,16 @@ def unroll(
     """Run the cell over all steps of a layout; see `run`. Nodes that no state reaches may be `given`, packed."""
     step, graph = cell.graph, cell.graph.graph
     hidden = hidden_size(parameters, state)
-    values = constants(graph, x, x.shape[2], hidden)
+    dtype = working_dtype(graph, x.dtype)
+    values = constants(graph, x.to(dtype), x.shape[2], hidden)
     matrices = blocks(step.parameters, parameters, x.shape[2])
     for number, node in enumerate(graph.nodes):
         if node.kind == "vector":
-            values[number] = parameters[node.name]
+            values[number] = parameters[node.name].to(dtype)
         elif node.kind == "input":
-            values[number] = layout.pack(x)
+            values[number] = layout.pack(x).to(dtype)
         elif node.kind == "noise":
-            drawn = noise[node.name]
+            drawn = noise[node.name].to(dtype)
             values[number] = layout.repeat(drawn) if cell.noise[node.name].each == "sequence" else layout.pack(drawn)
     given = given or {}
     for number, value in given.items():
@@ -107,10 +108,11 @@ def unroll(
             values[number] = pieces[t]
         for number, node in enumerate(graph.nodes):
             if node.kind == "state":
-                values[number] = carried[_key(node.name, node.index)][:running]
+                values[number] = carried[_key(node.name, node.index)][:running].to(dtype)
         inside.run(values, matrices)
-        outputs[t] = whole(values[step.values[step.output]], running)
-        carried = _advance(cell, carried, {n: whole(values[step.values[n]], running) for n in step.states}, running)
+        outputs[t] = whole(values[step.values[step.output]], running).to(x.dtype)
+        new = {name: whole(values[step.values[name]], running).to(x.dtype) for name in step.states}
+        carried = _advance(cell, carried, new, running)
         if keep:
             kept[t] = list(values)
     return Unrolled([o for o in outputs if o is not None], carried, kept, matrices)

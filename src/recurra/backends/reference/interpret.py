@@ -11,7 +11,7 @@ from torch import Tensor
 from recurra.equations.graph import Graph, Node
 from recurra.equations.shapes import NUMBER, Parameter
 
-__all__ = ["FUNCTIONS", "Program", "Values", "blocks"]
+__all__ = ["FUNCTIONS", "Program", "Values", "blocks", "working_dtype"]
 
 Values = list[Tensor | None]
 """The value of each node that has one by now."""
@@ -125,14 +125,26 @@ class Program:
         """Compute the nodes, into `values`."""
         for number, node in self.nodes:
             args = [values[a] for a in node.args]
-            if node.kind == "product":
-                values[number] = F.linear(args[0], matrices[node.name, node.index])  # type: ignore[arg-type]
-            elif node.kind == "adjoint":
-                values[number] = args[0] @ matrices[node.name, node.index]  # type: ignore[operator]
+            if node.kind in {"product", "adjoint"}:
+                (operand,), matrix = args, matrices[node.name, node.index]
+                assert operand is not None
+                narrow = operand.to(matrix.dtype)  # see `working_dtype`
+                product = F.linear(narrow, matrix) if node.kind == "product" else narrow @ matrix
+                values[number] = product.to(operand.dtype)
             elif node.kind == "power":
                 values[number] = FUNCTIONS["power"](args[0], self.exponents[number])
             else:
                 values[number] = FUNCTIONS[node.kind](*args)
+
+
+def working_dtype(graph: Graph, dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which what stands between the products of a graph is computed.
+
+    It is that of the tensors, but for a cell with means in half precision, which works in float32: squares of numbers
+    beyond 255 are none of float16, and a layer norm adds them up. torch's own layer norm does the same.
+    """
+    has_mean = any(node.kind == "mean" for node in graph.nodes)
+    return torch.promote_types(dtype, torch.float32) if has_mean else dtype
 
 
 def constants(graph: Graph, like: Tensor, input_size: int, hidden_size: int) -> Values:

@@ -102,7 +102,6 @@ class Cell:
         self.noise = dict(noise or {})
         self.initial = dict(initial or {})
         self.name, self.title, self.purpose, self.paper, self.variant = name, title, purpose, paper, variant
-        self._written = equations
         parsed = parse_text(equations, supplied)
         self.equations: tuple[Equation, ...] = parsed.equations
         in_text = {line.name for line in parsed.constants}
@@ -289,8 +288,7 @@ class Cell:
     def __reduce__(self) -> tuple[object, ...]:
         # By its text: its graphs are derived again where it is unpickled.
         about = {key: getattr(self, key) for key in ("name", "title", "purpose", "paper", "variant")}
-        fields = {"constants": self.constants, "noise": self.noise, "initial": self.initial, **about}
-        return partial(Cell, **fields), (self._written,)
+        return partial(Cell, noise=self.noise, initial=self.initial, **about), (self.text,)
 
     def __repr__(self) -> str:
         return f"<Cell {self.name or self.output}: {len(self.equations)} equations, {len(self.parameters)} parameters>"

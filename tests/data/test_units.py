@@ -1,7 +1,12 @@
-from hypothesis import given
+import json
+import random
+
+import pytest
+import tokenizers
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recurra.data.units import END, UNKNOWN, BytePairs, Bytes, Characters, Words
+from recurra.data.units import END, LONGEST_LEARNED, UNKNOWN, BytePairs, Bytes, Characters, Words
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))  # every code point that UTF-8 can write
 
@@ -61,3 +66,33 @@ PAIRS = BytePairs.learn(["the cat sat on the mat\nthat the other cat had\n"], 30
 def test_byte_pairs_merge_what_is_frequent():
     assert PAIRS.split("the cat") == ["the", "Ġcat"]
     assert PAIRS.join(["the", END, "Ġcat"]) == "the\n cat"
+
+
+def learned_without_a_bound(texts, size):
+    """What the tokenizers library learns by its own pattern of a word, in which no word has a longest length."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size, min_frequency=1, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return json.loads(tokenizer.to_str())
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=3))
+@example(["it's 1,000 -----  \n\t\n they'll\u3000中文 e\u0301\r\n"])
+@example(["a" * LONGEST_LEARNED + " " * LONGEST_LEARNED + "b 中" + "文" * (LONGEST_LEARNED - 1)])
+def test_byte_pairs_of_ordinary_text_are_those_learned_without_a_bound(texts):
+    assert BytePairs.learn(texts, 300, 1).description() == learned_without_a_bound(texts, 300)
+
+
+@pytest.mark.parametrize("signs", ["ACGT", "天地玄黃宇宙洪荒", " \t", "-=", "12"])
+def test_a_word_longer_than_the_bound_is_learned_from_as_several(signs):
+    draw = random.Random(0)
+    run = "".join(draw.choice(signs) for _ in range(3 * LONGEST_LEARNED + 7))
+    words = [run[start : start + LONGEST_LEARNED] for start in range(0, len(run), LONGEST_LEARNED)]
+    units = BytePairs.learn([run], 320, 1)
+    assert units.description() == learned_without_a_bound(words, 320)
+    assert units.join(units.split(run)) == run

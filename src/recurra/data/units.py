@@ -155,6 +155,15 @@ _BYTE_SPELLINGS = tuple(chr(byte) if 0x20 <= byte < 0x7F else f"<0x{byte:02X}>" 
 _BYTE_OF_SPELLING = {spelling: byte for byte, spelling in enumerate(_BYTE_SPELLINGS)}
 
 
+LONGEST_LEARNED = 256
+"""The most characters of a word that byte pairs are learned from; a longer one is cut into words of this length."""
+
+_LEARNED_WORD = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+".replace(
+    "+", f"{{1,{LONGEST_LEARNED}}}"
+)
+"""GPT-2's pattern of a word, which is also the tokenizers library's, with every repetition bounded."""
+
+
 class BytePairs(Units):
     """Frequent pieces of words, made by merging the most frequent pair of neighbours again and again, from bytes up.
 
@@ -162,6 +171,10 @@ class BytePairs(Units):
     ACL 2016; starting from the 256 bytes (Radford et al., "Language models are unsupervised multitask learners", 2019)
     leaves nothing unknown and makes every text round-trip exactly. The units are in the spelling of that work, where
     Ġ is a space and Ċ a line's end. The tokenizers library does the work.
+
+    Pieces are learned from words of at most `LONGEST_LEARNED` characters; a longer one, such as a strand of DNA or a
+    line of Chinese, is learned from as several words. Without a bound the time to learn would grow with the square of
+    the longest word. Encoding has no such bound.
 
     Args:
         tokenizer: The tokenizer, as the tokenizers library writes it in JSON.
@@ -202,14 +215,21 @@ class BytePairs(Units):
             The units, the same for the same texts.
         """
         library = need("tokenizers", "level 'bpe'")
+        byte_level = library.pre_tokenizers.ByteLevel
         tokenizer = library.Tokenizer(library.models.BPE())
-        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence(
+            [
+                library.pre_tokenizers.Split(library.Regex(_LEARNED_WORD), "isolated"),
+                byte_level(add_prefix_space=False, use_regex=False),
+            ]
+        )
         tokenizer.decoder = library.decoders.ByteLevel()
-        alphabet = sorted(library.pre_tokenizers.ByteLevel.alphabet())
+        alphabet = sorted(byte_level.alphabet())
         trainer = library.trainers.BpeTrainer(
             vocab_size=size, min_frequency=min_count, initial_alphabet=alphabet, show_progress=False
         )
         tokenizer.train_from_iterator(map(without_surrogates, texts), trainer)
+        tokenizer.pre_tokenizer = byte_level(add_prefix_space=False)
         return cls(tokenizer.to_str())
 
     def _cut(self, text: str) -> list[str]:

@@ -96,3 +96,22 @@ def test_a_word_longer_than_the_bound_is_learned_from_as_several(signs):
     units = BytePairs.learn([run], 320, 1)
     assert units.description() == learned_without_a_bound(words, 320)
     assert units.join(units.split(run)) == run
+
+
+def test_the_text_of_a_piece_is_what_people_read():
+    assert [PAIRS.text_of(unit) for unit in ["the", "Ġcat", "Ġ", "Ċ", END]] == ["the", " cat", " ", "\n", END]
+    assert PAIRS.text_of("Ã©") == "é"
+    assert [PAIRS.text_of(unit) for unit in PAIRS.split("é")] == [r"\xc3", r"\xa9"]
+
+
+def test_the_text_of_a_byte_is_its_character_or_its_value():
+    assert [Bytes().text_of(unit) for unit in ["a", " ", "<0x0A>", "<0xC3>", END]] == ["a", " ", "\n", r"\xc3", END]
+
+
+@given(TEXTS)
+def test_the_texts_of_all_pieces_are_the_text_where_each_is_whole_characters(text):
+    pieces = PAIRS.split(text)
+    texts = [PAIRS.text_of(piece) for piece in pieces]
+    whole = [PAIRS.join([piece]) for piece in pieces]
+    for piece_text, decoded in zip(texts, whole, strict=True):
+        assert piece_text == decoded or "\N{REPLACEMENT CHARACTER}" in decoded

@@ -44,7 +44,10 @@ def read_activations(model: LanguageModelRun, text: str, value: str | None, laye
     parts = sentences(text) if model.data.sentences else [text]
     ids = [vocabulary.encode(part) for part in parts]
     names = [
-        [unit + "*" * (number == vocabulary.unknown) for unit, number in zip(vocabulary.split(part), own, strict=True)]
+        [
+            vocabulary.text_of(unit) + "*" * (number == vocabulary.unknown)
+            for unit, number in zip(vocabulary.split(part), own, strict=True)
+        ]
         for part, own in zip(parts, ids, strict=True)
     ]
     return activations(model.model, ids, names, value, layer, model.start)

@@ -51,6 +51,10 @@ class Units(ABC):
         """The units that this way of cutting has of itself, in the order of their ids; none if they are learned."""
         return ()
 
+    def text_of(self, unit: str) -> str:
+        r"""The text that a unit writes, for people to read; a byte that is no whole character stands as \xc3 does."""
+        return unit
+
     def why_not(self, unit: str) -> str | None:
         """Says why no text is ever cut into this unit, or None if one may be."""
         return "a lone surrogate is no character" if any("\ud800" <= sign <= "\udfff" for sign in unit) else None
@@ -146,6 +150,10 @@ class Bytes(Units):
             "utf-8", errors="replace"
         )
 
+    def text_of(self, unit: str) -> str:
+        """The character that a byte is by itself, or its value."""
+        return _text_of_bytes([_BYTE_OF_SPELLING[unit]]) if unit in _BYTE_OF_SPELLING else unit
+
     def known(self) -> Sequence[str]:
         """The 256 bytes in their order: the id of a byte is its value."""
         return _BYTE_SPELLINGS
@@ -154,6 +162,22 @@ class Bytes(Units):
 _BYTE_SPELLINGS = tuple(chr(byte) if 0x20 <= byte < 0x7F else f"<0x{byte:02X}>" for byte in range(256))
 _BYTE_OF_SPELLING = {spelling: byte for byte, spelling in enumerate(_BYTE_SPELLINGS)}
 
+
+def _text_of_bytes(values: Iterable[int]) -> str:
+    return bytes(values).decode("utf-8", errors="backslashreplace")
+
+
+def _signs_of_bytes() -> dict[str, int]:
+    """The byte that each sign of a piece stands for: printable ones of Latin-1 are themselves, the others follow 255.
+
+    The table of Radford et al., 2019, as the tokenizers library has it, which does not give it away.
+    """
+    themselves = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = (byte for byte in range(256) if byte not in themselves)
+    return {chr(byte): byte for byte in themselves} | {chr(256 + n): byte for n, byte in enumerate(others)}
+
+
+_BYTE_OF_SIGN = _signs_of_bytes()
 
 LONGEST_LEARNED = 256
 """The most characters of a word that byte pairs are learned from; a longer one is cut into words of this length."""
@@ -239,6 +263,12 @@ class BytePairs(Units):
     def join(self, units: Iterable[str]) -> str:
         """Joins pieces and reads their bytes as UTF-8."""
         return str(self._tokenizer.decoder.decode([self.newline if unit == END else unit for unit in units]))
+
+    def text_of(self, unit: str) -> str:
+        """The text that a piece writes: Ġbe is " be"."""
+        if unit == END or not all(sign in _BYTE_OF_SIGN for sign in unit):
+            return unit
+        return _text_of_bytes(_BYTE_OF_SIGN[sign] for sign in unit)
 
     def known(self) -> Sequence[str]:
         """The pieces, in the order of the tokenizer's ids."""

@@ -184,6 +184,22 @@ class Vocabulary:
         """
         return self._units.split(text)
 
+    def text_of(self, unit: str) -> str:
+        r"""The text that a unit writes, for people to read.
+
+        At word and character level that is the unit itself. A byte, or a piece of byte pairs, is spelled as the
+        characters it writes; bytes that are no whole character stand as \xc3 does.
+
+        Args:
+            unit: One of those that `split` gives.
+
+        Example:
+            >>> vocabulary = Vocabulary.build("to be or not to be", "bpe")
+            >>> [vocabulary.text_of(unit) for unit in vocabulary.split(" be é")]
+            [' be', ' ', '\\xc3', '\\xa9']
+        """
+        return self._units.text_of(unit)
+
     def encode(self, text: str) -> list[int]:
         """Turns a text into the ids of its units, x<1..T>; a unit outside the vocabulary is <UNK>.
 

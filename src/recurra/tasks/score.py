@@ -67,7 +67,7 @@ class Score:
             log_probabilities: The natural logarithm of each one's probability.
         """
         parts = [
-            ScoredUnit(unit, log_probability, number == vocabulary.unknown)
+            ScoredUnit(vocabulary.text_of(unit), log_probability, number == vocabulary.unknown)
             for unit, number, log_probability in zip(units, ids, log_probabilities, strict=True)
         ]
         if vocabulary.level == "word":

@@ -56,7 +56,7 @@ def test_unknown_may_be_drawn_if_asked(recurra, trained):
     [
         (["--top-p", "1.5"], "top_p is 1.5; it must be above 0 and at most 1"),
         (["--top-p", "0"], "top_p is 0.0"),
-        (["--top-k", "0"], "top_k is 0; it must be 1 or more"),
+        (["--top-k", "0"], "top_k is 0; it is a whole number from 1"),
         (["--temperature", "-1"], "temperature is -1.0"),
         (["--temperature", "nan"], "temperature is nan"),
         (["--length", "0"], "length is 0; it must be 1 or more"),

@@ -87,7 +87,7 @@ def test_pixels_are_put_in_order_after_the_image_is_distorted():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(SettingError, match=r"shift is -1; it is the most in pixels, 0 or more"):
+    with pytest.raises(SettingError, match=r"shift is -1; it is a whole number from 0"):
         Distortion(shift=-1)
     with pytest.raises(SettingError, match=r"rotation is nan; it is the most in degrees"):
         Distortion(rotation=math.nan)

@@ -93,7 +93,7 @@ def test_a_stream_is_one_row_of_whole_numbers(ids):
 
 @pytest.mark.parametrize(("batch_size", "chunk_length", "name"), [(0, 1, "batch_size"), (1, -1, "chunk_length")])
 def test_a_size_below_one_is_refused(batch_size, chunk_length, name):
-    with pytest.raises(SettingError, match=f"{name} is .*; it must be 1 or more"):
+    with pytest.raises(SettingError, match=f"{name} is .*; it is a whole number from 1"):
         StreamBatches(range(9), batch_size, chunk_length)
 
 

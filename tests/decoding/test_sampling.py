@@ -147,7 +147,7 @@ def test_a_temperature_near_zero_does_not_overflow():
         ({"temperature": -0.1}, "temperature is -0.1; it must be 0"),
         ({"temperature": math.inf}, "temperature is inf"),
         ({"temperature": math.nan}, "temperature is nan"),
-        ({"top_k": 0}, "top_k is 0; it must be 1 or more"),
+        ({"top_k": 0}, "top_k is 0; it is a whole number from 1"),
         ({"top_p": 0.0}, "top_p is 0.0; it must be above 0 and at most 1"),
         ({"top_p": 1.01}, "top_p is 1.01"),
         ({"top_p": math.nan}, "top_p is nan"),

@@ -371,7 +371,7 @@ X, Y = series(20, 2), series(20, 1)
 HOLE = torch.where(torch.arange(20)[:, None] == 7, math.nan, X)
 MISTAKES = [
     (lambda n: n.fit(X, Y, washout=20), DataError, "the series has 20 steps, and washout=20 leaves none of them"),
-    (lambda n: n.fit(X, Y, washout=-1), SettingError, "washout is -1; it is a whole number of steps from 0"),
+    (lambda n: n.fit(X, Y, washout=-1), SettingError, "washout is -1; it is a whole number from 0"),
     (lambda n: n.fit(X, Y, ridge=-1.0), SettingError, "ridge is -1.0; it is a finite number from 0"),
     (lambda n: n.fit(X, Y, noise=math.nan), SettingError, "noise is nan; it is a finite number from 0"),
     (lambda n: n.fit(HOLE, Y), DataError, "inputs holds nan at step 7, column 0; expected finite numbers: fill"),
@@ -423,3 +423,121 @@ def test_a_network_without_feedback_hears_no_targets_and_does_not_generate():
         network.fit(X, Y, washout=2, noise=0.1)
     with pytest.raises(SettingError, match="has no feedback, so it cannot run freely; build it with feedback=True"):
         network.generate(5)
+
+
+# What series come in -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        torch.Tensor.numpy,
+        torch.Tensor.tolist,
+        list,
+        lambda x: [row.numpy() for row in x],
+        lambda x: x.numpy()[::-1].copy()[::-1],
+    ],
+)
+def test_series_in_arrays_and_lists_are_the_same_series(convert):
+    x, y = torch.stack([X, -X]), torch.stack([Y, Y * Y])
+    expected = EchoStateNetwork(2, 6, 1, feedback=True).fit(x, y, washout=2)
+    network = EchoStateNetwork(2, 6, 1, feedback=True).fit(convert(x), convert(y), washout=2)
+    assert torch.equal(network.readout, expected.readout)
+    assert torch.equal(network.predict(convert(x), convert(y)), expected.predict(x, y))
+    longer = torch.cat([x, x[:, :3]], 1)
+    assert torch.equal(network.generate(3, convert(y), convert(longer)), expected.generate(3, y, longer))
+
+
+def test_whole_numbers_make_a_series():
+    steps = torch.arange(20)[:, None] % 3
+    expected = EchoStateNetwork(1, 6, 1).fit(steps.double(), steps.double(), washout=2)
+    assert torch.equal(
+        EchoStateNetwork(1, 6, 1).fit(steps.numpy(), steps.tolist(), washout=2).readout, expected.readout
+    )
+
+
+@pytest.mark.parametrize("kind", [lambda s: s, torch.Tensor.numpy, torch.Tensor.tolist])
+def test_series_of_different_lengths_are_fitted_as_one_regression(kind):
+    inputs, targets, network = [X, X[:9], -X[3:]], [Y, Y[:9], Y[3:] ** 2], EchoStateNetwork(2, 6, 1)
+    network.fit([kind(x) for x in inputs], tuple(kind(y) for y in targets), washout=4, ridge=0.3)
+    # The normal equations of all rows together, the constant not penalised.
+    rows = []
+    for x in inputs:
+        hidden, _ = network.reservoir(x.to(network.readout)[None])
+        rows.append(torch.cat([torch.ones(len(x), 1), x.double(), hidden[0]], 1)[4:])
+    features, wanted = torch.cat(rows), torch.cat([y[4:] for y in targets]).double()
+    penalty = 0.3 * torch.eye(features.shape[1], dtype=torch.float64)
+    penalty[0, 0] = 0
+    solved = torch.linalg.solve(features.T @ features + penalty, features.T @ wanted).T
+    torch.testing.assert_close(network.readout, solved, rtol=1e-9, atol=1e-11)
+    outputs = network.predict([kind(x) for x in inputs])
+    for x, output in zip(inputs, outputs, strict=True):
+        assert torch.equal(output, network.predict(x))
+
+
+def test_a_network_that_hears_itself_is_fitted_to_series_of_different_lengths():
+    network = EchoStateNetwork(0, 6, 1, feedback=True).fit(None, [Y, Y[:9]], washout=2, noise=0.01)
+    assert network.fitted
+    assert [len(output) for output in network.predict(None, [Y, Y[:9]])] == [20, 9]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "targets", "message"),
+    [
+        ([X, X[:9]], [Y], "inputs holds 2 series and targets 1; expected as many of each"),
+        ([X, X[:9]], Y, "inputs holds 2 series and targets 1; expected as many of each"),
+        ([X, X[:9]], [Y, Y[:8]], "inputs has the shape (9, 2) and targets (8, 1); expected both with as many"),
+        ("ab", Y, "inputs is a str; expected real numbers: a tensor, an array, or a list of series"),
+        (X, {"y": 1}, "targets is a dict; expected real numbers"),
+        ([[1.0, 2.0], [3.0]], Y, "inputs is a list; expected real numbers"),
+        (X > 0, Y, "inputs is a Tensor of torch.bool; expected real numbers"),
+        (X * 1j, Y, "inputs is a Tensor of torch.complex128; expected real numbers"),
+        ([0.5, 0.25], Y, "inputs has the shape (2,); expected (B, T, I) or (T, I)"),
+        ([], Y, "inputs has the shape (0,); expected (B, T, I) or (T, I)"),
+    ],
+)
+def test_what_is_no_series_is_refused_in_one_line(inputs, targets, message):
+    with pytest.raises(ShapeError) as caught:
+        EchoStateNetwork(2, 6, 1).fit(inputs, targets, washout=2)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_fit_and_predict_take_series_of_different_lengths():
+    network = fitted(EchoStateNetwork(2, 6, 1, feedback=True))
+    with pytest.raises(
+        ShapeError, match="inputs is a list of series of 9 to 20 steps; expected series of equal length"
+    ):
+        network([X, X[:9]])
+    with pytest.raises(ShapeError, match="primer is a list of series of 9 to 20 steps"):
+        network.generate(3, [Y, Y[:9]], X)
+
+
+def test_a_network_on_the_meta_device_has_a_repr_and_no_readout():
+    network = EchoStateNetwork(1, 5, 2, device="meta")
+    assert "not fitted" in repr(network)
+    with pytest.raises(TrainingError, match="no readout yet"):
+        network(torch.zeros(3, 1))
+
+
+@pytest.mark.parametrize("seed", [2**32, 2**64, 1.0, True, "0"])
+def test_a_seed_is_a_whole_number_within_its_range(seed):
+    for use in (lambda: EchoStateNetwork(1, 5, 2, seed=seed), lambda: EchoStateNetwork(2, 6, 1).fit(X, Y, seed=seed)):
+        with pytest.raises(SettingError, match="it is a whole number from 0 to 4294967295"):
+            use()
+
+
+def test_settings_are_numbers_of_any_type():
+    plain = EchoStateNetwork(1, 5, 2, leak=0.5, density=1, input_scaling=0.25, seed=3)
+    numpy = EchoStateNetwork(
+        np.int64(1),
+        torch.tensor(5),
+        np.uint8(2),
+        leak=np.float32(0.5),
+        density=np.int64(1),
+        input_scaling=np.float32(0.25),
+        seed=np.int64(3),
+    )
+    assert all(
+        torch.equal(numpy.state_dict()[name], value) for name, value in plain.state_dict().items() if name != "readout"
+    )

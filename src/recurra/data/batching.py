@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from recurra.errors import DataError, SettingError
+from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, as_whole_number, whole_number
 
 BatchT_co = TypeVar("BatchT_co", covariant=True)
 
@@ -90,11 +90,12 @@ def rows_of(size: int, rank: int, world: int) -> tuple[slice, bool]:
         >>> [rows_of(3, rank, 2) for rank in range(2)]
         [(slice(0, 2, None), False), (slice(2, 3, None), False)]
     """
-    if not 0 <= rank < world:
+    number, count = as_whole_number(rank), as_whole_number(world)
+    if number is None or count is None or not 0 <= number < count:
         raise SettingError(f"rank is {rank}, world {world}; ranks are counted from 0 to world - 1")
-    size, more = divmod(size, world)
-    first = rank * size + min(rank, more)
-    last = first + size + (rank < more)
+    size, more = divmod(size, count)
+    first = number * size + min(number, more)
+    last = first + size + (number < more)
     return (slice(0, 1), True) if first == last else (slice(first, last), False)
 
 
@@ -125,8 +126,7 @@ class Epoch(Generic[BatchT_co]):
     """
 
     def __init__(self, size: int, start: int, make: Callable[[int], BatchT_co]) -> None:
-        if start < 0:
-            raise SettingError(f"start is {start}; it is the number of batches to pass over, from 0")
+        start = whole_number("start", start, 0)
         self._places, self._make = iter(range(start, size)), make
 
     def __iter__(self) -> Iterator[BatchT_co]:
@@ -178,14 +178,16 @@ class SentenceBatches:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        check_at_least_one(batch_size=batch_size)
-        if end is None or end < 0:
+        batch_size = whole_number("batch_size", batch_size, 1)
+        if (end_id := as_whole_number(end)) is None or end_id < 0:
             raise SettingError(f"end is {end}; sentences need an <EOS>: build the vocabulary with end_of_sentence=True")
         if not sentences:
             raise DataError("there is no sentence to read; give a text of one sentence a line")
-        self.batch_size, self.end, self.shuffle, self.seed = batch_size, end, shuffle, seed
+        self.batch_size, self.end, self.shuffle = batch_size, end_id, shuffle
+        self.seed = whole_number("seed", seed, 0, LARGEST_SEED)
         # Each sentence is kept between two <EOS>: all but the last token are the inputs, all but the first the targets.
-        self._rows = [torch.tensor([end, *sentence, end], dtype=torch.int64) for sentence in sentences]
+        limit = torch.tensor([end_id])
+        self._rows = [torch.cat([limit, ids_of(sentence), limit]) for sentence in sentences]
         self._lengths = torch.tensor([len(row) - 1 for row in self._rows])
 
     @property
@@ -231,13 +233,32 @@ class SentenceBatches:
 
 def generator_of(seed: int, number: int) -> torch.Generator:
     """The generator of an epoch, which depends on the seed and the epoch's number alone."""
+    number = whole_number("the epoch's number", number, 0)
     draw = torch.Generator().manual_seed(seed)
     # The epoch's own seed is the one drawn at its number, so that no two seeds share their epochs.
     return draw.manual_seed(int(torch.randint(2**62, (number + 1,), generator=draw)[number]))
 
 
-def check_at_least_one(**settings: int | None) -> None:
-    """Refuses a size below 1."""
-    for name, value in settings.items():
-        if value is not None and value < 1:
-            raise SettingError(f"{name} is {value}; it must be 1 or more")
+def ids_of(ids: Sequence[int] | Tensor) -> Tensor:
+    """Ids as one row of 64-bit whole numbers, (N,).
+
+    Args:
+        ids: Whole numbers of any type, in a sequence, an array or a tensor.
+
+    Raises:
+        ShapeError: They are not one row, or not whole numbers.
+
+    Example:
+        >>> ids_of([3, 1])
+        tensor([3, 1])
+    """
+    try:
+        # torch would cut floats off if it were told to make whole numbers of them, so that it is not.
+        row = ids if isinstance(ids, Tensor) else torch.tensor(ids) if len(ids) else torch.empty(0, dtype=torch.int64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(
+            f"expected one row of ids, (N,) whole numbers; this is {type(ids).__name__}: {error}"
+        ) from None
+    if row.ndim != 1 or row.is_floating_point() or row.is_complex() or row.dtype == torch.bool:
+        raise ShapeError(f"expected one row of ids, (N,) whole numbers; this is {tuple(row.shape)}, {row.dtype}")
+    return row.to(torch.int64)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recurra.errors import SettingError, ShapeError
+from recurra.errors import SettingError, ShapeError, is_number, whole_number
 
 __all__ = ["Distortion"]
 
@@ -45,9 +45,11 @@ class Distortion:
     scaling: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, unit in [("shift", "pixels"), ("rotation", "degrees"), ("scaling", "a share of the size")]:
-            if not getattr(self, name) >= 0:
-                raise SettingError(f"{name} is {getattr(self, name)}; it is the most in {unit}, 0 or more")
+        object.__setattr__(self, "shift", whole_number("shift", self.shift, 0))
+        for name, unit in [("rotation", "degrees"), ("scaling", "a share of the size")]:
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value < math.inf:
+                raise SettingError(f"{name} is {value!r}; it is the most in {unit}, 0 or more")
         if self.scaling >= 1:
             raise SettingError(f"scaling is {self.scaling:g}; it is a share of the size, below 1")
 

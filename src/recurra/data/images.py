@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recurra.data.batching import IGNORED, Epoch, generator_of, rows_of
+from recurra.data.batching import IGNORED, Epoch, generator_of, ids_of, rows_of
 from recurra.data.distortion import Distortion
-from recurra.errors import DataError, SettingError, ShapeError
+from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, whole_number
 
 __all__ = ["ImageBatch", "ImageBatches", "labels_beside", "read_idx", "read_images"]
 
@@ -221,20 +221,21 @@ class ImageBatches:
                 "images are (N, height, width), and labels (N,); "
                 f"these are {tuple(images.shape)} and {tuple(labels.shape)}"
             )
-        if batch_size < 1:
-            raise SettingError(f"batch_size is {batch_size}; it must be 1 or more")
+        batch_size = whole_number("batch_size", batch_size, 1)
+        pixels_per_step = whole_number("pixels_per_step", pixels_per_step, 1)
         height, width = images.shape[1:]
-        if pixels_per_step < 1 or height * width % pixels_per_step:
+        if height * width % pixels_per_step:
             raise SettingError(
                 f"pixels_per_step is {pixels_per_step}; an image of {height} x {width} = {height * width} pixels is "
                 f"read in equal steps: take a divisor, such as 1 or {width}"
             )
-        if order is not None and sorted(order) != list(range(height * width)):
+        pixel_order = None if order is None else ids_of(order)
+        if pixel_order is not None and sorted(pixel_order.tolist()) != list(range(height * width)):
             raise ShapeError(f"the order is no permutation of the {height * width} pixels of an image")
-        self.batch_size, self.pixels_per_step, self.shuffle, self.seed = batch_size, pixels_per_step, shuffle, seed
+        self.batch_size, self.pixels_per_step, self.shuffle = batch_size, pixels_per_step, shuffle
+        self.seed = whole_number("seed", seed, 0, LARGEST_SEED)
         self.mean, self.deviation, self.distortion = mean, deviation, distortion or Distortion()
-        self._images, self._labels = images, labels.long()
-        self._order = None if order is None else torch.tensor(list(order))
+        self._images, self._labels, self._order = images, ids_of(labels), pixel_order
 
     @property
     def count(self) -> int:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recurra.errors import SettingError
+from recurra.errors import SettingError, is_number, whole_number
 
 __all__ = ["Scheme", "mackey_glass"]
 
@@ -67,13 +67,12 @@ def mackey_glass(
         >>> series.shape, round(float(series.mean()), 2), round(float(series.var()), 3)
         (torch.Size([2000]), 0.93, 0.051)
     """
-    for name, number, least in (("steps", steps, 1), ("substeps", substeps, 1), ("discard", discard, 0)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
-            raise SettingError(f"{name} is {number!r}; it is a whole number from {least}")
+    steps, substeps = whole_number("steps", steps, 1), whole_number("substeps", substeps, 1)
+    discard = whole_number("discard", discard, 0)
     if scheme not in get_args(Scheme):
         raise SettingError(f"there is no scheme {scheme!r}; choose one of: {', '.join(get_args(Scheme))}")
     for name, value in (("delay", delay), ("history", history)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not is_number(value) or not math.isfinite(value):
             raise SettingError(f"{name} is {value!r}; it is a finite number")
     if delay <= 0 or abs(delay * substeps - round(delay * substeps)) > 1e-9:
         raise SettingError(f"delay is {delay!r}; it is above 0 and a whole number of steps of 1 / {substeps}")

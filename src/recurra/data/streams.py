@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from recurra.data.batching import IGNORED, Batch, Epoch, check_at_least_one, generator_of
-from recurra.errors import DataError, SettingError, ShapeError
+from recurra.data.batching import IGNORED, Batch, Epoch, generator_of, ids_of
+from recurra.errors import LARGEST_SEED, DataError, SettingError, whole_number
 
 HALVED = 0.05
 """Share of the chunks of random length whose length is drawn around half the chunk length."""
@@ -81,19 +81,17 @@ class StreamBatches:
         random_lengths: bool = False,
         seed: int = 0,
     ) -> None:
-        check_at_least_one(batch_size=batch_size, chunk_length=chunk_length)
+        batch_size = whole_number("batch_size", batch_size, 1)
+        chunk_length = None if chunk_length is None else whole_number("chunk_length", chunk_length, 1)
+        reach = None if reach is None else whole_number("reach", reach, 1)
         _check_reach(chunk_length, reach, random_lengths)
-        stream = _whole_numbers(ids)
+        stream = ids_of(ids)
         predictable = max(len(stream) - 1, 0)
         track = predictable // batch_size
         if track < (chunk_length or 1):
             raise DataError(_too_short(len(stream), batch_size, chunk_length))
-        self.batch_size, self.chunk_length, self.random_lengths, self.seed = (
-            batch_size,
-            chunk_length or track,
-            random_lengths,
-            seed,
-        )
+        self.batch_size, self.chunk_length, self.random_lengths = batch_size, chunk_length or track, random_lengths
+        self.seed = whole_number("seed", seed, 0, LARGEST_SEED)
         self.reach = reach or self.chunk_length
         self._inputs = stream[: batch_size * track].view(batch_size, track)
         self._targets = stream[1 : batch_size * track + 1].view(batch_size, track)
@@ -113,8 +111,8 @@ class StreamBatches:
             ShapeError: The ids are not one row of whole numbers.
             DataError: There are fewer than two ids, so that there is nothing to predict.
         """
-        check_at_least_one(chunk_length=chunk_length)
-        return cls(ids, 1, max(min(chunk_length, len(ids) - 1), 1))
+        stream = ids_of(ids)
+        return cls(stream, 1, max(min(whole_number("chunk_length", chunk_length, 1), len(stream) - 1), 1))
 
     @property
     def count(self) -> int:
@@ -179,16 +177,6 @@ def _check_reach(chunk_length: int | None, reach: int | None, random_lengths: bo
             f"reach is {reach}, below chunk_length {chunk_length}: the gradient goes at least through the chunk; "
             "give a larger reach, or a smaller chunk_length"
         )
-
-
-def _whole_numbers(ids: Sequence[int] | Tensor) -> Tensor:
-    """The ids as one row of 64-bit whole numbers."""
-    stream = ids if isinstance(ids, Tensor) else torch.tensor(ids or [], dtype=torch.int64)
-    if stream.ndim != 1 or stream.is_floating_point():
-        raise ShapeError(
-            f"a stream is one row of ids, (N,) whole numbers; this is {tuple(stream.shape)}, {stream.dtype}"
-        )
-    return stream.to(torch.int64)
 
 
 def _too_short(size: int, batch_size: int, chunk_length: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from recurra.errors import DataError, SettingError
+from recurra.errors import DataError, SettingError, is_number
 
 _FOREIGN_STARTS = (
     (b"\xff\xfe\x00\x00", "UTF-32 text", "iconv -f UTF-32 -t UTF-8"),
@@ -95,8 +95,8 @@ def split_validation(text: str, fraction: float = 0.1) -> tuple[str, str]:
         >>> split_validation("one\ntwo\nthree\nfour\n", 0.25)
         ('one\ntwo\nthree\n', 'four\n')
     """
-    if not 0 < fraction < 1:
-        raise SettingError(f"the fraction for validation is {fraction}; it must be between 0 and 1, such as 0.1")
+    if not is_number(fraction) or not 0 < fraction < 1:
+        raise SettingError(f"the fraction for validation is {fraction!r}; it must be between 0 and 1, such as 0.1")
     if len(text) < 2:
         raise DataError(f"a text of {len(text)} characters cannot be cut in two; give a longer one")
     cut = min(max(round(len(text) * (1 - fraction)), 1), len(text) - 1)

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from recurra.data.files import write_atomically
 from recurra.data.units import END, UNKNOWN, BytePairs, Level, Units, units_at
-from recurra.errors import DataError, RunError, SettingError
+from recurra.errors import DataError, RunError, SettingError, as_whole_number, whole_number
 
 VERSION = 1
 """The version of the file that `Vocabulary.save` writes."""
@@ -120,8 +121,7 @@ class Vocabulary:
         """
         texts = [texts] if isinstance(texts, str) else texts
         end_of_sentence = _has_end(level, end_of_sentence)
-        if min_count < 1:
-            raise SettingError(f"min_count is {min_count}; it must be 1 or more")
+        min_count = whole_number("min_count", min_count, 1)
         if level == "byte":
             if max_size is not None or min_count > 1:
                 raise SettingError("level 'byte' always has its 256 units; give neither max_size nor min_count")
@@ -129,6 +129,7 @@ class Vocabulary:
         closed = level == "bpe"
         specials = (not closed) + end_of_sentence
         least = specials + (256 if closed else 1)
+        max_size = None if max_size is None else whole_number("max_size", max_size, 1)
         if max_size is not None and max_size < least:
             raise SettingError(f"max_size is {max_size}; a vocabulary at level {level!r} needs {least} or more")
         if level == "bpe":
@@ -292,13 +293,19 @@ class Vocabulary:
 
     def _checked(self, ids: Iterable[int] | Tensor) -> Sequence[int]:
         """The ids as a list, each known to be one of this vocabulary's."""
-        numbers: list[int] = ids.tolist() if isinstance(ids, Tensor) else [int(number) for number in ids]
-        for number in numbers:
-            if not 0 <= number < len(self):
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise DataError(f"ids are whole numbers in a row, such as [0, 1]; this is {ids!r}")
+        numbers: list[int] = []
+        for number in ids.tolist() if isinstance(ids, Tensor | np.ndarray) and ids.ndim else list(ids):
+            whole = as_whole_number(number)
+            if whole is None:
+                raise DataError(f"an id is a whole number; {number!r} is none")
+            if not 0 <= whole < len(self):
                 raise DataError(
-                    f"the id {number} is not in this vocabulary of {len(self)} tokens (0 to {len(self) - 1}); "
+                    f"the id {whole} is not in this vocabulary of {len(self)} tokens (0 to {len(self) - 1}); "
                     "was it made with another vocabulary?"
                 )
+            numbers.append(whole)
         return numbers
 
     def _description(self) -> dict[str, Any]:

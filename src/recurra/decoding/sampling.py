@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from recurra.errors import RunError, SettingError, ShapeError
+from recurra.errors import RunError, SettingError, ShapeError, as_whole_number, is_number, whole_number
 
 State = TypeVar("State")
 
@@ -38,16 +38,17 @@ class SamplingSettings:
     banned: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < math.inf:
+        if not is_number(self.temperature) or not 0 <= self.temperature < math.inf:
             raise SettingError(
                 f"temperature is {self.temperature}; it must be 0 (the most probable token) or a number above"
             )
-        if self.top_k is not None and self.top_k < 1:
-            raise SettingError(f"top_k is {self.top_k}; it must be 1 or more")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
+        if self.top_k is not None:
+            object.__setattr__(self, "top_k", whole_number("top_k", self.top_k, 1))
+        if self.top_p is not None and not (is_number(self.top_p) and 0 < self.top_p <= 1):
             raise SettingError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
-        if self.banned and min(self.banned) < 0:
-            raise SettingError(f"the banned token {min(self.banned)} is no id; ids are 0 or more")
+        for token in self.banned:
+            if (number := as_whole_number(token)) is None or number < 0:
+                raise SettingError(f"the banned token {token} is no id; ids are whole numbers, 0 or more")
 
 
 def filter_logits(logits: Tensor, settings: SamplingSettings) -> Tensor:
@@ -157,8 +158,7 @@ def sample(
     settings = SamplingSettings() if settings is None else settings
     if first.ndim != 1:
         raise ShapeError(f"the first tokens are a row of ids, (B,); these are {tuple(first.shape)}")
-    if length < 0:
-        raise SettingError(f"length is {length}; it must be 0 or more")
+    length = whole_number("length", length, 0)
     rows: list[list[int]] = [[] for _ in range(len(first))]
     uniforms = _uniforms(len(rows), length, generator)
     running = torch.ones(len(rows), dtype=torch.bool)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recurra.errors import TrainingError
+from recurra.errors import LARGEST_SEED, TrainingError, whole_number
 from recurra.lab.examples import IGNORED, Draw, Examples
 from recurra.lab.watch import Watch
 from recurra.training import Observer, StepEvent, StepLoss, TrainingSettings, train
@@ -101,7 +101,7 @@ class Bench:
     """
 
     def __init__(self, seed: int = 0, watch: Watch | None = None) -> None:
-        self.seed, self.watch = seed, watch or Watch()
+        self.seed, self.watch = whole_number("seed", seed, 0, LARGEST_SEED), watch or Watch()
         self.seconds: dict[str, float] = {}
 
     def seed_for(self, *purpose: object) -> int:

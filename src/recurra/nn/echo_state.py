@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from recurra import cells
 from recurra.equations.cell import Cell
 from recurra.equations.shapes import HIDDEN, INPUT
-from recurra.errors import DataError, SettingError, ShapeError, TrainingError
+from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, TrainingError, is_number, whole_number
 from recurra.nn.initialise import Rule
 from recurra.nn.recurrent import CellParameters, Recurrent, as_cell
+from recurra.nn.series import Series, as_tensor, check_series, is_ragged, pairs_of
 
 __all__ = ["EchoStateNetwork"]
 
@@ -98,13 +99,15 @@ class EchoStateNetwork(nn.Module):
         dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__()
-        for name, size, least in (("input_size", input_size, 0), ("output_size", output_size, 1), ("seed", seed, 0)):
-            if isinstance(size, bool) or not isinstance(size, int) or size < least:
-                raise SettingError(f"{name} is {size!r}; it is a whole number from {least}")
+        input_size = whole_number("input_size", input_size, 0)
+        hidden_size = whole_number("hidden_size", hidden_size, 1)
+        output_size = whole_number("output_size", output_size, 1)
+        seed = whole_number("seed", seed, 0, LARGEST_SEED)
         if input_size == 0 and not feedback:
             raise SettingError("input_size is 0 and feedback False, so nothing drives the reservoir; set feedback=True")
         if not 0 < _positive("density", density) <= 1:
             raise SettingError(f"density is {density!r}; it is a share above 0, at most 1")
+        density = float(density)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, output_size
         self.feedback, self.squares = feedback, squares
         scales = [_positive("input_scaling", input_scaling)] * input_size
@@ -125,14 +128,14 @@ class EchoStateNetwork(nn.Module):
 
     @property
     def fitted(self) -> bool:
-        """Whether there is a readout."""
-        return not bool(self.readout.isnan().any())
+        """Whether there is a readout; on the meta device, where nothing has a value, there is none."""
+        return not self.readout.is_meta and not bool(self.readout.isnan().any())
 
     @torch.no_grad()
     def fit(
         self,
-        inputs: Tensor | None,
-        targets: Tensor,
+        inputs: Series | None,
+        targets: Series,
         *,
         washout: int = 100,
         ridge: float = 1e-8,
@@ -148,7 +151,8 @@ class EchoStateNetwork(nn.Module):
         dependent, as a reservoir's are, and drown a small ridge in rounding.
 
         Args:
-            inputs: x<t>, (B, T, I), or (T, I) for one series; None if I is 0.
+            inputs: x<t>, (B, T, I), or (T, I) for one series; None if I is 0. A tensor, an array, or a list: of rows of
+                numbers, or of series (T, I) each, which may differ in length.
             targets: y<t>, (B, T, O), or (T, O). Several rows are several series, each from a reservoir at rest.
             washout: How many first steps of each row are left out, while the reservoir forgets where it began.
             ridge: The weight of the penalty, in units of the features squared and summed over the steps: noise of
@@ -161,39 +165,39 @@ class EchoStateNetwork(nn.Module):
             The network itself.
 
         Raises:
-            DataError: The series is no longer than the washout, or holds a number that is not finite.
+            DataError: A series is no longer than the washout, or holds a number that is not finite.
             ShapeError: A shape does not fit.
             SettingError: A setting is not possible.
         """
-        if isinstance(washout, bool) or not isinstance(washout, int) or washout < 0:
-            raise SettingError(f"washout is {washout!r}; it is a whole number of steps from 0")
+        washout, seed = whole_number("washout", washout, 0), whole_number("seed", seed, 0, LARGEST_SEED)
         _positive("ridge", ridge)
         if _positive("noise", noise) and not self.feedback:
             raise SettingError(f"noise is {noise!r} on what is fed back, and this network has no feedback; leave it 0")
-        x, y, _ = self._check(inputs, targets)
-        assert y is not None
-        if y.shape[1] <= washout:
-            raise DataError(
-                f"the series has {y.shape[1]} steps, and washout={washout} leaves none of them; "
-                "give a longer series or a smaller washout"
-            )
-        drive = self._drive(x, y, y.new_zeros(1, y.shape[0], self.output_size))
-        if noise:
-            random = torch.empty(y.shape, dtype=torch.float64)
-            random.uniform_(-noise, noise, generator=torch.Generator().manual_seed(seed))
-            drive[..., self.input_size :] += random.to(drive)
-        triangle, first = y.new_zeros(0, self.readout.shape[1] + self.output_size, dtype=torch.float64), 0
-        for part, hidden, _ in self._states(drive, {}):
-            rows = torch.cat([*self._features(part, hidden), y[:, first : first + part.shape[1]]], -1)
-            rows = rows[:, max(0, washout - first) :].flatten(0, 1).double()
-            # The triangle holds all that the regression asks of the rows so far, so that they need not be kept.
-            triangle = torch.linalg.qr(torch.cat([triangle, rows]), mode="r").R
-            first += part.shape[1]
+        series = self._series_of(inputs, targets)
+        for _, y in series:
+            if y.shape[1] <= washout:
+                raise DataError(
+                    f"the series has {y.shape[1]} steps, and washout={washout} leaves none of them; "
+                    "give a longer series or a smaller washout"
+                )
+        generator = torch.Generator().manual_seed(seed)
+        triangle = self.readout.new_zeros(0, self.readout.shape[1] + self.output_size, dtype=torch.float64)
+        for x, y in series:
+            drive, first = self._drive(x, y, y.new_zeros(1, y.shape[0], self.output_size)), 0
+            if noise:
+                random = torch.empty(y.shape, dtype=torch.float64).uniform_(-noise, noise, generator=generator)
+                drive[..., self.input_size :] += random.to(drive)
+            for part, hidden, _ in self._states(drive, {}):
+                rows = torch.cat([*self._features(part, hidden), y[:, first : first + part.shape[1]]], -1)
+                rows = rows[:, max(0, washout - first) :].flatten(0, 1).double()
+                # The triangle holds all that the regression asks of the rows so far, so that they need not be kept.
+                triangle = torch.linalg.qr(torch.cat([triangle, rows]), mode="r").R
+                first += part.shape[1]
         self.readout.copy_(_solve(triangle, self.readout.shape[1], ridge))
         return self
 
     def forward(
-        self, inputs: Tensor | None = None, targets: Tensor | None = None, state: Mapping[str, Tensor] | None = None
+        self, inputs: Series | None = None, targets: Series | None = None, state: Mapping[str, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the network over a batch of series.
 
@@ -239,13 +243,18 @@ class EchoStateNetwork(nn.Module):
         return (outputs[0], {k: v[:, 0] for k, v in carried.items()}) if single else (outputs, carried)
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor | None, targets: Tensor | None = None) -> Tensor:
-        """The outputs alone, (B, T, O) or (T, O), from a reservoir at rest and without gradients; see `forward`."""
+    def predict(self, inputs: Series | None, targets: Series | None = None) -> Tensor | list[Tensor]:
+        """The outputs alone, (B, T, O) or (T, O), from a reservoir at rest and without gradients; see `forward`.
+
+        Of a list of series that differ in length the outputs are a list as well, (T, O) each.
+        """
+        if is_ragged(inputs) or is_ragged(targets):
+            return [self(x, y)[0] for x, y in pairs_of(inputs, targets)]
         outputs: Tensor = self(inputs, targets)[0]
         return outputs
 
     @torch.no_grad()
-    def generate(self, steps: int, primer: Tensor | None = None, inputs: Tensor | None = None) -> Tensor:
+    def generate(self, steps: int, primer: Series | None = None, inputs: Series | None = None) -> Tensor:
         """Let the network run freely: each output is fed back as if it were the target.
 
         Args:
@@ -266,11 +275,13 @@ class EchoStateNetwork(nn.Module):
         """
         if not self.feedback:
             raise SettingError("this network has no feedback, so it cannot run freely; build it with feedback=True")
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise SettingError(f"steps is {steps!r}; it is a whole number from 1")
+        steps = whole_number("steps", steps, 1)
         if primer is not None:
-            _check_series("primer", primer, "O", self.output_size)
+            primer = as_tensor("primer", primer)
+            check_series("primer", primer, "O", self.output_size)
         length = 0 if primer is None else primer.shape[-2]
+        if inputs is not None:
+            inputs = as_tensor("inputs", inputs)
         if inputs is None and self.input_size == 0:
             rows = primer.shape[:-2] if primer is not None else ()
             inputs = self.readout.new_zeros(*rows, length + steps, 0)
@@ -307,15 +318,26 @@ class EchoStateNetwork(nn.Module):
         columns = torch.split(self.readout, [f.shape[-1] for f in features], dim=1)
         return torch.stack([F.linear(f, c) for f, c in zip(features, columns, strict=True)]).sum(0)
 
-    def _check(self, inputs: Tensor | None, targets: Tensor | None) -> tuple[Tensor, Tensor | None, bool]:
+    def _series_of(self, inputs: Series | None, targets: Series) -> list[tuple[Tensor, Tensor]]:
+        """The series by length: inputs (B, T, I) and targets (B, T, O), once for all, or a row each where they differ."""
+        ragged = is_ragged(inputs) or is_ragged(targets)
+        series = []
+        for x, y, _ in [self._check(*pair) for pair in (pairs_of(inputs, targets) if ragged else [(inputs, targets)])]:
+            assert y is not None
+            series.append((x, y))
+        return series
+
+    def _check(self, inputs: Series | None, targets: Series | None) -> tuple[Tensor, Tensor | None, bool]:
         """The series as (B, T, width) in the network's dtype, and whether they came as one series without B."""
+        targets = None if targets is None else as_tensor("targets", targets)
         if inputs is None:
             if self.input_size or targets is None:
                 raise ShapeError(f"no inputs were given; expected (B, T, I) or (T, I) with I = {self.input_size}")
             inputs = targets[..., :0]
-        _check_series("inputs", inputs, "I", self.input_size)
+        inputs = as_tensor("inputs", inputs)
+        check_series("inputs", inputs, "I", self.input_size)
         if targets is not None:
-            _check_series("targets", targets, "O", self.output_size)
+            check_series("targets", targets, "O", self.output_size)
             if inputs.shape[:-1] != targets.shape[:-1]:
                 raise ShapeError(
                     f"inputs has the shape {tuple(inputs.shape)} and targets {tuple(targets.shape)}; "
@@ -354,9 +376,9 @@ def _with_leak(cell: Cell, leak: float | None) -> Cell:
     if LEAK not in cell.constants:
         known = ", ".join(cell.constants) or "none"
         raise SettingError(f"this cell has no constant {LEAK!r} to set; its constants: {known}. Give leak=None")
-    if not 0 < leak <= 1:
+    if not is_number(leak) or not 0 < leak <= 1:
         raise SettingError(f"leak is {leak!r}; it is a number above 0, at most 1")
-    return cell.replace(list(cell.equations), constants={LEAK: leak})
+    return cell.replace(list(cell.equations), constants={LEAK: float(leak)})
 
 
 def _rules(cell: Cell, radius: float, density: float, bias_scaling: float | None) -> dict[str, Rule]:
@@ -385,22 +407,6 @@ def _scale_inputs(reservoir: Recurrent, scales: Tensor) -> None:
 
 
 def _positive(name: str, number: float) -> float:
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < math.inf:
+    if not is_number(number) or not 0 <= number < math.inf:
         raise SettingError(f"{name} is {number!r}; it is a finite number from 0")
     return float(number)
-
-
-def _check_series(name: str, series: Tensor, letter: str, width: int) -> None:
-    if series.dim() not in (2, 3) or series.shape[-1] != width or 0 in series.shape[:-1]:
-        raise ShapeError(
-            f"{name} has the shape {tuple(series.shape)}; expected (B, T, {letter}) or (T, {letter}) "
-            f"with {letter} = {width} and at least one step"
-        )
-    wrong = (~series.isfinite()).nonzero()
-    if len(wrong):
-        axes = ("row", "step", "column")[-series.dim() :]
-        place = ", ".join(f"{axis} {n}" for axis, n in zip(axes, wrong[0].tolist(), strict=True))
-        raise DataError(
-            f"{name} holds {series[tuple(wrong[0])].item()} at {place}; expected finite numbers: "
-            "fill the gap, or cut the series there"
-        )

@@ -115,10 +115,10 @@ def test_a_run_that_was_stopped_goes_on(recurra, here, pets_recipe, monkeypatch)
 
 def test_a_recipe_may_be_an_experiment_of_the_laboratory(recurra, here, monkeypatch):
     run = lab.run
-    monkeypatch.setattr(lab, "run", lambda experiment, **given: run(experiment, quick=True, **given))
+    monkeypatch.setattr("recurra.cli.lab.run", lambda experiment, **given: run(experiment, **{**given, "quick": True}))
     done = recurra("reproduce", "adding-problem")
     assert done.code == 1  # a rehearsal is too short to reach the target
-    record = json.loads((here / "runs" / "adding-problem" / "adding-problem.json").read_text())
+    record = json.loads((here / "runs" / "adding-problem" / "adding-problem-quick.json").read_text())
     found = kept(here, "runs/adding-problem")
     assert found["figure"] == record["measured"]["error"]["gru"][-1]
     assert "5.3e-05  Bai et al. 2018" in done.out

@@ -4,11 +4,12 @@ import copy
 import json
 import math
 import sys
+from dataclasses import replace
 
 import pytest
 
 from recurra.errors import RunError, SettingError
-from recurra.lab import EXPERIMENTS, get, run
+from recurra.lab import EXPERIMENTS, Watch, get, run
 from recurra.lab.experiments import exploding_gradients, truncation
 from recurra.lab.problems.copying import baseline
 
@@ -41,7 +42,8 @@ def test_the_file_of_an_experiment_says_what_was_found_and_how(name, rehearsed):
     assert len(numbers(found["measured"])) >= 4
     assert all(math.isfinite(n) for n in numbers(found["measured"]))
     assert [finding["what"] for finding in found["findings"]]
-    assert any(finding["holds"] is not None for finding in found["findings"])
+    assert all(finding["holds"] is None for finding in found["findings"])  # a rehearsal decides nothing
+    assert any(finding.holds is not None for finding in get(name).judge(found["measured"]))
     assert record.seconds > 0
     assert record.trial_seconds
 
@@ -60,16 +62,72 @@ def test_another_seed_gives_others(rehearsed):
 def test_it_is_written_and_can_be_judged_and_drawn_again(name, rehearsed, tmp_path):
     record = rehearsed(name)
     written = record.write(tmp_path / "a" / "b")
-    assert [path.name for path in written] == [f"{name}.png", f"{name}.json"]
+    assert [path.name for path in written] == [f"{name}-quick.png", f"{name}-quick.json"]
     assert written[0].read_bytes().startswith(b"\x89PNG")
     assert written[0].stat().st_size < 150_000
     again = json.loads(written[1].read_text())
-    assert get(name).judge(again["measured"]) == record.findings
+    assert [replace(finding, holds=None) for finding in get(name).judge(again["measured"])] == record.findings
+
+
+class Stop(Watch):
+    """Stops an experiment when the trial of this number begins, and hears of those that are finished."""
+
+    def __init__(self, number):
+        self.number, self.begun, self.finished = number, [], None
+
+    def begin(self, name, number, total):
+        self.begun.append(number)
+        if number == (total if self.number == "last" else self.number):
+            raise KeyboardInterrupt
+
+    def resume(self, finished, total):
+        self.finished = (finished, total)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_that_was_stopped_goes_on_to_the_same_numbers(name, rehearsed, tmp_path):
+    experiment = replace(get(name), full=get(name).quick)
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment, watch=Stop("last"), folder=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.seed-0.partial.json"]
+    watch = Stop(None)
+    record = run(experiment, watch=watch, folder=tmp_path)
+    trials = len(record.trial_seconds)
+    assert (watch.begun, watch.finished) == ([trials], (trials - 1, trials))
+    assert record.measured == rehearsed(name).measured
+    assert list(record.trial_seconds) == list(rehearsed(name).trial_seconds)
+    record.write(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.png"]
+
+
+def test_finished_trials_of_other_settings_or_damaged_ones_are_not_used(rehearsed, tmp_path):
+    experiment = replace(get("bidirectional"), full=get("bidirectional").quick)
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment, watch=Stop(2), folder=tmp_path)
+    path = tmp_path / "bidirectional.seed-0.partial.json"
+    kept = path.read_text()
+    other = replace(experiment, full=replace(experiment.full, steps=experiment.full.steps + 1))
+    damaged = [kept[:-20], "[1]", "\0", "", '{"conditions": 1}', kept.replace('"recurra": "', '"recurra": "9')]
+    for use, content in [(other, kept), *((experiment, text) for text in damaged)]:
+        path.write_text(content)
+        watch = Stop(1)
+        with pytest.raises(KeyboardInterrupt):
+            run(use, watch=watch, folder=tmp_path)
+        assert (watch.begun, watch.finished) == ([1], None)
+
+
+def test_a_rehearsal_stands_beside_the_results_and_claims_nothing(rehearsed, tmp_path):
+    whole = replace(rehearsed("bidirectional"), quick=False)
+    written = whole.write(tmp_path)
+    before = [path.read_bytes() for path in written]
+    rehearsed("bidirectional").write(tmp_path)
+    assert [path.read_bytes() for path in written] == before
+    assert rehearsed("bidirectional").title == "A rehearsal of bidirectional: far too small to show anything"
 
 
 def test_without_matplotlib_there_is_the_json_alone(rehearsed, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert [path.name for path in rehearsed("bidirectional").write(tmp_path)] == ["bidirectional.json"]
+    assert [path.name for path in rehearsed("bidirectional").write(tmp_path)] == ["bidirectional-quick.json"]
 
 
 def test_a_folder_that_is_a_file_is_refused(rehearsed, tmp_path):
@@ -92,11 +150,9 @@ def test_the_random_state_of_the_caller_is_left_alone(rehearsed):
 
 
 def test_the_picture_says_that_a_claim_does_not_hold(rehearsed):
-    from dataclasses import replace
-
-    record = rehearsed("bidirectional")
+    record = replace(rehearsed("bidirectional"), quick=False)
     assert record.title.startswith("Where the next word tells")
-    failed = replace(record, quick=False, findings=[replace(record.findings[0], holds=False)])
+    failed = replace(record, findings=[replace(record.findings[0], holds=False)])
     assert failed.holds is False
     assert failed.title.startswith("Does not hold here: where the next word tells")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,14 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra.cli.flags import seed_option
+from recurra.cli.stopping import INTERRUPTED
 from recurra.extras import how_to_install, is_there
 from recurra.lab import Watch
 from recurra.training.figures import describe_seconds
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.lab import Record
+    from recurra.lab.experiment import Experiment
 
-__all__ = ["Display", "lab"]
+__all__ = ["Display", "lab", "run_shown"]
 
 FOLDER = Path("runs/lab")
 """Where results go that are given no folder."""
@@ -41,18 +44,35 @@ def lab(
     if name is None:
         _list(console)
         return
-    from recurra.lab import get, run
-    from recurra.lab.record import check_folder
+    from recurra.lab import get
+    from recurra.lab.record import folder_of_results
 
     experiment = get(name)
-    check_folder(out)
-    console.print(Text.assemble((experiment.name, "bold"), f": {experiment.claim}"))
-    duration = "a few seconds" if quick else f"about {_minutes(experiment.minutes)}"
-    console.print(Text(f"{experiment.source}. Takes {duration}.\n", style="dim"))
+    with folder_of_results(out):
+        console.print(Text.assemble((experiment.name, "bold"), f": {experiment.claim}"))
+        duration = "a few seconds: a rehearsal" if quick else f"about {_minutes(experiment.minutes)}"
+        console.print(Text(f"{experiment.source}. Takes {duration}.\n", style="dim"))
+        record = run_shown(experiment, console, out, seed=seed, quick=quick)
+        _report(record, console)
+        _say_where(record.write(out), console)
+
+
+def run_shown(
+    experiment: Experiment[Any], console: Console, folder: Path, *, seed: int = 0, quick: bool = False
+) -> Record:
+    """Make an experiment and show how it goes on; Ctrl-C ends the command with a line that says what is kept."""
+    from recurra.lab import run
+
     with Display(console) as display:
-        record = run(experiment, seed=seed, quick=quick, watch=display)
-    _report(record, console)
-    _say_where(record.write(out), console)
+        try:
+            return run(experiment, seed=seed, quick=quick, watch=display, folder=folder)
+        except KeyboardInterrupt:
+            if quick or not display.finished:
+                raise
+            display.progress.stop()
+            trials = f"{display.finished} finished trial{'s are' if display.finished > 1 else ' is'} kept"
+            print(f"\nrecurra: stopped; {trials}, and the same command goes on", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def _minutes(minutes: float) -> str:
@@ -83,6 +103,7 @@ class Display(Watch):
         self.name = ""
         self.trial: TaskID | None = None
         self.began = 0.0
+        self.finished = 0
         self.live = console.is_interactive and console.file.isatty()
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -111,6 +132,12 @@ class Display(Watch):
             self.progress.remove_task(self.trial)
         self.trial = self.progress.add_task(self.name, total=1.0, loss="")
 
+    def resume(self, finished: int, total: int) -> None:
+        """Say that it goes on."""
+        self.finished = finished
+        line = f"{finished} of {total} trials were finished before this was stopped; it goes on with the others"
+        self.progress.console.print(Text(line, style="dim"), soft_wrap=not self.live)
+
     def step(self, fraction: float, loss: float) -> None:
         """Show how far it is."""
         if self.live and self.trial is not None:
@@ -118,6 +145,7 @@ class Display(Watch):
 
     def end(self, result: str) -> None:
         """Leave a line."""
+        self.finished += 1
         took = describe_seconds(time.monotonic() - self.began)
         line = Text.assemble((f"{self.name}: ", "dim"), result, (f"  {took}", "dim"))
         self.progress.console.print(line, soft_wrap=not self.live)

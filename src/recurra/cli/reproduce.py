@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra import recipes
-from recurra.cli.lab import Display
+from recurra.cli.lab import run_shown
 from recurra.cli.stopping import INTERRUPTED
 from recurra.cli.train import RUNS, show_resumption, show_training
 from recurra.cli.watching import Watching
@@ -129,13 +129,12 @@ def _run(
 def _experiment(recipe: Recipe, name: str, folder: Path, console: Console) -> Outcome:
     """Make a recipe's experiment."""
     from recurra import lab
-    from recurra.lab.record import check_folder
+    from recurra.lab.record import folder_of_results
 
     experiment = lab.get(name)
-    check_folder(folder)
-    with Display(console) as display:
-        record = lab.run(experiment, watch=display)
-    record.write(folder)
+    with folder_of_results(folder):
+        record = run_shown(experiment, console, folder)
+        record.write(folder)
     return Outcome.of(recipe, {recipe.metric: figure_at(record.measured, recipe.metric)}, record.seconds)
 
 

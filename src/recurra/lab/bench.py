@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from recurra.errors import LARGEST_SEED, TrainingError, whole_number
 from recurra.lab.examples import IGNORED, Draw, Examples
+from recurra.lab.finished import FinishedTrials
 from recurra.lab.watch import Watch
 from recurra.training import Observer, StepEvent, StepLoss, TrainingSettings, train
 
@@ -89,6 +90,7 @@ class Bench:
     Args:
         seed: What all randomness comes from.
         watch: Is told how it goes on.
+        finished: Keeps the trials that are finished, and knows those of an experiment that was stopped.
 
     Attributes:
         seconds: How long each trial took.
@@ -100,8 +102,9 @@ class Bench:
         False
     """
 
-    def __init__(self, seed: int = 0, watch: Watch | None = None) -> None:
+    def __init__(self, seed: int = 0, watch: Watch | None = None, finished: FinishedTrials | None = None) -> None:
         self.seed, self.watch = whole_number("seed", seed, 0, LARGEST_SEED), watch or Watch()
+        self.finished = finished
         self.seconds: dict[str, float] = {}
 
     def seed_for(self, *purpose: object) -> int:
@@ -113,18 +116,34 @@ class Bench:
         """A generator of its own for a purpose."""
         return torch.Generator().manual_seed(self.seed_for(*purpose))
 
-    def each(self, trials: Iterable[tuple[str, ItemT]]) -> Iterator[tuple[str, ItemT]]:
+    def each(
+        self, trials: Iterable[tuple[str, ItemT]], measured: dict[str, Any] | None = None
+    ) -> Iterator[tuple[str, ItemT]]:
         """The trials in turn, each a name and what it needs; the watch hears of each beginning.
 
         All random numbers that torch draws by itself in a trial, such as initial weights, depend on its name alone.
+
+        Args:
+            trials: The trials, all of the experiment.
+            measured: Where the loop puts what it measures, as JSON has it: all that is left of a trial. Where finished
+                trials are kept, it is filled with what they measured, and they are passed over.
         """
         planned = list(trials)
+        if self.finished is not None and measured is not None:
+            before, self.seconds = self.finished.load()
+            _restore(measured, before)
+            if self.seconds:
+                self.watch.resume(len(self.seconds), len(planned))
         for number, (name, item) in enumerate(planned, 1):
+            if name in self.seconds:
+                continue
             self.watch.begin(name, number, len(planned))
             torch.manual_seed(self.seed_for(name))
             began = time.perf_counter()
             yield name, item
             self.seconds[name] = time.perf_counter() - began
+            if self.finished is not None and measured is not None:
+                self.finished.save(measured, self.seconds)
 
     def train(self, model: nn.Module, draw: Draw, steps: int, name: str, **settings: Any) -> Course:  # noqa: ANN401
         """Train a model whose first answer is what `Reader` gives.
@@ -158,6 +177,18 @@ class Bench:
             if result.interrupted:
                 raise KeyboardInterrupt
         return Course(recorder.losses, recorder.norms, failure)
+
+
+def _restore(measured: dict[str, Any], before: dict[str, Any]) -> None:
+    """Put what was measured before into the dicts and lists that are there, which others hold as well."""
+    for key, value in before.items():
+        here = measured.get(key)
+        if isinstance(here, dict) and isinstance(value, dict):
+            _restore(here, value)
+        elif isinstance(here, list) and isinstance(value, list):
+            here[:] = value
+        else:
+            measured[key] = value
 
 
 def summed_loss(model: nn.Module, examples: Examples, carried: Any) -> StepLoss:  # noqa: ANN401  (the model's own)

@@ -17,6 +17,14 @@ class Watch:
             total: How many there are.
         """
 
+    def resume(self, finished: int, total: int) -> None:
+        """The experiment was stopped before, and some of its trials are finished.
+
+        Args:
+            finished: How many.
+            total: How many there are.
+        """
+
     def step(self, fraction: float, loss: float) -> None:
         """A step of training was taken.
 

@@ -319,7 +319,7 @@ class EchoStateNetwork(nn.Module):
         return torch.stack([F.linear(f, c) for f, c in zip(features, columns, strict=True)]).sum(0)
 
     def _series_of(self, inputs: Series | None, targets: Series) -> list[tuple[Tensor, Tensor]]:
-        """The series by length: inputs (B, T, I) and targets (B, T, O), once for all, or a row each where they differ."""
+        """The series by length: inputs (B, T, I) and targets (B, T, O), once for all, or one by one."""
         ragged = is_ragged(inputs) or is_ragged(targets)
         series = []
         for x, y, _ in [self._check(*pair) for pair in (pairs_of(inputs, targets) if ragged else [(inputs, targets)])]:

@@ -56,7 +56,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
     """Train each cell in the same way, and test it at every length."""
     steps = sum(number for _, number in sizes.stages)
     measured: Measured = {"lengths": list(sizes.lengths), "error": {}, "training": {}, "parameters": {}}
-    for cell, _ in bench.each([(cell, None) for cell in PUBLISHED]):
+    for cell, _ in bench.each([(cell, None) for cell in PUBLISHED], measured):
         model = Reader(cell, 2, sizes.hidden_size, 1, answers="last")
         _keep_at_first(model, cell, sizes.stages[-1][0])
         course = bench.train(

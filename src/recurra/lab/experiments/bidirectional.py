@@ -48,7 +48,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
         for cell in CELLS
         for both in (False, True)
     ]
-    for trial, (cell, both) in bench.each(trials):
+    for trial, (cell, both) in bench.each(trials, measured):
         model = Reader(cell, len(WORDS), sizes.hidden_size, 2, symbols=True, bidirectional=both)
         bench.train(
             model,

@@ -61,7 +61,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
     scores: dict[str, dict[str, float]] = {problem: {} for problem in PROBLEMS}
     widths: dict[str, dict[str, int]] = {problem: {} for problem in PROBLEMS}
     trials = [(f"{cell}, {problem}", (cell, problem)) for cell in sizes.cells for problem in PROBLEMS]
-    for trial, (cell, problem) in bench.each(trials):
+    for trial, (cell, problem) in bench.each(trials, {"scores": scores, "widths": widths}):
         score, width = tried(trial, cell, problem, sizes, bench)
         scores[problem][cell], widths[problem][cell] = round(score, 4), width
         bench.watch.end(f"score {score:.2f} with {width} units")

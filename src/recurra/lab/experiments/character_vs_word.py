@@ -86,7 +86,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
     train_text, test_text = help_text(sizes.characters)
     digest = hashlib.blake2b((train_text + test_text).encode(), digest_size=8).hexdigest()
     measured: Measured = {"text": {"characters": len(train_text), "blake2b": digest}, "levels": {}}
-    for level, _ in bench.each([(level, None) for level in LEVELS]):
+    for level, _ in bench.each([(level, None) for level in LEVELS], measured):
         units = Units(level, train_text, sizes.vocabulary if level == "word" else len(set(train_text)) + 1)
         ids = units.encode(train_text)
         model = LanguageModel(len(units), "gru", sizes.embedding_size, sizes.hidden_size)

@@ -63,7 +63,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
     """Train each network, and test it at the full wait."""
     measured: Measured = {"wait": sizes.wait, "loss": {}, "training": {}, "parameters": {}, "symbols": {}}
     test = copying(sizes.tested, sizes.wait, bench.random("test"))
-    for name, (cell, grows, _) in bench.each(NETWORKS.items()):
+    for name, (cell, grows, _) in bench.each(NETWORKS.items(), measured):
         model = Reader(cell, START + 1, sizes.hidden_size, CLASSES, symbols=True)
         if cell != "rnn":
             chrono_(model.recurrent, sizes.keeps)

@@ -66,7 +66,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
         for place, layers in enumerate(sizes.layers)
         for repeat in range(sizes.repeats)
     ]
-    for trial, (place, layers, task) in bench.each(trials):
+    for trial, (place, layers, task) in bench.each(trials, {"found": found, "widths": widths}):
         value, width = (
             text_trial(trial, layers, text, sizes, bench)
             if task == "text"

@@ -47,18 +47,18 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
     length = sizes.known + sizes.runs * (sizes.primer + AHEAD)
     series = mackey_glass(max(length, sizes.known + sizes.shown), scheme="euler")
     trials = [(f"{units} units, network {k + 1}", (units, k)) for units in sizes.units for k in range(sizes.networks)]
-    errors: dict[int, list[float]] = {units: [] for units in sizes.units}
+    errors: dict[str, list[float]] = {str(units): [] for units in sizes.units}
     shown: list[float] = []
-    for trial, (units, number) in bench.each(trials):
+    for trial, (units, number) in bench.each(trials, {"errors": errors, "shown": shown}):
         network = fitted(units, series, sizes, bench.seed_for(trial))
-        errors[units].append(nrmse(network, series, sizes))
+        errors[str(units)].append(nrmse(network, series, sizes))
         if (units, number) == (sizes.units[-1], 0):
-            shown = continued(network, series, sizes)
-        bench.watch.end(f"NRMSE{AHEAD} {errors[units][-1]:.1e}")
+            shown.extend(continued(network, series, sizes))
+        bench.watch.end(f"NRMSE{AHEAD} {errors[str(units)][-1]:.1e}")
     true = series[sizes.known : sizes.known + sizes.shown]
     return {
         "units": list(sizes.units),
-        "errors": [errors[units] for units in sizes.units],
+        "errors": list(errors.values()),
         "series": [round(float(y), 5) for y in true],
         "continued": [round(y, 5) for y in shown],
     }

@@ -66,7 +66,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
         for clip in (None, sizes.clip_norm)
     ]
     test = adding(sizes.tested, sizes.length, bench.random("test"))
-    for trial, (gain, clip) in bench.each(trials):
+    for trial, (gain, clip) in bench.each(trials, measured):
         model = build(sizes, gain)
         if clip is None:
             measured["gradient"][str(gain)] = gradient_by_distance(model, sizes.backward, bench)

@@ -95,7 +95,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
     """Train at every distance, with the state carried over the ends of chunks and without."""
     found: dict[str, list[float]] = {name: [] for name in STYLES}
     trials = [(f"distance {d}, state {name}", (d, name)) for name in STYLES for d in sizes.distances]
-    for trial, (distance, name) in bench.each(trials):
+    for trial, (distance, name) in bench.each(trials, found):
         carried = name == "carried"
         model = Reader(sizes.cell, 3, sizes.hidden_size, 2)
         draw = chunked(sizes, distance, carried)

@@ -65,7 +65,7 @@ def measure(sizes: Sizes, bench: Bench) -> Measured:
     accuracies: dict[str, list[float]] = {name: [] for name in NETWORKS}
     gradients: dict[str, list[float]] = {}
     trials = [(f"{name}, distance {d}", (name, d)) for name in NETWORKS for d in sizes.distances]
-    for trial, (name, distance) in bench.each(trials):
+    for trial, (name, distance) in bench.each(trials, {"accuracy": accuracies, "gradient": gradients}):
         network = NETWORKS[name]
         model = Reader(network.cell, len(WORDS), sizes.hidden_size, len(ANSWERS), symbols=True, initial=network.initial)
         if distance == max(sizes.distances):

@@ -11,6 +11,8 @@ CLOSE = 0.75
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "accumulate": ("accumulation", "grad-accum", "gradient-accumulation", "gradient-accumulation-steps"),
     "batch-size": ("bs", "minibatch", "mini-batch-size"),
+    "bpe": ("byte-pair", "byte-pairs", "bytepair", "subword", "subwords", "wordpiece", "sentencepiece"),
+    "character": ("char", "chars", "letter", "letters"),
     "cell": ("rnn", "rnn-type", "model", "model-type", "architecture"),
     "chunk-length": ("bptt", "seq-len", "seq-length", "sequence-length", "block-size", "context-length"),
     "checkpoint-every": ("save-every", "save-steps"),

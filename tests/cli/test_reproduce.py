@@ -115,7 +115,7 @@ def test_a_run_that_was_stopped_goes_on(recurra, here, pets_recipe, monkeypatch)
 
 def test_a_recipe_may_be_an_experiment_of_the_laboratory(recurra, here, monkeypatch):
     run = lab.run
-    monkeypatch.setattr("recurra.cli.lab.run", lambda experiment, **given: run(experiment, **{**given, "quick": True}))
+    monkeypatch.setattr(lab, "run", lambda experiment, **given: run(experiment, **{**given, "quick": True}))
     done = recurra("reproduce", "adding-problem")
     assert done.code == 1  # a rehearsal is too short to reach the target
     record = json.loads((here / "runs" / "adding-problem" / "adding-problem-quick.json").read_text())

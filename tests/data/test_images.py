@@ -1,12 +1,14 @@
 import gzip
 import itertools
+import math
+from fractions import Fraction
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.data.images import ImageBatches, labels_beside, read_idx, read_images
+from recurra.data.images import ImageBatches, labels_beside, mean_and_deviation, read_idx, read_images
 from recurra.errors import DataError, SettingError, ShapeError
 from support.images import bars, idx, write_images
 
@@ -132,3 +134,16 @@ def test_what_does_not_fit_is_refused():
         ImageBatches(images, labels, 2, order=[0] * 64)
     with pytest.raises(ShapeError, match=r"these are \(4, 8, 8\) and \(3,\)"):
         ImageBatches(images, labels[:3], 2)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.sampled_from([1, 2, 256]))
+def test_the_mean_and_the_deviation_of_pixels_are_those_of_the_numbers(seed, count, values):
+    draw = torch.Generator().manual_seed(seed)
+    images = torch.randint(values, (count, 2, 3), generator=draw, dtype=torch.uint8)
+    mean, deviation = mean_and_deviation(images)
+    numbers = [Fraction(n) for n in images.flatten().tolist()]
+    exact = sum(numbers) / len(numbers)
+    assert mean == float(exact)
+    variance = sum((n - exact) ** 2 for n in numbers) / (len(numbers) - 1)
+    assert deviation == pytest.approx(math.sqrt(variance), rel=1e-15)
+    torch.testing.assert_close((mean, deviation), (float(images.double().mean()), float(images.double().std())))

@@ -64,7 +64,7 @@ def test_a_stream_is_the_same_in_every_epoch_and_not_hurt_by_its_reader():
         ),
         (20, 1, 50, "need 51; give a longer text, or chunk_length at most 19"),
         (20, 50, 5, "need 251; give a longer text, or batch_size at most 3"),
-        (20, 50, 50, "need 2501; give a longer text"),
+        (20, 50, 50, "need 2501; give a longer text, or both batch_size 1 and chunk_length at most 19"),
         (0, 1, 1, "the text has 0 tokens, and to predict the next takes 2 or more; give a longer text"),
     ],
 )
@@ -79,9 +79,9 @@ def test_the_mends_of_a_text_too_short_do():
     StreamBatches(range(121), 4, 30)
 
 
-@pytest.mark.parametrize("size", [0, 1])
-def test_an_evaluation_of_nothing_to_predict_is_refused(size):
-    with pytest.raises(DataError, match=f"the text has {size} tokens"):
+@pytest.mark.parametrize(("size", "tokens"), [(0, "0 tokens"), (1, "1 token")])
+def test_an_evaluation_of_nothing_to_predict_is_refused(size, tokens):
+    with pytest.raises(DataError, match=f"the text has {tokens},"):
         StreamBatches.for_evaluation(list(range(size)), 10)
 
 

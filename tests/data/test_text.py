@@ -109,3 +109,22 @@ def test_a_text_too_short_to_cut_is_refused():
 
 def test_a_sentence_a_line_keeps_its_own_white_space():
     assert sentences("\n one \n\t\ntwo\x0b\u2028three") == [" one ", "two\x0b\u2028three"]
+
+
+@pytest.mark.parametrize("content", [b"\x00\xff\r\n\x80 \xed\xa0\x80", bytes(range(256)), b"caf\xe9\r\n", b"\x1f\x8b"])
+def test_any_file_is_read_for_a_model_of_bytes_with_no_byte_lost(tmp_path, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(DataError):
+        read_text(path)
+    text = read_text(path, binary=True)
+    assert text.encode("utf-8", errors="surrogateescape") == content
+
+
+def test_a_text_is_read_for_a_model_of_bytes_as_for_any_other(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"\xef\xbb\xbfone\r\ntwo")
+    assert read_text(path, binary=True) == read_text(path) == "one\ntwo"
+    path.write_bytes(b" \n")
+    with pytest.raises(DataError, match="nothing but white space"):
+        read_text(path, binary=True)

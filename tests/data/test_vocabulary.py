@@ -147,6 +147,7 @@ def test_a_lone_surrogate_is_refused_by_its_place(level):
     ("settings", "message"),
     [
         ({"level": "sentence"}, "'sentence' is unknown; the levels are word, character, byte, bpe"),
+        ({"level": "char"}, r"'char' is unknown; did you mean character\? The levels are word, character, byte, bpe"),
         ({"level": "word", "min_count": 0}, "min_count is 0"),
         ({"level": "word", "max_size": 2}, "max_size is 2; a vocabulary at level 'word' needs 3"),
         ({"level": "bpe", "max_size": 255}, "max_size is 255; a vocabulary at level 'bpe' needs 256"),

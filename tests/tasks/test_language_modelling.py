@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 import torch
@@ -7,7 +8,13 @@ import torch.nn.functional as F
 from recurra.data import END, IGNORED, UNKNOWN, StreamBatches
 from recurra.errors import DataError, SettingError
 from recurra.models import LanguageModel
-from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModellingConfig
+from recurra.tasks.language_modelling import (
+    LANGUAGE_MODELLING,
+    BatchSettings,
+    LanguageModellingConfig,
+    TextSettings,
+)
+from recurra.tasks.language_modelling import read as read_files
 from recurra.tasks.settings_file import make_config
 from recurra.training import detach
 
@@ -312,3 +319,35 @@ def test_rare_words_are_learned_as_unknown(train_tiny):
     assert math.exp(emu.log_probability) == pytest.approx(0.5, abs=0.15)
     assert set(run.sample(9, number=9, seed=0)) == {"the cat sat"}
     assert set(run.sample(9, number=9, seed=0, allow_unknown=True)) == {"the cat sat", f"the {UNKNOWN} sat"}
+
+
+@pytest.mark.parametrize("size", [60, 400, 1900])
+def test_a_short_text_is_refused_with_flags_that_do(tmp_path, size):
+    path = tmp_path / "short.txt"
+    path.write_text(("the cat sat on the mat\n" * 100)[:size])
+    with pytest.raises(DataError) as caught:
+        read_files(LanguageModellingConfig(text=TextSettings(data=path)))
+    message = str(caught.value)
+    assert "\n" not in message
+    batch, chunk = (re.search(rf"--{flag} (?:at most )?([0-9]+)", message) for flag in ("batch-size", "chunk-length"))
+    settings = {"batch_size": batch and int(batch[1]), "chunk_length": chunk and int(chunk[1])}
+    together = "both" in message
+    for chosen in [settings] if together else [{name: n} for name, n in settings.items() if n]:
+        data = read_files(LanguageModellingConfig(text=TextSettings(data=path), batches=BatchSettings(**chosen)))
+        assert len(data.batches) >= 1
+
+
+def test_a_part_to_validate_on_that_is_too_short_says_how_to_make_it_longer(tmp_path):
+    path = tmp_path / "short.txt"
+    path.write_text("hello world\n")
+    with pytest.raises(DataError, match=r"to validate on: .* or more; give a longer text, a larger --valid-fraction"):
+        read_files(
+            LanguageModellingConfig(text=TextSettings(data=path), batches=BatchSettings(batch_size=1, chunk_length=2))
+        )
+
+
+def test_a_model_of_bytes_reads_any_file(tmp_path):
+    path = tmp_path / "file.bin"
+    path.write_bytes(bytes(range(256)) * 20)
+    data = read_files(LanguageModellingConfig(text=TextSettings(data=path, level="byte")))
+    assert next(iter(data.batches.epoch(0))).inputs[0, :6].tolist() == [0, 1, 2, 3, 4, 5]

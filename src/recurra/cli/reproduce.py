@@ -17,7 +17,7 @@ from recurra.cli.stopping import INTERRUPTED
 from recurra.cli.train import RUNS, show_resumption, show_training
 from recurra.cli.watching import Watching
 from recurra.errors import RunError, SettingError
-from recurra.recipes import Outcome, Recipe, figure_at
+from recurra.recipes import Outcome, Recipe, figure_at, last_outcome
 from recurra.tasks import TASKS
 from recurra.tasks.settings_file import make_config, read_sections
 from recurra.training.figures import describe_seconds
@@ -33,6 +33,8 @@ MISSED = 1
 """The exit code of a run that misses its target."""
 
 VALIDATION = "the part validated on"
+
+HOW_TO_GET = "docs/recipes.md in the repository says how the files are made of what is published."
 
 STYLES = {"reached": "green", "missed": "red", "unrun": "dim"}
 
@@ -66,7 +68,7 @@ def reproduce(
     recipe = recipes.get(name)
     with World.joined() as world:
         console.quiet = not world.is_first
-        other_files = _check_data(recipe, data, console)
+        other_files = _check_data(recipe, data, check, console)
         if check:
             return
         console.print(Text.assemble((recipe.name, "bold"), f": {recipe.title}"))
@@ -85,10 +87,16 @@ def reproduce(
     raise typer.Exit(0 if outcome.reached else MISSED)
 
 
-def _check_data(recipe: Recipe, data: Path | None, console: Console) -> tuple[str, ...]:
-    """Say which files are not those of the paper, and return them."""
+def _check_data(recipe: Recipe, data: Path | None, check: bool, console: Console) -> tuple[str, ...]:
+    """Say which files are not those of the paper, and return them; without a folder, only say which are needed."""
     if recipe.experiment is not None:
         console.print(f"The recipe {recipe.name} makes its own data.")
+        return ()
+    if data is None and check:
+        console.print(f"The recipe {recipe.name} reads {recipe.corpus}: these files below the folder --data FOLDER.\n")
+        for file, digest in recipe.files.items():
+            console.print(Text.assemble(file, (f"  SHA-256 {digest}", "dim")), soft_wrap=True)
+        console.print(f"\nThe SHA-256 is that of what a file holds, uncompressed. {HOW_TO_GET}", style="dim")
         return ()
     if data is None:
         raise SettingError(
@@ -177,21 +185,26 @@ def _list(known: list[Recipe], console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("recipe", min_width=max(len(recipe.name) for recipe in known))
     table.add_column("target")
-    table.add_column("last run")
+    table.add_column("authors' run")
     table.add_column("time", justify="right", no_wrap=True)
     for recipe in known:
         figure = "" if recipe.figure is None else f"{_figure(recipe.figure)} "
+        run = Text.assemble(figure, (recipe.status, STYLES[recipe.status]))
+        if (yours := last_outcome(RUNS / recipe.name, recipe)) is not None:
+            verdict = "reached" if recipe.is_reached_by(yours) else "missed"
+            run = Text.assemble(run, ("\nyours: ", "dim"), f"{_figure(yours)} ", (verdict, STYLES[verdict]))
         sign = "at most" if recipe.direction == "lower" else "at least"
         needs = "" if recipe.hardware == "processor" else f", on an {recipe.hardware}"
         table.add_row(
             Text.assemble((recipe.name, "bold"), "\n", (recipe.title + needs, "dim")),
             Text.assemble(f"{recipe.measured} {sign} {recipe.target:g}\n", (recipe.source, "dim")),
-            Text.assemble(figure, (recipe.status, STYLES[recipe.status])),
+            run,
             _duration(recipe.minutes),
         )
     console.print(table)
     console.print(
-        "\n`recurra reproduce NAME --data FOLDER` runs one. docs/recipes.md says how to get the data.", style="dim"
+        "\n`recurra reproduce NAME --data FOLDER` runs one; with --check alone it says which files it reads.",
+        style="dim",
     )
 
 

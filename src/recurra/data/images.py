@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,10 @@ from recurra.data.batching import IGNORED, Epoch, generator_of, ids_of, rows_of
 from recurra.data.distortion import Distortion
 from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, whole_number
 
-__all__ = ["ImageBatch", "ImageBatches", "labels_beside", "read_idx", "read_images"]
+__all__ = ["ImageBatch", "ImageBatches", "labels_beside", "mean_and_deviation", "read_idx", "read_images"]
+
+COUNTED_TOGETHER = 1024
+"""How many images are looked at together, so that what is computed of them stays small."""
 
 BYTES = 0x08
 """The code of an IDX file for elements of one byte each, the only kind that images and labels come in."""
@@ -79,6 +83,29 @@ def _content(path: Path) -> bytes:
         raise DataError(f"{path}: the gzip archive is damaged ({error}); fetch it again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of an IDX file") from None
+
+
+def mean_and_deviation(images: Tensor) -> tuple[float, float]:
+    """The mean and the standard deviation of all pixels, from how many have each of their 256 values.
+
+    Args:
+        images: uint8, of any shape.
+
+    Returns:
+        The mean, and the square root of the unbiased variance, both exact but for a rounding at the end.
+
+    Example:
+        >>> mean_and_deviation(torch.tensor([0, 0, 3], dtype=torch.uint8))
+        (1.0, 1.7320508075688772)
+    """
+    counts = torch.zeros(256, dtype=torch.int64)
+    for first in range(0, len(images), COUNTED_TOGETHER):
+        counts += torch.bincount(images[first : first + COUNTED_TOGETHER].flatten(), minlength=256)
+    per_value = list(enumerate(counts.tolist()))
+    count = images.numel()
+    total = sum(value * times for value, times in per_value)
+    squares = sum(value * value * times for value, times in per_value)
+    return total / count, math.sqrt((count * squares - total * total) / (count * max(count - 1, 1)))
 
 
 def labels_beside(images: str | Path) -> Path:

@@ -179,13 +179,17 @@ def _check_reach(chunk_length: int | None, reach: int | None, random_lengths: bo
         )
 
 
+def _tokens(size: int) -> str:
+    return "1 token" if size == 1 else f"{size} tokens"
+
+
 def _too_short(size: int, batch_size: int, chunk_length: int | None) -> str:
     """The message about a stream whose tracks are shorter than a chunk."""
     if size < 2:
-        return f"the text has {size} tokens, and to predict the next takes 2 or more; give a longer text"
+        return f"the text has {_tokens(size)}, and to predict the next takes 2 or more; give a longer text"
     if chunk_length is None:
         return (
-            f"the text has {size} tokens, and batch_size={batch_size} tracks need {batch_size + 1}; "
+            f"the text has {_tokens(size)}, and batch_size={batch_size} tracks need {batch_size + 1}; "
             f"give a longer text, or batch_size at most {size - 1}"
         )
     needed = batch_size * chunk_length + 1
@@ -194,7 +198,9 @@ def _too_short(size: int, batch_size: int, chunk_length: int | None) -> str:
         mends.append(f"batch_size at most {(size - 1) // chunk_length}")
     if size - 1 >= batch_size:
         mends.append(f"chunk_length at most {(size - 1) // batch_size}")
+    if len(mends) == 1:
+        mends.append(f"both batch_size 1 and chunk_length at most {size - 1}")
     return (
-        f"the text has {size} tokens, but batch_size={batch_size} tracks of one chunk of chunk_length={chunk_length} "
+        f"the text has {_tokens(size)}, but batch_size={batch_size} tracks of one chunk of chunk_length={chunk_length} "
         f"need {needed}; {', or '.join(mends)}"
     )

@@ -18,13 +18,15 @@ _FOREIGN_STARTS = (
 """How files start that people take for text, what they are, and the command that makes text of them."""
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path: str | Path, *, binary: bool = False) -> str:
     r"""Reads a text file in UTF-8.
 
     A byte-order mark at the start is left out, and every line ends in a single line feed, whatever it ended in.
 
     Args:
         path: The file.
+        binary: Whether it may be any file, of which a model of bytes is made: where it is no text in UTF-8, all its
+            bytes are kept as they are, those that are no UTF-8 as Python's "surrogateescape" has them.
 
     Returns:
         The text.
@@ -50,7 +52,12 @@ def read_text(path: str | Path) -> str:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path itself
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({reason}); give the path of a text file in UTF-8") from error
-    text = _decode(path, data).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        text = _decode(path, data).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    except DataError:
+        if not binary:
+            raise
+        return data.decode("utf-8", errors="surrogateescape")
     if not text.strip():
         what = "is empty" if not data else f"holds nothing but white space ({len(data)} bytes)"
         raise DataError(f"{path}: the file {what}; give a file with text in it")

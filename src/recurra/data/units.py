@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from recurra.errors import DataError, SettingError
 from recurra.extras import need
+from recurra.spelling import did_you_mean
 
 Level = Literal["word", "character", "byte", "bpe"]
 """How finely a text is cut."""
@@ -292,7 +293,8 @@ def units_at(level: Level, *, lines: bool = True, tokenizer: str | None = None) 
         SettingError: The level is unknown, or the tokenizer does not go with it or cannot be used.
     """
     if level not in LEVELS:
-        raise SettingError(f"the level {level!r} is unknown; the levels are {', '.join(LEVELS)}")
+        hint = did_you_mean(level, LEVELS).replace("?", "? The") if isinstance(level, str) else ""
+        raise SettingError(f"the level {level!r} is unknown{hint or '; the'} levels are {', '.join(LEVELS)}")
     if (level == "bpe") != (tokenizer is not None):
         raise SettingError("a tokenizer goes with level 'bpe', and level 'bpe' with a tokenizer")
     if tokenizer is not None:

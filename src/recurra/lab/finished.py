@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,8 @@ class FinishedTrials:
     """
 
     def __init__(self, path: Path, conditions: dict[str, Any]) -> None:
-        import recurra
-
         self.path = path
-        versions = {"recurra": recurra.__version__, "torch": torch.__version__, "python": platform.python_version()}
+        versions = {"recurra": version("recurra"), "torch": torch.__version__, "python": platform.python_version()}
         # As JSON has them, so that they can be compared with those in the file.
         self.conditions = json.loads(json.dumps({**conditions, **versions, "threads": torch.get_num_threads()}))
 

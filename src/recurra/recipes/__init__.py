@@ -9,11 +9,11 @@ A new recipe is one file.
 from pathlib import Path
 
 from recurra.errors import SettingError
-from recurra.recipes.outcome import Outcome, figure_at
+from recurra.recipes.outcome import Outcome, figure_at, last_outcome
 from recurra.recipes.recipe import Recipe, read_recipe
 from recurra.spelling import unknown
 
-__all__ = ["FOLDER", "Outcome", "Recipe", "figure_at", "get", "names", "read_recipe"]
+__all__ = ["FOLDER", "Outcome", "Recipe", "figure_at", "get", "last_outcome", "names", "read_recipe"]
 
 FOLDER = Path(__file__).parent
 """Where the recipes are."""

@@ -14,7 +14,7 @@ from recurra.data import write_atomically
 from recurra.errors import SettingError
 from recurra.recipes.recipe import Recipe
 
-__all__ = ["FILE", "Outcome", "figure_at"]
+__all__ = ["FILE", "Outcome", "figure_at", "last_outcome"]
 
 FILE = "recipe.json"
 """Where an outcome is kept, in the folder of its run."""
@@ -47,6 +47,17 @@ def figure_at(measured: Any, path: str) -> float:  # noqa: ANN401  (as JSON has 
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise SettingError(f"metric {path!r}: this is no number, but {type(found).__name__}")
     return float(found)
+
+
+def last_outcome(folder: Path, recipe: Recipe) -> float | None:
+    """The figure that the last run of a recipe in a folder reached; None if there is none, or it cannot be read."""
+    try:
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if content["recipe"] == recipe.name and content["metric"] == recipe.metric:
+            return float(content["figure"])
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    return None
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,6 @@ Hardware = Literal["processor", "accelerator"]
 Status = Literal["reached", "missed", "unrun"]
 """How the last run of a recipe compared with its target."""
 
-PAGE = "docs/recipes.md"
-"""Where it is said how to get the data."""
-
 
 class Recipe(BaseModel):
     """A run, the number that it is to reach, and where that number was published.
@@ -159,7 +156,7 @@ class Recipe(BaseModel):
         Raises:
             DataError: One of them is not there, or cannot be read.
         """
-        hint = f'{PAGE}, under "{self.corpus}", says how to get it'
+        hint = f"`recurra reproduce {self.name} --check` lists the files with their SHA-256"
         missing = [name for name in self.files if not (folder / name).is_file()]
         if missing:
             others = f" (nor are {', '.join(missing[1:])})" if missing[1:] else ""

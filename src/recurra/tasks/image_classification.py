@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recurra.data import IGNORED, Distortion, ImageBatch, ImageBatches, read_images, write_atomically
+from recurra.data.images import mean_and_deviation
 from recurra.errors import DataError, RunError, SettingError, ShapeError
 from recurra.models.classifier import Classifier
 from recurra.nn.initialise import chrono_
@@ -112,12 +113,13 @@ def read(config: ImageClassificationConfig) -> Images:
             )
         valid, valid_labels = images[kept:], labels[kept:]
         images, labels = images[:kept], labels[:kept]
-    classes, pixels = int(labels.max()) + 1, images.double()
+    classes = int(labels.max()) + 1
     if classes < 2:
         raise DataError(f"{settings.data}: all images have the label 0; to tell them apart takes two classes")
     order = _permutation(images[0].numel(), config.training.seed) if settings.permuted else None
     height, width = images.shape[1:]
-    data = Images(height, width, classes, float(pixels.mean()), float(pixels.std()) or 1.0, order)
+    mean, deviation = mean_and_deviation(images)
+    data = Images(height, width, classes, mean, deviation or 1.0, order)
     if settings.valid is not None:
         valid, valid_labels = _fitting(data, settings.valid)
     elif int(valid_labels.max()) >= classes:

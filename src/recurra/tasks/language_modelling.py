@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,17 +71,25 @@ def read(config: LanguageModellingConfig) -> Text:
     except SettingError as error:
         raise SettingError(str(error).replace("max_size", "max_vocabulary")) from error  # what it is called here
     except DataError as error:
-        raise DataError(f"{settings.data}: {error}") from None
+        raise DataError(f"{settings.data}: {_with_flags(str(error))}") from None
     try:
         valid = _validation_batches(validation, vocabulary, config)
     except DataError as error:
-        raise DataError(f"{settings.valid or settings.data}: the part to validate on: {error}") from None
+        larger = "" if settings.valid else ", a larger --valid-fraction, or a file to --valid"
+        raise DataError(f"{settings.valid or settings.data}: the part to validate on: {error}{larger}") from None
     return Text(vocabulary, settings.sentences, batches, valid)
+
+
+def _with_flags(message: str) -> str:
+    """A message of a stream that is too short, its settings called as the command line calls them."""
+    for setting in ("batch_size", "chunk_length"):
+        message = re.sub(rf"\b{setting}\b(?!=)", f"--{setting.replace('_', '-')}", message)
+    return message
 
 
 def _text(settings: TextSettings, path: Path) -> str:
     """The text of a file as the settings want it."""
-    text = read_text(path)
+    text = read_text(path, binary=settings.level == "byte")
     return strip_lines(text) if settings.strip_lines else text
 
 
@@ -102,15 +111,22 @@ def _check_stream(config: LanguageModellingConfig) -> None:
         raise SettingError(f"{name} has no effect with sentences, each of which is read as a whole: leave it out")
 
 
+def _encode(vocabulary: Vocabulary, text: str) -> list[int]:
+    """The ids of a text that `_text` read; a byte that is no UTF-8 has its value as its id, too."""
+    if vocabulary.level == "byte":
+        return list(text.encode("utf-8", errors="surrogateescape"))
+    return vocabulary.encode(text)
+
+
 def _training_batches(
     text: str, vocabulary: Vocabulary, config: LanguageModellingConfig
 ) -> SentenceBatches | StreamBatches:
     settings = config.batches
     if config.text.sentences:
-        ids = [vocabulary.encode(sentence) for sentence in sentences_of(text)]
+        ids = [_encode(vocabulary, sentence) for sentence in sentences_of(text)]
         return SentenceBatches(ids, settings.batch_size, vocabulary.end, seed=config.training.seed)
     return StreamBatches(
-        vocabulary.encode(text),
+        _encode(vocabulary, text),
         settings.batch_size,
         settings.chunk_length,
         reach=settings.reach,
@@ -124,9 +140,9 @@ def _validation_batches(
 ) -> SentenceBatches | StreamBatches:
     settings = config.batches
     if config.text.sentences:
-        encoded = [vocabulary.encode(sentence) for sentence in sentences_of(text)]
+        encoded = [_encode(vocabulary, sentence) for sentence in sentences_of(text)]
         return SentenceBatches(encoded, settings.batch_size, vocabulary.end, shuffle=False)
-    ids = vocabulary.encode(text)
+    ids = _encode(vocabulary, text)
     # Fewer tracks than asked for where the text is too short to fill them: each should be a chunk long.
     chunk_length = settings.chunk_length or EVALUATED
     tracks = min(settings.valid_batch_size, (len(ids) - 1) // chunk_length)

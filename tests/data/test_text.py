@@ -29,7 +29,7 @@ def test_line_ends_become_line_feeds_and_the_byte_order_mark_goes(tmp_path):
         (b"one\ntwo\xff\n", r"byte 7 \(in line 2\) is 0xff, which is no UTF-8 there; .*iconv"),
         (b"one\ntwo\nthr\xe9e", r"byte 11 \(in line 3\) is 0xe9"),
         (b"cut short \xe2\x82", r"byte 10 \(in line 1\) is 0xe2"),
-        (b"\x7fELF\x00\x01", r"byte 4 \(in line 1\) is zero, as in a binary file; give a file of text"),
+        (b"\x7fELF\x00\x01", r"byte 4 \(in line 1\) is zero, as in a binary file; give a file of text, or level byte"),
         (b"\x89PNG\r\n\x1a\n\x00", r"byte 8 \(in line 3\) is zero"),
         ("hé\n".encode("utf-16"), "this is UTF-16 text, not text in UTF-8; convert it: iconv -f UTF-16"),
         ("h\n".encode("utf-16"), "this is UTF-16 text"),

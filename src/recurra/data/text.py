@@ -69,7 +69,7 @@ def _decode(path: str | Path, data: bytes) -> str:
     try:
         if (offset := data.find(b"\0")) < 0:
             return data.decode("utf-8")
-        what, mend = "zero, as in a binary file", "give a file of text"
+        what, mend = "zero, as in a binary file", "give a file of text, or level byte, which reads any file"
     except UnicodeDecodeError as error:
         offset = error.start
         what = f"0x{data[offset]:02x}, which is no UTF-8 there"

@@ -151,8 +151,13 @@ def spread(heights: Sequence[float], sizes: Sequence[float]) -> list[float]:
 
 
 def reference_line(axes: Axes, height: float, label: str, *, below: bool = False) -> None:
-    """A dashed line across, such as a baseline, with its label above its left end, or below its right one."""
+    """A dashed line across, such as a baseline, with its label above its left end, or below its right one.
+
+    An empty label is for a line that the panel beside it labels, where curves leave no room for it here.
+    """
     axes.axhline(height, color=QUIET, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    if not label:
+        return
     axes.annotate(
         label,
         xy=(0.99 if below else 0.01, height),

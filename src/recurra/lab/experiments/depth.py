@@ -12,7 +12,7 @@ import torch
 
 from recurra.lab.bench import Bench, mean_squared_error
 from recurra.lab.experiment import Experiment, Finding, Measured
-from recurra.lab.picture import COLOURS
+from recurra.lab.picture import COLOURS, reference_line
 from recurra.lab.problems.adding import BASELINE, adding
 from recurra.lab.problems.help_text import help_text, windows
 from recurra.lab.reader import Reader, width_for
@@ -161,19 +161,13 @@ def draw(measured: Measured, figure: Figure) -> None:
         axes.plot(layers, values, "-", color=colour)
         for depth, own in zip(layers, runs, strict=True):
             axes.plot([depth] * len(own), own, "o", color=colour, alpha=0.6)
-        for depth, value in zip(layers, values, strict=True):
-            axes.annotate(
-                format(value, form),
-                (depth, value),
-                xytext=(6, 5),
-                textcoords="offset points",
-                fontsize=8.5,
-            )
+        task = "text" if axes is left else "adding"
+        # The means stand below the axis, where no line and no point can cross them.
         axes.set_xticks(
             layers,
             [
-                f"{d}\n({w} units)" if axes is left else str(d)
-                for d, w in zip(layers, measured["widths"]["text"], strict=True)
+                f"{depth}\n({width} units)\nmean {value:{form}}"
+                for depth, width, value in zip(layers, measured["widths"][task], values, strict=True)
             ],
         )
         axes.set_xlabel("layers")
@@ -182,7 +176,7 @@ def draw(measured: Measured, figure: Figure) -> None:
     right.set_title("adding problem: mean squared error")
     right.set_yscale("log")
     right.set_ylim(min(min(own) for own in measured["errors"]) / 3, BASELINE * 1.6)
-    right.axhline(BASELINE, color="#666666", linewidth=1, linestyle=(0, (4, 3)))
+    reference_line(right, BASELINE, "always answering 1: 1/6", below=True)
 
 
 DEPTH = Experiment(

@@ -184,3 +184,24 @@ def test_the_recipes_are_listed(recurra):
             if width == 200:
                 assert recipe.source in done.out
                 assert f"{recipe.target:g}" in done.out
+
+
+def test_a_check_without_a_folder_lists_the_files_and_their_digests(recurra, here, pets_recipe):
+    pets_recipe()
+    done = recurra("reproduce", "pets", "--check")
+    assert (done.code, done.err) == (0, "")
+    assert f"pets/train.txt  SHA-256 {DIGEST}" in done.out
+    assert f"pets/test.txt  SHA-256 {DIGEST}" in done.out
+
+
+def test_the_list_shows_ones_own_last_run(recurra, here, pets_recipe):
+    pets_recipe()
+    assert "yours" not in recurra("reproduce").out
+    (here / "runs" / "pets").mkdir(parents=True)
+    file = here / "runs" / "pets" / "recipe.json"
+    file.write_text(json.dumps({"recipe": "pets", "metric": "perplexity", "figure": 8.25}))
+    assert "yours: 8.25 reached" in " ".join(recurra("reproduce").out.split()).replace("8.2500", "8.25")
+    for damaged in ("", "[]", "{}", json.dumps({"recipe": "other", "metric": "perplexity", "figure": 8.25})):
+        file.write_text(damaged)
+        done = recurra("reproduce")
+        assert (done.code, "yours" in done.out) == (0, False)

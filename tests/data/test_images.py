@@ -147,3 +147,13 @@ def test_the_mean_and_the_deviation_of_pixels_are_those_of_the_numbers(seed, cou
     variance = sum((n - exact) ** 2 for n in numbers) / (len(numbers) - 1)
     assert deviation == pytest.approx(math.sqrt(variance), rel=1e-15)
     torch.testing.assert_close((mean, deviation), (float(images.double().mean()), float(images.double().std())))
+
+
+@pytest.mark.parametrize(
+    "shape", [(0, 2**32 - 1, 2**32 - 1), (2**32 - 1, 2**32 - 1, 0, 7), (2**16, 2**16, 2**16, 2**16)]
+)
+def test_sizes_beyond_all_measure_are_refused(tmp_path, shape):
+    path = tmp_path / "images"
+    path.write_bytes(bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape))
+    with pytest.raises(DataError, match=r"it should hold .* bytes after its header, and holds 0; fetch it again"):
+        read_idx(path)

@@ -3,8 +3,10 @@
 import copy
 import json
 import math
+import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +157,14 @@ def test_the_picture_says_that_a_claim_does_not_hold(rehearsed):
     failed = replace(record, findings=[replace(record.findings[0], holds=False)])
     assert failed.holds is False
     assert failed.title.startswith("Does not hold here: where the next word tells")
+
+
+def test_the_page_and_the_list_name_the_same_minutes():
+    page = (Path(__file__).parents[2] / "docs" / "lab.md").read_text(encoding="utf-8")
+    for name, experiment in EXPERIMENTS.items():
+        assert re.search(
+            rf"^\| \[`{name}`\]\(#{name}\) \| [0-9:]+ \| {experiment.minutes:g} min \|", page, re.MULTILINE
+        )
 
 
 # Verdicts ------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,9 @@ from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, wh
 
 __all__ = ["ImageBatch", "ImageBatches", "labels_beside", "mean_and_deviation", "read_idx", "read_images"]
 
+LARGEST = 2**62
+"""More elements than any tensor can have."""
+
 COUNTED_TOGETHER = 1024
 """How many images are looked at together, so that what is computed of them stays small."""
 
@@ -60,8 +63,9 @@ def read_idx(path: str | Path) -> Tensor:
     if len(content) < header or not content[3]:
         raise DataError(f"{path}: the file ends within its header of {header} bytes; fetch it again")
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4))
-    wanted = int(np.prod(shape, dtype=np.int64))
-    if len(content) - header != wanted:
+    wanted = math.prod(shape)
+    # Beside a size of 0 others may be beyond what a tensor can have.
+    if len(content) - header != wanted or math.prod(size or 1 for size in shape) >= LARGEST:
         sizes = " x ".join(map(str, shape))
         raise DataError(
             f"{path}: it should hold {sizes} = {wanted} bytes after its header, and holds {len(content) - header}; "

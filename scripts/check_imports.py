@@ -19,6 +19,7 @@ PACKAGE = "recurra"
 # The rooms of the house, from the ground up, and what each may import besides itself and what lies outside the rooms.
 ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
+    "checks": frozenset({"errors"}),
     "extras": frozenset({"errors"}),
     "lazy": frozenset(),
     "spelling": frozenset(),
@@ -35,7 +36,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "recipes": frozenset({"tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
     "lab": frozenset({"recipes", "tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
 }
-GROUND = frozenset({"errors", "extras", "lazy", "spelling"})
+GROUND = frozenset({"checks", "errors", "extras", "lazy", "spelling"})
 ALLOWED["cli"] = frozenset(ALLOWED)
 
 # Files that stand outside the rooms: they gather the public names and start the command line.

@@ -13,12 +13,7 @@ Each message says what came, where, what was expected and how to mend it. On the
 one message on standard error and exit code 2; a traceback means a fault of ours.
 """
 
-import operator
 import unicodedata
-from numbers import Real
-
-LARGEST_SEED = 2**32 - 1
-"""Seeds of everything random go from 0 to this."""
 
 LONGEST_QUOTE = 1000
 """How many characters of a line are quoted; of a longer one, those around what is meant."""
@@ -68,57 +63,6 @@ class EquationError(RecurraError, ValueError):
         )
         error.line = self.line
         return error
-
-
-def as_whole_number(value: object) -> int | None:
-    """A whole number of any type, such as NumPy's or a tensor's, as an int; None for a float, a boolean or a text.
-
-    Example:
-        >>> as_whole_number(3), as_whole_number(3.0), as_whole_number(True), as_whole_number("3")
-        (3, None, None, None)
-    """
-    if isinstance(value, bool) or "bool" in str(getattr(value, "dtype", "")):
-        return None
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
-
-
-def is_number(value: object) -> bool:
-    """Whether this is a real number of any type, such as NumPy's; a boolean or a text is none.
-
-    Example:
-        >>> is_number(1), is_number(0.5), is_number(True), is_number("1")
-        (True, True, False, False)
-    """
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
-    """A setting that is a whole number within its range, as an int.
-
-    Args:
-        name: What the setting is called.
-        value: What came for it.
-        least: The smallest that it may be.
-        most: The largest, or None.
-
-    Raises:
-        SettingError: It is no whole number, or is out of range.
-
-    Example:
-        >>> whole_number("batch_size", 2.5, 1)
-        Traceback (most recent call last):
-        recurra.errors.SettingError: batch_size is 2.5; it is a whole number from 1
-    """
-    number = as_whole_number(value)
-    if number is None or number < least or (most is not None and number > most):
-        shown = number if number is not None else repr(value)
-        raise SettingError(
-            f"{name} is {shown}; it is a whole number from {least}{'' if most is None else f' to {most}'}"
-        )
-    return number
 
 
 def _excerpt(source: str, column: int) -> tuple[str, int]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from recurra.checks import LARGEST_SEED, whole_number
 from recurra.data import (
     Distortion,
     ImageBatches,
@@ -13,7 +14,7 @@ from recurra.data import (
     mackey_glass,
 )
 from recurra.decoding import SamplingSettings, sample
-from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, whole_number
+from recurra.errors import DataError, SettingError, ShapeError
 from recurra.lab import Bench
 
 NO_WHOLE_NUMBERS = [

@@ -12,8 +12,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from recurra.checks import LARGEST_SEED
 from recurra.tasks.settings_file import NONE, flag_of, sections, takes_none
-from recurra.training.settings import LARGEST_SEED
 
 __all__ = ["from_flags", "seed_option", "with_flags"]
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, as_whole_number, whole_number
+from recurra.checks import LARGEST_SEED, as_whole_number, whole_number
+from recurra.errors import DataError, SettingError, ShapeError
 
 BatchT_co = TypeVar("BatchT_co", covariant=True)
 

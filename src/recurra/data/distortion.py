@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recurra.errors import SettingError, ShapeError, is_number, whole_number
+from recurra.checks import is_number, whole_number
+from recurra.errors import SettingError, ShapeError
 
 __all__ = ["Distortion"]
 

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recurra.checks import LARGEST_SEED, whole_number
 from recurra.data.batching import IGNORED, Epoch, generator_of, ids_of, rows_of
 from recurra.data.distortion import Distortion
-from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, whole_number
+from recurra.errors import DataError, SettingError, ShapeError
 
 __all__ = ["ImageBatch", "ImageBatches", "labels_beside", "mean_and_deviation", "read_idx", "read_images"]
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recurra.errors import SettingError, is_number, whole_number
+from recurra.checks import is_number, whole_number
+from recurra.errors import SettingError
 
 __all__ = ["Scheme", "mackey_glass"]
 

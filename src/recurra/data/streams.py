@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from recurra.checks import LARGEST_SEED, whole_number
 from recurra.data.batching import IGNORED, Batch, Epoch, generator_of, ids_of
-from recurra.errors import LARGEST_SEED, DataError, SettingError, whole_number
+from recurra.errors import DataError, SettingError
 
 HALVED = 0.05
 """Share of the chunks of random length whose length is drawn around half the chunk length."""

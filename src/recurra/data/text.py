@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from recurra.errors import DataError, SettingError, is_number
+from recurra.checks import is_number
+from recurra.errors import DataError, SettingError
 
 _FOREIGN_STARTS = (
     (b"\xff\xfe\x00\x00", "UTF-32 text", "iconv -f UTF-32 -t UTF-8"),

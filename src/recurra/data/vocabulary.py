@@ -11,9 +11,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+from recurra.checks import as_whole_number, whole_number
 from recurra.data.files import write_atomically
 from recurra.data.units import END, UNKNOWN, BytePairs, Level, Units, units_at
-from recurra.errors import DataError, RunError, SettingError, as_whole_number, whole_number
+from recurra.errors import DataError, RunError, SettingError
 
 VERSION = 1
 """The version of the file that `Vocabulary.save` writes."""

@@ -8,7 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from recurra.errors import RunError, SettingError, ShapeError, as_whole_number, is_number, whole_number
+from recurra.checks import as_whole_number, is_number, whole_number
+from recurra.errors import RunError, SettingError, ShapeError
 
 State = TypeVar("State")
 

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recurra.errors import LARGEST_SEED, TrainingError, whole_number
+from recurra.checks import LARGEST_SEED, whole_number
+from recurra.errors import TrainingError
 from recurra.lab.examples import IGNORED, Draw, Examples
 from recurra.lab.finished import FinishedTrials
 from recurra.lab.watch import Watch

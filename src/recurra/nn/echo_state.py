@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recurra import cells
+from recurra.checks import LARGEST_SEED, is_number, whole_number
 from recurra.equations.cell import Cell
 from recurra.equations.shapes import HIDDEN, INPUT
-from recurra.errors import LARGEST_SEED, DataError, SettingError, ShapeError, TrainingError, is_number, whole_number
+from recurra.errors import DataError, SettingError, ShapeError, TrainingError
 from recurra.nn.initialise import Rule
 from recurra.nn.recurrent import CellParameters, Recurrent, as_cell
 from recurra.nn.series import Series, as_tensor, check_series, is_ragged, pairs_of

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from recurra import decoding
+from recurra.checks import LARGEST_SEED
 from recurra.data import END, Vocabulary
 from recurra.data import sentences as sentences_of
 from recurra.decoding import SamplingSettings, sequence_log_probabilities
@@ -18,7 +19,6 @@ from recurra.models import LanguageModel
 from recurra.tasks.run import Run
 from recurra.tasks.score import Score
 from recurra.tasks.text import Text
-from recurra.training.settings import LARGEST_SEED
 
 __all__ = ["LanguageModelRun"]
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 import torch
 from torch import nn
 
+from recurra.checks import LARGEST_SEED
 from recurra.data.batching import Batches
 from recurra.errors import DataError, RecurraError, SettingError
 from recurra.training.averaging import build_average
@@ -27,7 +28,7 @@ from recurra.training.nonfinite import Skips, all_finite, first_not_finite
 from recurra.training.randomness import seed_everything, undisturbed
 from recurra.training.resumption import go_on, state_of
 from recurra.training.schedules import LearningRate, Place
-from recurra.training.settings import LARGEST_SEED, TrainingSettings
+from recurra.training.settings import TrainingSettings
 from recurra.training.world import World
 
 __all__ = ["train"]

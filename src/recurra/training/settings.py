@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from recurra.checks import LARGEST_SEED
 from recurra.training.checked import CheckedSettings
 
 OptimiserName = Literal["adam", "adamw", "sgd", "rmsprop", "asgd"]
@@ -35,9 +36,6 @@ CHANGEABLE = (
     "device",
 )
 """The settings that a training may be told anew when it is resumed; all others are part of what it has become."""
-
-LARGEST_SEED = 2**32 - 1
-"""The largest seed that all generators take: NumPy's takes no larger one."""
 
 
 class TrainingSettings(CheckedSettings):

@@ -15,8 +15,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 
 import recurra
+from recurra.lab.picture import Curve, Style, draw_curves
 from recurra.nn import Recurrent
 
 TEXT = "The class statement defines a new type."
@@ -30,6 +32,7 @@ LINES: tuple[tuple[str, str, dict[str, float]], ...] = (
     ("antisymmetric RNN", "antisymmetric-rnn", {}),
 )
 STEPS = 100
+LOWEST = 1e-9
 
 
 def gates(run: recurra.tasks.language_modelling.LanguageModelRun, value: str) -> np.ndarray:
@@ -65,16 +68,18 @@ def gradient_norms(name: str, initial: dict[str, float]) -> list[float]:
 
 def draw_gradients(axes: Axes) -> None:
     """How much of the gradient is left, by distance, in untrained networks."""
-    colours = plt.get_cmap("plasma")(np.linspace(0, 0.9, len(LINES)))
-    for (label, name, initial), colour in zip(LINES, colours, strict=True):
-        norms = np.maximum(gradient_norms(name, initial), 1e-12)
-        axes.semilogy(range(STEPS), norms, label=label, color=colour, linewidth=1.8)
-    axes.set_ylim(1e-9, 30)
+    colours = plt.get_cmap("plasma")(np.linspace(0, 0.88, len(LINES)))
+    axes.set_yscale("log")
+    axes.set_ylim(LOWEST, 30)
     axes.set_xlim(0, STEPS - 1)
     axes.set_xlabel("steps back from the loss")
     axes.set_title("‖∂L/∂x‖ by distance, before training, as a part of the first", fontsize=10, loc="left")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, loc="lower left", framealpha=0.9)
+    curves = []
+    for (label, name, initial), colour in zip(LINES, colours, strict=True):
+        norms = [norm for norm in gradient_norms(name, initial) if norm > LOWEST]
+        curves.append(Curve(label, range(len(norms)), norms, Style(to_hex(colour), marker="")))
+    draw_curves(axes, curves)
 
 
 def main() -> None:
@@ -83,12 +88,14 @@ def main() -> None:
         sys.exit("usage: pictures.py RUN FOLDER")
     run, folder = recurra.load(sys.argv[1]), Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
-    plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 3.8), width_ratios=(3, 2), layout="constrained")
+    plt.rcParams.update(
+        {"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150, "lines.linewidth": 1.8}
+    )
+    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 3.8), width_ratios=(3, 2), layout="constrained")
     draw_gates(left, gates(run, "update"))
     draw_gradients(right)
     figure.savefig(folder / "overview.png")
-    figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.5, 4), layout="constrained")
     draw_gradients(axes)
     figure.savefig(folder / "gradients.png")
 

@@ -18,6 +18,25 @@ def test_a_run_is_measured_on_another_text(recurra, trained, here, name):
     assert ("bits/character" in rows) == (name != "words")
 
 
+@pytest.mark.parametrize("name", ["stream", "words", "lines"])
+def test_without_a_file_it_is_measured_on_what_the_training_validated_on(recurra, trained, name):
+    lines = (trained / name / "metrics.jsonl").read_text().splitlines()
+    [validation] = [record for record in map(json.loads, lines) if record["kind"] == "validation"]
+    measured = json.loads(recurra("evaluate", trained / name, "--json").out)
+    assert measured["data"] is None
+    assert measured["loss"] == pytest.approx(validation["loss"], rel=1e-5)
+    assert recurra("evaluate", trained / name).out.startswith("on what its training validated on:\n")
+
+
+def test_data_that_have_changed_since_are_refused(recurra, refused, pets, tiny):
+    words = ["train", "language-modelling", "--data", pets, "--out", "run", *tiny]
+    assert recurra(*words).code == 0
+    pets.write_text(pets.read_text() + "ZEBRA" * 40)
+    assert "the data that its config.toml names are not those it was trained on" in refused("evaluate", "run")
+    pets.unlink()
+    assert "if the data are elsewhere now, name the file to measure on (--data FILE)" in refused("evaluate", "run")
+
+
 def test_json_has_every_digit(recurra, trained, here):
     (here / "other.txt").write_text("the dog sat on the mat\n")
     done = recurra("evaluate", trained / "stream", "--data", "other.txt", "--json")
@@ -41,7 +60,6 @@ def test_an_image_classifier_is_measured(recurra, here):
     [
         (["nowhere", "--data", "x"], "nowhere: there is no such folder"),
         (["RUN", "--data", "x"], "x: there is no such file"),
-        (["RUN"], "missing option '--data'"),
         (["RUN", "--data", "x", "--device", "abacus"], "'abacus' is not one of"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import recurra as library
+from recurra.cli.shades import BLUES, REDS
 
 
 def rows(out):
@@ -68,13 +69,30 @@ def test_colours_say_how_large_a_value_is(recurra, trained, monkeypatch):
     monkeypatch.setenv("COLORTERM", "truecolor")
     out = recurra("inspect", trained / "words", "--text", "the cat sat").out
     assert re.search(r"\x1b\[[\d;]*48;2;\d+;\d+;\d+m +-?\d\.\d\d", out)
+    monkeypatch.setenv("COLORTERM", "")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    out = recurra("inspect", trained / "words", "--text", "the cat sat").out
+    assert set(re.findall(r"48;5;(\d+)m", out)) <= {str(n) for ramp in (REDS, BLUES) for n in ramp}
+    assert "48;5;" in out
+    monkeypatch.setenv("TERM", "xterm")
+    out = recurra("inspect", trained / "words", "--text", "the cat sat").out
+    assert re.search(r"\x1b\[(30|97);(4\d|10\d)m", out)
+    assert "48;" not in out
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_without_colours_there_are_no_shades(recurra, trained, monkeypatch, name, value):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv(name, value)
+    out = recurra("inspect", trained / "words", "--text", "the cat sat").out
+    assert not re.search(r"\x1b\[[\d;]*(38|48|3\d|4\d|9\d|10\d)[;m]", out)
 
 
 def test_pictures_and_figures_are_written(recurra, trained, here):
     done = recurra("inspect", trained / "words", "--text", "the cat sat", "--plot", "map.png", "--json", "map.json")
-    assert done.code == 0
+    assert (done.code, done.out.splitlines()[-1]) == (0, "Written: map.png and map.json")
     done = recurra("inspect", trained / "words", "--gradients", "--plot", "flow.svg", "--json", "flow.json")
-    assert done.code == 0
+    assert (done.code, done.out.splitlines()[-1]) == (0, "Written: flow.svg and flow.json")
     assert (here / "map.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (here / "flow.svg").read_bytes()
     assert json.loads((here / "flow.json").read_text())["verdict"] in {"healthy", "vanishing", "exploding"}
@@ -111,6 +129,22 @@ def test_the_gradient_is_followed_over_a_text(recurra, trained, standard_input):
         (["--gradients", "--value", "h"], "--value says nothing with --gradients; leave it out"),
         (["--gradients", "--steps", "0"], "steps is 0; it must be 1 or more"),
         (["--text", "a", "--plot", "a.gif"], "a.gif: a picture's name ends in one of .png, .pdf, .svg"),
+        (
+            ["--text", "a", "--plot", "a.png", "--json", "./a.png"],
+            "a.png: --plot and --json name the same file; give two",
+        ),
+        (
+            ["--text", "a", "--json", "no/a.json"],
+            "no/a.json: cannot be written (No such file or directory); give a file in a folder that exists "
+            "and is yours to write",
+        ),
+        (["--text", "a", "--json", "."], ".: this is a folder; give the name of a file"),
+        (["--text", "a", "--json", ""], ".: this is a folder; give the name of a file"),
+        (
+            ["--gradients", "--plot", "no/a.png"],
+            "no/a.png: cannot be written (No such file or directory); give a file in a folder that exists and is yours "
+            "to write",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(refused, trained, words, line):

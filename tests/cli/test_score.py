@@ -1,9 +1,13 @@
+import io
 import math
 import re
 
 import pytest
+from rich.console import Console
 
 import recurra as library
+from recurra.cli.score import _print_whole, _table
+from recurra.tasks.score import Score, ScoredUnit
 
 
 def rows(out):
@@ -82,6 +86,30 @@ def test_a_mistake_is_one_line(refused, trained, words, line):
 def test_a_long_text_has_a_probability_below_all_floats(recurra, trained):
     out = recurra("score", trained / "stream", "the cat sat " * 100).out
     assert re.search(r"probability +\d\.\d\de-\d{3,} ", out)
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf, 0.0, 1e-9])
+def test_a_probability_that_is_no_number_zero_or_one_is_shown(value):
+    parts = [ScoredUnit("cat", value), ScoredUnit("sat", -1.0), ScoredUnit("the", None)]
+    console = Console(width=80, file=io.StringIO())
+    console.print(_table(parts, units=False, console=console))
+    words = console.file.getvalue().splitlines()[1].split()[:3]
+    assert words == ["cat", *(["nan", "nan"] if math.isnan(value) else ["0", "inf"] if value < 0 else ["1", "0.00"])]
+
+
+def test_the_whole_of_what_is_certain_has_no_minus(capsys):
+    score = Score((ScoredUnit("a", -1e-12),), (ScoredUnit("a", -1e-12),))
+    _print_whole(score, "character", Console(width=80))
+    assert "-0" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [20, 30, 40, 60, 80])
+def test_a_narrow_window_keeps_the_words_and_shortens_the_bars(recurra, trained, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = recurra("score", trained / "words", "the cat sat").out.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["the", "cat", "sat", "<EOS>"]
+    assert ("█" in "".join(lines)) == (columns > 30)
+    assert max(map(len, lines)) <= columns
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

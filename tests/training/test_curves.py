@@ -52,7 +52,7 @@ def drawn(record, tmp_path, monkeypatch):
     """What is drawn of events: the lines of every panel by their labels."""
     from matplotlib.figure import Figure
 
-    def drawn(*events, views=(LOSS, PERPLEXITY)):
+    def drawn_of_events(*events, views=(LOSS, PERPLEXITY)):
         figures = []
         save = Figure.savefig
         monkeypatch.setattr(
@@ -60,26 +60,23 @@ def drawn(record, tmp_path, monkeypatch):
         )
         draw_curves(record(*events), tmp_path / "curves.png", views)
         assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+        drawn_of_events.figure = figures[0]
         return {
             axes.get_ylabel(): {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
             for axes in figures[0].axes
         }
 
-    return drawn
+    return drawn_of_events
 
 
 def test_each_metric_has_its_course_and_the_best_is_marked(drawn):
     panels = drawn(step(1, 3.0), step(2, 2.0), validation(2, 2.5), step(3, 1.0), validation(3, 2.75, best=False))
-    assert list(panels) == ["loss", "perplexity", "learning rate", "gradient norm"]
+    assert list(panels) == ["loss", "learning rate", "gradient norm"]
     assert panels["loss"] == {
         "training": [[1, 3.0], [2, 2.0], [3, 1.0]],
         "validation": [[2, 2.5], [3, 2.75]],
         "best: 2.500": [[2, 2.5]],
     }
-    assert panels["perplexity"]["training"] == [
-        [n, pytest.approx(math.exp(loss))] for n, loss in ((1, 3), (2, 2), (3, 1))
-    ]
-    assert panels["perplexity"]["best: 12.18"] == [[2, pytest.approx(math.exp(2.5))]]
     assert [list(line) for line in panels["learning rate"].values()] == [[[1, 0.1], [2, 0.1], [3, 0.1]]]
 
 
@@ -97,10 +94,25 @@ def test_the_latest_of_the_best_is_the_best(drawn):
 
 def test_what_is_not_finite_leaves_a_gap_and_what_nobody_measures_no_panel(drawn):
     panels = drawn(step(1, 3.0), step(2, math.inf), step(3, 1000.0), step(4, 1.0), views=(LOSS, PERPLEXITY, ACCURACY))
-    assert list(panels) == ["loss", "perplexity", "learning rate", "gradient norm"]
+    assert list(panels) == ["loss", "learning rate", "gradient norm"]
     assert [value for _, value in panels["loss"]["training"]] == pytest.approx([3, math.nan, 1000, 1], nan_ok=True)
+
+
+def test_what_follows_from_the_loss_has_a_panel_where_there_is_no_loss_to_show(drawn):
+    panels = drawn(step(1, 3.0), step(2, math.inf), step(3, 1000.0), step(4, 1.0), views=(PERPLEXITY, ACCURACY))
     values = [value for _, value in panels["perplexity"]["training"]]
     assert values == pytest.approx([math.exp(3), math.nan, math.nan, math.e], nan_ok=True)
+
+
+def test_the_title_says_what_the_best_validation_reached_by_every_metric(drawn, tmp_path):
+    drawn(step(1, 3.0), validation(1, 2.5), step(2, 2.0), validation(2, 2.75, best=False))
+    title = drawn.figure.get_suptitle().replace("\n", " ")
+    name = tmp_path.name.replace("$", r"\$")
+    assert title == f"{name}: 2 steps; best validation at step 1: loss 2.500, perplexity 12.18"
+
+
+def test_validations_alone_have_no_panels_of_training(drawn):
+    assert list(drawn(validation(1, 2.5), validation(2, 2.25))) == ["loss"]
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_a_broken_one_named(record, tmp_path):

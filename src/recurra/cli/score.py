@@ -22,8 +22,11 @@ if TYPE_CHECKING:  # torch is imported once a command runs
 
 __all__ = ["score"]
 
-BAR, SHORTEST_BAR = 20, 4
-"""Width of the longest bar, in characters, and the least that says anything."""
+BAR, SHORTEST_BAR = 20, len("surprise")
+"""Width of the longest bar, in characters, and of the column at its narrowest: that of its heading."""
+
+SHORTEST_WORD = 8
+"""The width that is left to words as long as something else can give way."""
 
 PADDING = 2
 """Between the columns."""
@@ -91,17 +94,18 @@ def _table(parts: Sequence[ScoredUnit], units: bool, console: Console) -> Table:
     ]
     heads = ("unit" if units else "word", "probability", "bits")
     widths = [max(cell_len(text) for text in column) for column in zip(heads, *_rows(names, figures), strict=True)]
-    # The words are what it is about: in a narrow window the bars are the first to give way.
+    # The words are what it is about: in a narrow window the bars are the first to give way, then what the bits say too.
     bar = min(BAR, console.width - sum(widths) - PADDING * len(widths))
+    narrow = console.width - sum(widths[1:]) - PADDING * len(widths) < min(widths[0], SHORTEST_WORD)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, PADDING, 0, 0))
     table.add_column(heads[0])
-    for head in heads[1:]:
+    for head in heads[2 if narrow else 1 :]:
         table.add_column(head, justify="right", no_wrap=True)
     if bar >= SHORTEST_BAR:
         table.add_column("surprise", no_wrap=True)
     block = printable("█", console.encoding).replace("?", "#")
     for name, texts, surprise in zip(names, figures, surprises, strict=True):
-        cells: list[Text | str] = [Text(name), *texts]
+        cells: list[Text | str] = [Text(name), *texts[1 if narrow else 0 :]]
         if bar >= SHORTEST_BAR:
             cells.append(_bar(surprise, most, bar, block))
         table.add_row(*cells)

@@ -46,7 +46,7 @@ class Waiting:
             transient=True,
         )
         self._task = self._progress.add_task(what, total=None, share="")
-        self._lock, self._done = threading.Lock(), False
+        self._lock, self._shown, self._done = threading.Lock(), False, False
         self._timer = threading.Timer(delay, self._show)
         self._timer.daemon = True
 
@@ -61,7 +61,7 @@ class Waiting:
         self._timer.cancel()
         with self._lock:
             self._done = True
-            if self.live:
+            if self._shown:
                 self._progress.stop()
 
     def step(self, done: int, total: int | None) -> None:
@@ -73,6 +73,7 @@ class Waiting:
     def _show(self) -> None:
         with self._lock:
             if not self._done:
+                self._shown = True
                 self._progress.start()
 
 

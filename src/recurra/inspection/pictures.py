@@ -113,7 +113,7 @@ def draw_activations(found: Activations, path: str | Path, units: int) -> None:
 def draw_gradient_flow(flow: GradientFlow, path: str | Path) -> None:
     """Draw the norms of dL/dh by distance, each as a part of the first, as a picture."""
     check_picture(path)
-    figure = new_figure(7.5, 4.0)
+    figure = new_figure(8.5, 4.0)
     axes = figure.add_subplot()
     states = {name for layer in flow.layers for name in layer.norms if name != layer.cell.output}
     several = len({layer.name for layer in flow.layers}) > 1
@@ -131,5 +131,6 @@ def draw_gradient_flow(flow: GradientFlow, path: str | Path) -> None:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.lines[:-1]:
-        axes.legend(fontsize=8, framealpha=0.9)
+        # Beside the axes: inside it would lie on some curve or other.
+        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.3)
     save(figure, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ __all__ = ["CurvesWriter", "draw_curves"]
 TRAINING, VALIDATION, BEST, QUIET = "#0072B2", "#D55E00", "#009E73", "#555555"
 """Colours that people who are colour-blind can tell apart (Okabe and Ito 2008)."""
 
+QUIET_VIEWS = (MetricView("learning_rate", "learning rate"), MetricView("gradient_norm", "gradient norm"))
+"""What goes along with every training, drawn below its metrics."""
+
 SHARE = 0.02
 """The share of the time that drawing may take while training goes on."""
 
@@ -33,9 +37,10 @@ Record = dict[str, Any]
 def draw_curves(metrics: str | Path, picture: str | Path, views: Sequence[MetricView] = (LOSS,)) -> None:
     """Draw what a run's metrics.jsonl records.
 
-    Each metric has a panel with its course in training and in validation, the best validation marked; below are the
-    learning rate and the norm of the gradient before clipping. A metric that a view gives from the loss is drawn for
-    training as well. Numbers that are not finite leave a gap, and of a line that was cut off nothing is drawn.
+    The loss has a panel with its course in training and in validation, the best validation marked, and so has every
+    metric that does not follow from the loss, such as an accuracy; below are the learning rate and the norm of the
+    gradient before clipping. The title says what the best validation reached, by every metric. Numbers that are not
+    finite leave a gap, and of a line that was cut off nothing is drawn.
 
     Args:
         metrics: The record, as `MetricsWriter` writes it.
@@ -54,22 +59,38 @@ def draw_curves(metrics: str | Path, picture: str | Path, views: Sequence[Metric
 
     training = [record for record in records if record.get("kind") == "train"]
     validation = [record for record in records if record.get("kind") == "validation"]
-    shown = [view for view in views if any(not math.isnan(_value(r, view)) for r in records)]
+    known = [view for view in views if any(not math.isnan(_value(r, view)) for r in records)]
+    # What follows from the loss alone, such as the perplexity, would be the same curve over another axis.
+    from_loss = [view for view in known if view.from_loss is not None][:1]
+    shown = [*from_loss, *(view for view in known if view.from_loss is None)]
+    below = [view for view in QUIET_VIEWS if any(not math.isnan(_value(record, view)) for record in training)]
     columns = max(2, len(shown))
-    figure = Figure(figsize=(4.6 * columns, 5.6), dpi=130, layout="constrained")
-    # As many columns as there are metrics above; below two panels share the width.
-    grid = figure.add_gridspec(2, 2 * columns, height_ratios=(2, 1))
+    figure = Figure(figsize=(4.6 * columns, 6.0), dpi=130, layout="constrained")
+    title = textwrap.fill(_title(Path(metrics), records, validation, known), 50 * columns)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    # As many columns as there are metrics above; below the panels share the width.
+    grid = figure.add_gridspec(2 if below else 1, 2 * columns, height_ratios=(2, 1) if below else None)
     for place, view in enumerate(shown):
         width = 2 * columns // len(shown)
         _draw_metric(figure.add_subplot(grid[0, place * width : (place + 1) * width]), view, training, validation)
-    for place, (key, label) in enumerate((("learning_rate", "learning rate"), ("gradient_norm", "gradient norm"))):
-        axes = figure.add_subplot(grid[1, place * columns : (place + 1) * columns])
-        axes.plot(*_course(training, MetricView(key, label)), color=QUIET, linewidth=1.2)
-        axes.set_ylim(bottom=0)
-        _dress(axes, label)
+    for place, view in enumerate(below):
+        width = 2 * columns // len(below)
+        _draw_quiet(figure.add_subplot(grid[1, place * width : (place + 1) * width]), view, training)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     write_atomically(picture, file.getvalue())
+
+
+def _title(metrics: Path, records: Sequence[Record], validation: Sequence[Record], views: Sequence[MetricView]) -> str:
+    """Which run it is, how long it is, and what its best validation reached."""
+    run = metrics.resolve().parent.name
+    title = f"{run}: {max(record['step'] for record in records):,} steps"
+    best = [record for record in validation if record.get("best")][-1:]
+    for record in best:
+        values = [(view, _value(record, view)) for view in views]
+        figures = [f"{view.label} {value:{view.format}}" for view, value in values if not math.isnan(value)]
+        title += f"; best validation at step {record['step']:,}: {', '.join(figures)}"
+    return title.replace("$", r"\$")
 
 
 def _draw_metric(axes: Axes, view: MetricView, training: list[Record], validation: list[Record]) -> None:
@@ -93,6 +114,15 @@ def _draw_metric(axes: Axes, view: MetricView, training: list[Record], validatio
     _dress(axes, view.label)
     _limit(axes, found)
     axes.legend(frameon=False, fontsize="small")
+
+
+def _draw_quiet(axes: Axes, view: MetricView, training: list[Record]) -> None:
+    """What goes along with the training, from zero."""
+    steps, values = _course(training, view)
+    axes.plot(steps, values, color=QUIET, linewidth=1.2)
+    highest = max(value for value in values if not math.isnan(value))
+    axes.set_ylim(0, 1.1 * highest if highest > 0 else 1.0)
+    _dress(axes, view.label)
 
 
 def _limit(axes: Axes, values: list[float]) -> None:

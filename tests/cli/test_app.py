@@ -34,6 +34,14 @@ def test_a_command_that_is_missing_shows_those_there_are(recurra, words):
         ),
         (["--verion"], "there is no option --verion; did you mean --version? (see `recurra --help`)"),
         (["-x"], "there is no option -x (see `recurra --help`)"),
+        (["train", "language-modelling", "--lr", "1"], "there is no option --lr; did you mean --learning-rate?"),
+        (["range-test", "language-modelling", "--out", "o"], "there is no option --out (see `recurra range-test"),
+        (
+            ["score", "run", "-5 degrees"],
+            "there is no option -5; if it is a text, put -- before it: -- '-5 degrees' (see",
+        ),
+        (["cells", "--hidden-size", "x"], "invalid value for '--hidden-size': it should be a valid integer (see"),
+        (["evaluate", "a\x1b[2Jb"], "a␛[2Jb: there is no such folder"),
         (["score"], "missing argument 'RUN' (see `recurra score --help`)"),
         (["cells", "--hidden-size", "0"], "invalid value for '--hidden-size': "),
         (["cells", "--hidden-size"], "option '--hidden-size' requires an argument"),
@@ -41,6 +49,14 @@ def test_a_command_that_is_missing_shows_those_there_are(recurra, words):
 )
 def test_a_mistake_in_the_words_is_one_line(refused, words, line):
     assert line in refused(*words)
+
+
+@pytest.mark.parametrize("size", ["0", "00"])
+def test_a_window_without_size_is_disregarded(recurra, monkeypatch, size):
+    monkeypatch.setenv("COLUMNS", size)
+    monkeypatch.setenv("LINES", size)
+    assert recurra("trian").err.startswith("recurra: there is no command 'trian'")
+    assert "Simple recurrent network" in recurra("cells").out
 
 
 def failing(monkeypatch, error):

@@ -22,6 +22,17 @@ def test_all_cells_are_listed_with_what_they_cost(recurra):
     assert "I = 10 inputs, H = 20 hidden units" in done.out
 
 
+@pytest.mark.parametrize("columns", [30, 40, 52, 60, 80])
+def test_a_narrow_window_keeps_what_each_cell_is(recurra, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = recurra("cells").out.splitlines()
+    assert max(map(len, lines)) <= columns
+    words = " ".join(lines).split()
+    for cell in CATALOGUE.values():
+        assert set(cell.title.split()) <= set(words) or columns < 40
+    assert ("parameters" in lines[0], "flops/step" in lines[0]) == (columns >= 52, columns >= 64)
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_one_cell_is_shown_with_its_gradient(recurra, name):
     cell = CATALOGUE[name]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from recurra.cli.table import CONTEXT, Entry, Group
 from recurra.errors import RecurraError, SettingError
 from recurra.spelling import did_you_mean, nearest
 from recurra.tasks.table import TASKS
+from recurra.training.figures import printable
 
 __all__ = ["app", "main"]
 
@@ -123,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     _write_what_the_terminal_lacks_as_escapes()
+    _disregard_a_window_without_size()
     _take_memory_in_large_pages()
     try:
         code = _run(words)
@@ -176,6 +179,13 @@ def _take_memory_in_large_pages() -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
+def _disregard_a_window_without_size() -> None:
+    """Let rich ask the terminal how large it is where a variable says 0: it would print nothing at all."""
+    for name in ("COLUMNS", "LINES"):
+        if os.environ.get(name, "").isdigit() and int(os.environ[name]) == 0:
+            del os.environ[name]
+
+
 def _write_what_the_terminal_lacks_as_escapes() -> None:
     """Let no character end a command, such as one of a sample that the terminal's encoding has not."""
     for stream in (sys.stdout, sys.stderr):
@@ -187,7 +197,8 @@ def _fail(message: str, *notes: str) -> int:
     console = Console(stderr=True, highlight=False)
     # What has a caret under its character, or goes to a file, is not broken into lines.
     whole = "\n" in message or not console.is_terminal
-    console.print(Text.assemble(("recurra: ", "bold red"), "\n".join([message, *notes])), soft_wrap=whole)
+    text = printable("\n".join([message, *notes]), console.encoding)
+    console.print(Text.assemble(("recurra: ", "bold red"), text), soft_wrap=whole)
     return 2
 
 
@@ -204,9 +215,16 @@ def _fail_usage(error: Exception, words: Sequence[str]) -> int:
         meant = nearest(option, known)
         mend = f"; did you mean --{meant}?" if meant else _as_argument(option, words, context)
         message = f"there is no option {option}{mend}"
-    message = " ".join(message.split()).rstrip(".")
+    message = _in_our_words(" ".join(message.split()).rstrip("."))
     hint = f" (see `{context.command_path} --help`)" if context is not None else ""
     return _fail(f"{message[:1].lower()}{message[1:]}{hint}")
+
+
+def _in_our_words(message: str) -> str:
+    """A message of pydantic, by which typer checks values, as we would say it."""
+    message = re.sub(r"Input is not a valid path\b.*", "it should be a path", message)
+    message = re.sub(r", unable to parse string as an? \w+", "", message)
+    return message.replace("Input should be", "it should be")
 
 
 def _as_argument(option: str, words: Sequence[str], context: Any) -> str:  # noqa: ANN401  (click's)

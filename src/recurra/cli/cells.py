@@ -24,6 +24,9 @@ __all__ = ["cells"]
 LARGEST_CHECKED = 16
 """The most inputs and hidden units of the layer by which a cell is checked: what can run does not depend on them."""
 
+NARROW, COUNT = 40, 12
+"""The width that the names of cells and what they are take, and the width of a column of counts."""
+
 
 def cells(
     name: Annotated[
@@ -59,12 +62,16 @@ def _named(name: str) -> Cell:
 def _list(input_size: int, hidden_size: int, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("cell", style="bold", no_wrap=True)
-    table.add_column("parameters", justify="right", no_wrap=True)
-    table.add_column("flops/step", justify="right", no_wrap=True)
+    # What it is comes before what it costs: in a narrow window the counts give way.
+    counts = [("parameters", Cell.parameter_count), ("flops/step", Cell.flops)][
+        : max(0, console.width - NARROW) // COUNT
+    ]
+    for heading, _ in counts:
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("what it is")
     for cell in CATALOGUE.values():
-        count, cost = cell.parameter_count(input_size, hidden_size), cell.flops(input_size, hidden_size)
-        table.add_row(cell.name, f"{count:,}", f"{cost:,}", cell.title)
+        figures = (f"{count(cell, input_size, hidden_size):,}" for _, count in counts)
+        table.add_row(cell.name, *figures, cell.title)
     console.print(table)
     console.print(
         f"\nCounted for I = {input_size} inputs, H = {hidden_size} hidden units and one step of one sequence.\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -13,6 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from recurra.checks import LARGEST_SEED
+
+
+from recurra.cli.completion import cell_names
 from recurra.tasks.settings_file import NONE, flag_of, sections, takes_none
 
 __all__ = ["from_flags", "seed_option", "with_flags"]
@@ -83,10 +86,18 @@ def _flag(section: str, key: str, field: FieldInfo, with_default: bool) -> inspe
         help=text,
         rich_help_panel=section.capitalize(),
         show_default=_default(field) if with_default else False,
+        autocompletion=_completion(key, choices),
         metavar=None if switch else "FILE" if is_file(field) else METAVARS.get(kinds[0], "NAME"),
     )
     kind = Annotated[bool | None, option] if switch else Annotated[str | None, option]
     return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+
+
+def _completion(key: str, choices: Sequence[str]) -> Callable[[str], list[str]] | None:
+    """What a shell completes after a flag: the names that there are to choose from."""
+    if key == "cell":
+        return cell_names
+    return (lambda incomplete: [name for name in choices if name.startswith(incomplete)]) if choices else None
 
 
 def _default(field: FieldInfo) -> str | bool:

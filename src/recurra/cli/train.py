@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from recurra.cli.completion import run_folders
 from recurra.cli.flags import from_flags, with_flags
 from recurra.cli.stopping import INTERRUPTED
 from recurra.cli.watching import CURVES, GRADIENTS, TENSORBOARD, Gradients, SamplesFlag, TensorBoardFlag, Watching
@@ -62,7 +63,7 @@ def train_command(task: TaskEntry) -> Callable[..., None]:
 
 def _resume(
     settings: Mapping[str, Any],
-    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN", autocompletion=run_folders)],
     data: Annotated[
         Path | None, typer.Option("--data", help="Where the data are now, if they were moved.", metavar="FILE")
     ] = None,

@@ -15,7 +15,12 @@ from recurra.training.figures import MetricView, describe_seconds, describe_span
 SECONDS_PER_FIGURE = 1.0
 """Figures change no faster than they can be read; each is the mean of the steps since the one before."""
 
-VALIDATIONS_SHOWN = 6
+VALIDATIONS_SHOWN, VALIDATIONS_AT_LEAST = 6, 2
+"""How many validations are shown, and how many in a low window before figures give way."""
+
+SHORTEST_BAR = 10
+"""The width of the bar in a narrow window."""
+
 REDRAWS_PER_SECOND = 4
 
 
@@ -65,28 +70,32 @@ class Display:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw."""
         figures = self._figures(options.max_width)
-        parts: list[RenderableType] = [self._bar(), *figures]
         # What is higher than the terminal could not be redrawn in place. Beside the rows of validations stand the bar,
         # two lines a row of figures, a blank line, the headings, and the line below the display.
+        if self._validations:
+            figures = figures[: max(1, (options.size.height - 4 - VALIDATIONS_AT_LEAST) // 2)]
         rows = min(VALIDATIONS_SHOWN, options.size.height - 2 * len(figures) - 4)
+        parts: list[RenderableType] = [self._bar(options.max_width), *figures]
         if self._validations and rows > 0:
             parts += [Text(), self._table(rows, options)]
         yield Group(*parts)
 
-    def _bar(self) -> Table:
+    def _bar(self, width: int) -> Table:
+        """The bar and what is said beside it; the step and the epoch give way where the bar would be too short."""
         event = self._event
         fraction = 0.0 if event is None else event.fraction
         row = Table.grid(expand=True, padding=(0, 2, 0, 0))
         row.add_column(ratio=1)
         bar = ProgressBar(total=1.0, completed=fraction, style="dim", complete_style="cyan", finished_style="green")
-        cells: list[Text | ProgressBar] = [bar, Text(f"{fraction:4.0%}")]
+        said = [f"{fraction:4.0%}", self._time()]
         if event is not None:
             of = "" if self._epochs is None else f"/{self._epochs}"
-            cells += [Text(f"epoch {event.epoch}{of}"), Text(f"step {event.step:,}")]
-        cells.append(Text(self._time()))
-        for _ in cells[1:]:
+            said[1:1] = [f"epoch {event.epoch}{of}", f"step {event.step:,}"]
+        while len(said) > 2 and width - sum(len(text) + 2 for text in said) < SHORTEST_BAR:
+            del said[-2]
+        for _ in said:
             row.add_column(no_wrap=True, justify="right")
-        row.add_row(*cells)
+        row.add_row(bar, *(Text(text) for text in said))
         return row
 
     def _time(self) -> str:
@@ -112,19 +121,24 @@ class Display:
         return tables
 
     def _table(self, shown: int, options: ConsoleOptions) -> Table:
+        mark = "* best" if options.ascii_only else "● best"
+        headings = ["epoch", "step", *(view.label for view in self._views)]
+        widths = [max(7, len(heading)) + 2 for heading in headings]
+        # In a narrow window the last of the metrics give way, but not the first, which is usually the loss.
+        fit = next(n for n in range(len(headings), 2, -1) if n == 3 or sum(widths[:n]) + len(mark) <= options.max_width)
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-        for heading in ("epoch", "step", *(view.label for view in self._views)):
+        for heading in headings[:fit]:
             table.add_column(heading, no_wrap=True, justify="right", min_width=max(7, len(heading)))
         table.add_column("", no_wrap=True)
         best = [event for event in self._validations if event.is_best][-1:]
         rows = self._validations[-shown:]
         if best and best[0] not in rows:
             rows = best + rows[1:]
-        mark = "* best" if options.ascii_only else "● best"
         for event in rows:
             style = "bold green" if event in best else ""
-            values = (view.of_metrics(event.metrics) for view in self._views)
-            table.add_row(str(event.epoch), f"{event.step:,}", *values, mark if event in best else "", style=style)
+            values = [view.of_metrics(event.metrics) for view in self._views]
+            cells = [str(event.epoch), f"{event.step:,}", *values][:fit]
+            table.add_row(*cells, mark if event in best else "", style=style)
         return table
 
 

@@ -16,10 +16,9 @@ import sys
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from typing import TYPE_CHECKING
-
 from recurra.lazy import import_on_demand
 
+TYPE_CHECKING = False  # as type checkers take it; `typing` itself would be imported before Ctrl-C can be handled
 if TYPE_CHECKING:
     from recurra import cells, nn
     from recurra.equations import Cell, read_cell

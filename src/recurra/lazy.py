@@ -4,13 +4,16 @@ PyTorch takes seconds to import. A package that defers its imports lets `recurra
 settings of a run and no tensor, start without it.
 """
 
-import ast
-import importlib
-import importlib.util
+from __future__ import annotations
+
 import sys
-from functools import cached_property
-from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # this is the first file that the program imports: what it needs itself comes where it is used
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+else:
+    ModuleType = type(sys)
 
 __all__ = ["import_on_demand"]
 
@@ -33,9 +36,17 @@ def import_on_demand(package: str) -> None:
 
 
 class _LazyPackage(ModuleType):
-    @cached_property
+    @property
     def _modules(self) -> dict[str, str]:
         """For every public name that is imported the module that it comes from."""
+        modules: dict[str, str] | None = self.__dict__.get("__modules__")
+        if modules is None:
+            modules = self.__dict__["__modules__"] = self._read_imports()
+        return modules
+
+    def _read_imports(self) -> dict[str, str]:
+        import ast
+
         loader = None if self.__spec__ is None else self.__spec__.loader
         source: str | None = getattr(loader, "get_source", lambda name: None)(self.__name__)
         if source is None:
@@ -45,6 +56,9 @@ class _LazyPackage(ModuleType):
         return {alias.name: str(node.module) for node in imports for alias in node.names}
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (whatever the name stands for)
+        import importlib
+        import importlib.util
+
         # Python itself asks modules for names such as __path__, which no package imports.
         module = None if name.startswith("_") else self._modules.get(name)
         if module is not None and module != self.__name__:
@@ -58,7 +72,8 @@ class _LazyPackage(ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
         # Python sets a module on its package once it is imported; a function of the same name is what is public here.
-        if isinstance(value, ModuleType) and self._modules.get(name) == value.__name__:
+        public = name in self.__dict__.get("__all__", ())
+        if public and isinstance(value, ModuleType) and self._modules.get(name) == value.__name__:
             return
         super().__setattr__(name, value)
 

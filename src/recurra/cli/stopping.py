@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-from collections.abc import Iterator
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False  # until Ctrl-C is handled as little is imported as can be
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import NoReturn
 
 __all__ = ["INTERRUPTED", "STOPPED", "interruptible", "stop_at_once"]
 
@@ -28,20 +29,25 @@ def stop_at_once() -> None:
         signal.signal(signal.SIGINT, _stop)
 
 
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Have Ctrl-C raise KeyboardInterrupt inside, so that what has begun is tidied up; a command runs in this."""
-    if signal.getsignal(signal.SIGINT) is not _stop:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, _stop)
+class interruptible:  # noqa: N801  (used as a function)
+    """Has Ctrl-C raise KeyboardInterrupt inside, so that what has begun is tidied up; a command runs in this."""
+
+    def __enter__(self) -> None:
+        """Let Ctrl-C raise, if it would end the process."""
+        self._at_once = signal.getsignal(signal.SIGINT) is _stop
+        if self._at_once:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let it end the process again."""
+        if self._at_once:
+            signal.signal(signal.SIGINT, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    with contextlib.suppress(OSError):
+    try:
         os.write(2, STOPPED.encode())
-    os._exit(INTERRUPTED)
+    finally:  # standard error may be closed
+        os._exit(INTERRUPTED)

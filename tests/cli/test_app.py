@@ -42,6 +42,7 @@ def test_a_command_that_is_missing_shows_those_there_are(recurra, words):
         ),
         (["cells", "--hidden-size", "x"], "invalid value for '--hidden-size': it should be a valid integer (see"),
         (["evaluate", "a\x1b[2Jb"], "a␛[2Jb: there is no such folder"),
+        (["evaluate", "a\nb"], r"a\nb: there is no such folder"),
         (["score"], "missing argument 'RUN' (see `recurra score --help`)"),
         (["cells", "--hidden-size", "0"], "invalid value for '--hidden-size': "),
         (["cells", "--hidden-size"], "option '--hidden-size' requires an argument"),

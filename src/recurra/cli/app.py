@@ -23,9 +23,13 @@ from recurra.cli.table import CONTEXT, Entry, Group
 from recurra.errors import RecurraError, SettingError
 from recurra.spelling import did_you_mean, nearest
 from recurra.tasks.table import TASKS
-from recurra.training.figures import printable
 
 __all__ = ["app", "main"]
+
+CONTROLS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | dict.fromkeys(
+    range(0x7F, 0xA0), 0xFFFD
+)
+"""The signs that stand in a message for characters that would steer the terminal, such as in the name of a file."""
 
 # Typer carries its own copy of click or uses the installed one, by version; either way this is its root of errors.
 CommandError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -130,11 +134,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
     except RecurraError as error:
-        return _fail(str(error), *getattr(error, "__notes__", ()))
+        return _fail(_on_one_line(str(error), words), *getattr(error, "__notes__", ()))
     except CommandError as error:
         return _fail_usage(error, words)
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        return _fail(_on_one_line(message, words))
     except (MemoryError, RuntimeError) as error:
         # Of the processor's memory torch says so in words only.
         if not isinstance(error, MemoryError | _device_memory_error()) and "can't allocate memory" not in str(error):
@@ -197,9 +202,16 @@ def _fail(message: str, *notes: str) -> int:
     console = Console(stderr=True, highlight=False)
     # What has a caret under its character, or goes to a file, is not broken into lines.
     whole = "\n" in message or not console.is_terminal
-    text = printable("\n".join([message, *notes]), console.encoding)
+    text = "\n".join([message, *notes]).translate(CONTROLS)
     console.print(Text.assemble(("recurra: ", "bold red"), text), soft_wrap=whole)
     return 2
+
+
+def _on_one_line(message: str, words: Sequence[str]) -> str:
+    r"""A message in which the line ends of what the user gave, such as the name of a file, are written as \n."""
+    for word in words:
+        message = message.replace(word, word.replace("\n", "\\n")) if "\n" in word else message
+    return message
 
 
 def _fail_usage(error: Exception, words: Sequence[str]) -> int:

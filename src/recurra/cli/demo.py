@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pydoc_data import topics
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,8 +37,6 @@ def demo(
     ] = None,
 ) -> None:
     """Train a character language model on Python's own documentation for about a minute, and watch it learn."""
-    from pydoc_data import topics
-
     from recurra.tasks.language_modelling import LANGUAGE_MODELLING
     from recurra.tasks.run import check_free, make_folder, new_folder
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra.cells import CATALOGUE, get
+from recurra.cli.completion import cell_names
 from recurra.equations import Cell, read_cell
 from recurra.equations.shapes import HIDDEN, INPUT, NUMBER
 from recurra.errors import RecurraError, SettingError
@@ -35,6 +36,7 @@ def cells(
             help="A cell, or a file of equations (- for standard input), which is checked: "
             "shows its equations, its derived gradient and its parameters.",
             metavar="NAME|FILE",
+            autocompletion=cell_names,
         ),
     ] = None,
     input_size: Annotated[int, typer.Option("--input-size", min=1, help="I, for the counts.", metavar="N")] = 128,

@@ -13,8 +13,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from recurra.checks import LARGEST_SEED
-
-
 from recurra.cli.completion import cell_names
 from recurra.tasks.settings_file import NONE, flag_of, sections, takes_none
 

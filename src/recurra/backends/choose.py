@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from recurra.backends import reference
+from recurra.backends import gate, reference
 from recurra.backends.cpu import operator  # noqa: F401  (saved graphs ask for it by name)
 from recurra.backends.cpu import run as cpu
 from recurra.backends.cpu.stream import Stepper as CpuStepper
@@ -63,7 +63,8 @@ class Backend:
         refusal: Why it cannot run a cell on a device in a dtype, or None if it can.
         together: The forward passes of several jobs that wait for nothing of one another, with last states
             (1, B, H) each; None if `run` does each.
-        stepper: What advances a cell one step a call, from the cell, its parameters, I and B; None if `run` does.
+        stepper: What advances a cell one step a call, from the cell, its parameters, I, H and B; None if `run` does.
+        compiled: Whether it reads tensors by their addresses, and so only those that have memory of their own.
     """
 
     name: str
@@ -71,7 +72,8 @@ class Backend:
     run: Run
     refusal: Callable[[Cell, torch.device, torch.dtype], str | None]
     together: Callable[[Sequence[Job]], list[tuple[Tensor, dict[str, Tensor]]]] | None = None
-    stepper: Callable[[Cell, Mapping[str, Tensor], int, int], Stepper] | None = None
+    stepper: Callable[[Cell, Mapping[str, Tensor], int, int, int], Stepper] | None = None
+    compiled: bool = False
 
     def all(self, jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
         """The forward pass of each job, the last states with an axis for layers, (1, B, H) each."""
@@ -85,6 +87,17 @@ class Choice(NamedTuple):
 
     backend: Backend
     reason: str
+    otherwise: Backend | None = None
+    """What runs where the backend meets a tensor that it cannot read; None if it was asked for by name."""
+
+    def all(self, jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
+        """The forward pass of each job, the last states with an axis for layers, (1, B, H) each."""
+        if self.otherwise is None or torch.compiler.is_compiling():
+            return self.backend.all(jobs)
+        try:
+            return self.backend.all(jobs)
+        except gate.UnreadableError:
+            return self.otherwise.all(jobs)
 
 
 def _reference_refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -94,7 +107,13 @@ def _reference_refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> 
 # From the fastest to the one that always can.
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend(
-        "cpu", "machine code for this processor, float32 and float64", cpu.run, cpu.refusal, cpu.together, CpuStepper
+        "cpu",
+        "machine code for this processor, float32 and float64",
+        cpu.run,
+        cpu.refusal,
+        cpu.together,
+        CpuStepper,
+        True,
     ),
     "reference": Backend(
         "reference",
@@ -105,7 +124,13 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
-def choose(name: str, cell: Cell, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Choice:
+def choose(
+    name: str,
+    cell: Cell,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    parameters: Mapping[str, Tensor] | None = None,
+) -> Choice:
     """Pick the backend for a cell.
 
     Args:
@@ -113,6 +138,7 @@ def choose(name: str, cell: Cell, device: torch.device | str = "cpu", dtype: tor
         cell: The cell to run.
         device: Where its tensors are.
         dtype: Their dtype.
+        parameters: The layer's parameters by name, to ask whether the backend can read each of them.
 
     Returns:
         The backend and the reason for it.
@@ -130,14 +156,23 @@ def choose(name: str, cell: Cell, device: torch.device | str = "cpu", dtype: tor
         backend = BACKENDS.get(name)
         if backend is None:
             raise SettingError(f"there is no backend {name!r}; choose one of: auto, {', '.join(BACKENDS)}")
-        refusal = backend.refusal(cell, device, dtype)
+        refusal = backend.refusal(cell, device, dtype) or _unreadable(backend, parameters)
         if refusal:
             raise BackendError(f"the {name} backend cannot run this cell: {refusal}; backend='auto' takes one that can")
         return Choice(backend, "it was asked for")
     passed = ""
     for name, backend in BACKENDS.items():
-        refusal = backend.refusal(cell, device, dtype)
+        refusal = backend.refusal(cell, device, dtype) or _unreadable(backend, parameters)
         if refusal is None:
-            return Choice(backend, f"{passed}{name}: the first that can run this cell")
+            otherwise = next(reversed(BACKENDS.values())) if backend.compiled else None
+            return Choice(backend, f"{passed}{name}: the first that can run this cell", otherwise)
         passed += f"{name}: {refusal}; "
     raise BackendError(f"no backend can run this cell: {passed.removesuffix('; ')}")
+
+
+def _unreadable(backend: Backend, parameters: Mapping[str, Tensor] | None) -> str | None:
+    """Why a backend cannot read some of the parameters; None if it can."""
+    if not backend.compiled or not parameters:
+        return None
+    reasons = (gate.unreadable(f"the parameter {name}", tensor) for name, tensor in parameters.items())
+    return next((reason for reason in reasons if reason), None)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from recurra.backends import gate
 from recurra.equations.cell import Cell
 
 __all__ = ["Job", "one_by_one"]
@@ -26,6 +27,8 @@ class Job(NamedTuple):
     lengths: Tensor | None = None
     reverse: bool = False
     noise: Mapping[str, Tensor] | None = None
+    layer: int | None = None
+    """Which layer of a network it is, for messages."""
 
     def whole_state(self) -> dict[str, Tensor]:
         """The state before the first step, (B, H) each."""
@@ -44,9 +47,13 @@ def one_by_one(
     Args:
         run: The forward pass of one, as `recurra.backends.reference.run`.
         jobs: The jobs.
+
+    Raises:
+        ShapeError: A tensor of a job does not have the shape that its cell gives it, or not the dtype or device of x.
     """
     found = []
     for job in jobs:
+        gate.check(gate.operands_of(job))
         options = {"lengths": job.lengths, "reverse": job.reverse, "noise": job.noise}
         outputs, last = run(job.cell, job.parameters, job.x, job.whole_state(), **options)
         found.append((outputs, {key: rows.unsqueeze(0) for key, rows in last.items()}))

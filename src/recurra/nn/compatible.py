@@ -12,20 +12,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.modules.rnn import RNNBase
 from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from recurra import cells
+from recurra.backends import gate
 from recurra.backends.choose import Choice, choose
 from recurra.backends.job import Job
 from recurra.backends.layout import Layout
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, ShapeError
+from recurra.nn.leaf import as_leaf
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -73,6 +78,26 @@ _PROJECTED_LSTM = Cell(
 )
 
 
+@lru_cache(maxsize=256)
+def _weight_shapes(
+    mode: str, input_size: int, hidden_size: int, num_layers: int, bias: bool, bidirectional: bool, proj_size: int
+) -> list[tuple[int, ...]]:
+    """The shapes of torch.nn's weights in the order in which a layer keeps them."""
+    rows, width = {"LSTM": 4, "GRU": 3}.get(mode, 1) * hidden_size, proj_size or hidden_size
+    shapes: list[tuple[int, ...]] = []
+    for layer in range(num_layers):
+        read = input_size if layer == 0 else width * (1 + bidirectional)
+        one: list[tuple[int, ...]] = [(rows, read), (rows, width)]
+        one += [(rows,)] * 2 if bias else []
+        one += [(proj_size, hidden_size)] if proj_size else []
+        shapes += one * (1 + bidirectional)
+    return shapes
+
+
+# A trace calls it and keeps what it gives; see `recurra.backends.cpu.run.refusal`.
+_weight_shapes._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 class _Compatible(RNNBase):
     """What the three share: the forward pass, given the cell and how torch's weights become its parameters."""
 
@@ -101,10 +126,13 @@ class _Compatible(RNNBase):
 
     def choice(self) -> Choice:
         """The backend that runs this layer where its parameters now are, and why."""
+        return self._choose(dict(self.named_parameters()))
+
+    def _choose(self, parameters: Mapping[str, Tensor] | None = None) -> Choice:
         if self.recorder is not None:
             return self.recorder
         weight = cast("Tensor", self._flat_weights[0])
-        return choose(self.backend, self.cell, weight.device, weight.dtype)
+        return choose(self.backend, self.cell, weight.device, weight.dtype, parameters)
 
     def forward(self, input: Tensor | PackedSequence, hx: Tensor | Sequence[Tensor] | None = None) -> tuple[Any, Any]:
         """Run the layers over a batch of sequences; arguments and results are those of torch.nn.
@@ -122,7 +150,18 @@ class _Compatible(RNNBase):
             ValueError: The input's number of dimensions or its dtype does not fit, as in torch.nn.
             RuntimeError: Another size does not fit, as in torch.nn.
         """
+        data = input.data if isinstance(input, PackedSequence) else input
+        if type(data) is not Tensor:
+            given: object = data
+            if isinstance(given, Proxy):
+                return cast("tuple[Any, Any]", as_leaf(self, given, hx=hx))
+            if isinstance(data, Tensor) and has_torch_function_unary(data):
+                return self._of_subclass(data, input, hx)
+        kind = data.device.type
+        if kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind):
+            return self._without_autocast(kind, input, hx)
         self._update_flat_weights()
+        self._check_weights()
         states = None if hx is None else self._as_states(hx)
         outputs: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
@@ -130,6 +169,59 @@ class _Compatible(RNNBase):
         else:
             outputs, last = self._run_padded(input, states)
         return outputs, last if len(last) > 1 else last[0]
+
+    def _of_subclass(
+        self, data: Tensor, input: Tensor | PackedSequence, hx: Tensor | Sequence[Tensor] | None
+    ) -> tuple[Any, Any]:
+        """Run on a tensor of a subclass, which makes results of its class of the tensors that come out."""
+        form: list[Any] = []
+
+        def run(data: Tensor) -> tuple[Tensor, ...]:
+            outputs, last = self.forward(input._replace(data=data) if isinstance(input, PackedSequence) else data, hx)
+            form.append(outputs)
+            return (
+                outputs.data if isinstance(outputs, PackedSequence) else outputs,
+                *(last if isinstance(last, tuple) else (last,)),
+            )
+
+        outputs, *last = handle_torch_function(run, (data,), data)
+        whole = form[-1]._replace(data=outputs) if isinstance(form[-1], PackedSequence) else outputs
+        return whole, tuple(last) if len(last) > 1 else last[0]
+
+    def _without_autocast(
+        self, kind: str, input: Tensor | PackedSequence, hx: Tensor | Sequence[Tensor] | None
+    ) -> tuple[Any, Any]:
+        """Run in the dtype of the weights, as `Recurrent` does and for the same reason."""
+        dtype = cast("Tensor", self._flat_weights[0]).dtype
+
+        def cast_(value: Any) -> Any:  # noqa: ANN401
+            return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
+
+        if isinstance(input, PackedSequence):
+            input = input._replace(data=cast_(input.data))
+        hx = type(hx)(map(cast_, hx)) if isinstance(hx, tuple | list) else cast_(hx)
+        with torch.autocast(kind, enabled=False):
+            return self.forward(cast_(input), hx)
+
+    def _check_weights(self) -> None:
+        """Refuse weights of another shape than the layer was made with, which would be cut up into wrong gates."""
+        weights = self._flat_weights
+        expected = _weight_shapes(
+            self.mode,
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            self.bias,
+            self.bidirectional,
+            self.proj_size,
+        )
+        if [None if weight is None else weight.shape for weight in weights] == expected:
+            return
+        for name, weight, shape in zip(self._flat_weights_names, weights, expected, strict=True):
+            if weight is None:
+                raise ShapeError(f"the layer has no {name}; expected a parameter or tensor of the shape {shape}")
+            gate.check_dense(name, weight)
+            gate.check_shape(name, weight, shape)
 
     def _run_padded(self, x: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         if x.dim() not in (2, 3):
@@ -176,7 +268,7 @@ class _Compatible(RNNBase):
         layout: Layout | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """All layers over x (T, B, I): the outputs (T, B, D · H) and the last states (L · D, B, H)."""
-        backend = self.choice().backend
+        choice = self._choose()
         keys, widths = self._state_keys, self._state_widths
         last: dict[str, list[Tensor]] = {key: [] for key in keys}
         for layer in range(self.num_layers):
@@ -191,7 +283,7 @@ class _Compatible(RNNBase):
                     given[keys[0]] = self._widen(given[keys[0]])
                 parameters = self._parameters_of_cell(self._weights_of(layer, reverse))
                 jobs.append(Job(self.cell, self.hidden_size, parameters, x, given, lengths, reverse))
-            for own, carried in backend.all(jobs):
+            for own, carried in choice.all(jobs):
                 # A part that is all would be a step of its own in the gradient, too.
                 outputs.append(own[..., : widths[0]] if self.proj_size else own)
                 for key, width in zip(keys, widths, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from recurra.backends import gate
 from recurra.equations.cell import Cell
 from recurra.errors import SettingError
 from recurra.nn.initialise import Rule, initialise_
@@ -32,7 +33,7 @@ class CellParameters(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.input_size = input_size
+        self.input_size, self.hidden_size = input_size, hidden_size
         self.initial_states: dict[str, str] = {}
         for name, parameter in cell.parameters.items():
             self._add(name, torch.empty(parameter.shape(input_size, hidden_size), device=device, dtype=dtype))
@@ -65,9 +66,22 @@ class CellParameters(nn.Module):
                 numbers[name] = lowest
         return numbers
 
-    def initial_state(self, key: str) -> Tensor:
-        """The initial state (H,) for a key of the state that has a learned one."""
-        found: Tensor = getattr(self, self.initial_states[key])
+    def initial_state(self, key: str, layer: int, *, reverse: bool = False) -> Tensor:
+        """The initial state (H,) for a key of the state that has a learned one.
+
+        Args:
+            key: The key.
+            layer: Which layer of the network this is, for a message.
+            reverse: Whether it is one of `reverse_layers`.
+
+        Raises:
+            ShapeError: The parameter no longer has that shape.
+        """
+        name = self.initial_states[key]
+        found: Tensor = getattr(self, name)
+        if found.shape != (self.hidden_size,):
+            layers = "reverse_layers" if reverse else "layers"
+            gate.check_shape(f"the parameter {layers}.{layer}.{name}", found, (self.hidden_size,))
         return found
 
     def extra_repr(self) -> str:

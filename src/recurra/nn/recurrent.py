@@ -9,8 +9,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from recurra import cells
+from recurra.backends import gate
 from recurra.backends.choose import Choice, choose
 from recurra.backends.job import Job
 from recurra.cells import modifiers
@@ -19,6 +22,7 @@ from recurra.equations.initial_gradient import initial_gradient
 from recurra.errors import BackendError, SettingError, ShapeError
 from recurra.nn.dropout import Dropout, LockedDropout, check_rate, draw_noise, drop_weights, recurrent_matrices
 from recurra.nn.initialise import Rule
+from recurra.nn.leaf import as_leaf
 from recurra.nn.parameters import CellParameters
 from recurra.nn.stream import Stream
 from recurra.nn.trace import Trace, trace
@@ -150,7 +154,7 @@ class Recurrent(nn.Module):
         self.input_dropout = LockedDropout(check_rate("input_dropout", input_dropout))
         for form in (self.cell, self.cell.at_rest):
             # torch.compile can read what a cell has worked out, but not have it worked out.
-            _ = form.carried, form.carried_names, form.parameter_names
+            _ = form.carried, form.carried_names, form.parameters, form.parameter_names
         # An unknown name is refused here; whether the backend can run is asked at use, since the layer may yet move.
         with contextlib.suppress(BackendError):
             choose(backend, self.cell)
@@ -184,14 +188,14 @@ class Recurrent(nn.Module):
 
     def choice(self) -> Choice:
         """The backend that runs this layer where its parameters now are, and why."""
-        return self._choose(self._parameter(), self._now)
+        return self._choose(self._parameter(), self._now, dict(self.named_parameters()))
 
-    def _choose(self, parameter: Tensor | None, cell: Cell) -> Choice:
+    def _choose(self, parameter: Tensor | None, cell: Cell, parameters: Mapping[str, Tensor] | None = None) -> Choice:
         if self.recorder is not None:
             return self.recorder
         if parameter is None:
             return choose(self.backend, cell)
-        return choose(self.backend, cell, parameter.device, parameter.dtype)
+        return choose(self.backend, cell, parameter.device, parameter.dtype, parameters)
 
     def _parameter(self) -> Tensor | None:
         """One of the parameters, which all have one device and dtype; None if the cell has none."""
@@ -223,6 +227,12 @@ class Recurrent(nn.Module):
             ShapeError: A shape, length, dtype or name does not fit.
             BackendError: The backend that was asked for cannot run this cell where it is.
         """
+        if type(x) is not Tensor:
+            given: object = x
+            if isinstance(given, Proxy):
+                return cast("tuple[Tensor, dict[str, Tensor]]", as_leaf(self, given, state=state, lengths=lengths))
+            if isinstance(x, Tensor) and has_torch_function_unary(x):
+                return self._of_subclass(x, state, lengths)
         if isinstance(x, Tensor):
             kind = "cpu" if x.is_cpu else x.device.type
             if (kind == "cpu" or kind == "cuda") and torch.is_autocast_enabled(kind):
@@ -234,14 +244,14 @@ class Recurrent(nn.Module):
         ends = None if lengths is None else self._check_lengths(lengths, sequence)
         given = {} if state is None else self._check_state(state, sequence, single)
         cell = self._now
-        backend = self._choose(parameter, cell).backend
+        choice = self._choose(parameter, cell)
         last: dict[str, list[Tensor]] = {key: [] for key in cell.carried_names}
         for layer, both in enumerate(self._by_layer()):
             if layer:
                 sequence = self.dropout(sequence)
             jobs = [self._job(cell, own, layer, k, sequence, given, ends) for k, own in enumerate(both)]
             outputs = []
-            for own, carried in backend.all(jobs):
+            for own, carried in choice.all(jobs):
                 outputs.append(own)
                 for key, value in carried.items():
                     last[key].append(value)
@@ -275,6 +285,18 @@ class Recurrent(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             return self.forward(cast(x), given, lengths)
 
+    def _of_subclass(
+        self, x: Tensor, state: Mapping[str, Tensor] | None, lengths: Tensor | Sequence[int] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run on a tensor of a subclass, which makes results of its class of the tensors that come out."""
+
+        def run(x: Tensor) -> tuple[Tensor, ...]:
+            outputs, last = self.forward(x, state, lengths)
+            return outputs, *last.values()
+
+        outputs, *last = handle_torch_function(run, (x,), x)
+        return outputs, dict(zip(self._now.carried_names, last, strict=True))
+
     def _job(
         self,
         cell: Cell,
@@ -294,6 +316,9 @@ class Recurrent(nn.Module):
             if input_dropout.rate:
                 sequence = input_dropout(sequence, time=0)
             if self.weight_drop:
+                # A mask would be broadcast over a wrong shape.
+                job = Job(cell, self.hidden_size, tensors, sequence, {}, None, bool(direction), None, layer)
+                gate.check(gate.operands_of(job)[: 1 + len(tensors)])
                 tensors = drop_weights(cell, tensors, own.input_size, self.weight_drop)
             if cell.noise:
                 steps, batch = sequence.shape[:2]
@@ -303,13 +328,15 @@ class Recurrent(nn.Module):
             if key in given:
                 state[key] = given[key][layer * self.num_directions + direction]
             elif key in own.initial_states:
-                state[key] = own.initial_state(key).expand(sequence.shape[1], -1)
-        return Job(cell, self.hidden_size, tensors, sequence, state, lengths, bool(direction), noise)
+                state[key] = own.initial_state(key, layer, reverse=bool(direction)).expand(sequence.shape[1], -1)
+        return Job(cell, self.hidden_size, tensors, sequence, state, lengths, bool(direction), noise, layer)
 
     def _check_input(self, x: object, parameter: Tensor | None) -> None:
         if not isinstance(x, Tensor):
             expected = f"{self._expected}: pad ragged sequences and give their lengths"
             raise ShapeError(f"x is a {type(x).__name__}; {expected}")
+        if x.is_nested:
+            gate.check_dense("x", x)
         shape = x.shape
         if len(shape) not in (2, 3) or shape[-1] != self.input_size:
             raise ShapeError(f"x has the shape {tuple(shape)}; {self._expected}")
@@ -334,6 +361,8 @@ class Recurrent(nn.Module):
     def _check_lengths(self, lengths: Tensor | Sequence[int], sequence: Tensor) -> Tensor:
         steps, batch = sequence.shape[:2]
         try:
+            if not isinstance(lengths, Tensor) and any(isinstance(length, bool) for length in lengths):
+                raise TypeError
             ends = torch.as_tensor(lengths, device=sequence.device)
         except (TypeError, ValueError, RuntimeError):
             raise ShapeError(f"lengths is {lengths!r}; expected {batch} whole numbers, one a row") from None
@@ -358,6 +387,8 @@ class Recurrent(nn.Module):
         for key, value in state.items():
             if key not in self.cell.carried:
                 raise ShapeError(f"{key!r} is not a state of this cell; its states are: {known}")
+            if isinstance(value, Tensor) and value.is_nested:
+                gate.check_dense(f"the state {key!r}", value)
             if not isinstance(value, Tensor) or tuple(value.shape) != shape:
                 got = f"has the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is {value!r}"
                 raise ShapeError(f"the state {key!r} {got}; expected {axes} = {shape}")

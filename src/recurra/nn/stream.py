@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from recurra.backends.choose import Run, Stepper, choose
+from recurra.backends import gate
+from recurra.backends.choose import Backend, Run, Stepper, choose
+from recurra.backends.gate import UnreadableError
 from recurra.equations.cell import Cell
-from recurra.errors import SettingError, ShapeError
+from recurra.errors import BackendError, SettingError, ShapeError
 from recurra.nn.parameters import CellParameters
 
 if TYPE_CHECKING:
@@ -24,12 +26,20 @@ class _Stepper:
     """A cell that is advanced one step a call by a backend's pass over sequences of one step."""
 
     def __init__(
-        self, run: Run, cell: Cell, parameters: Mapping[str, Tensor], input_size: int, batch_size: int
+        self,
+        run: Run,
+        cell: Cell,
+        parameters: Mapping[str, Tensor],
+        input_size: int,
+        hidden_size: int,
+        batch_size: int,
     ) -> None:
         self._run, self._cell = run, cell
-        self._parameters = {name: tensor.detach().clone() for name, tensor in parameters.items()}
-        first = next(iter(self._parameters.values()))
-        self.state = {key: first.new_zeros(batch_size, first.shape[0]) for key in cell.carried}
+        # These outlive the mode that the stream is made in.
+        with torch.inference_mode(False):
+            self._parameters = {name: tensor.detach().clone() for name, tensor in parameters.items()}
+            first = next(iter(self._parameters.values()))
+            self.state = {key: first.new_zeros(batch_size, hidden_size) for key in cell.carried}
 
     def step(self, x: Tensor) -> Tensor:
         with torch.no_grad():
@@ -45,6 +55,9 @@ class Stream:
 
     Made by `Recurrent.stream`. The weights are packed when it is made: after they change, call `refresh`. It runs as
     the network does in eval mode: nothing is dropped, noise is at rest.
+
+    A stream can be copied (`copy.deepcopy`) and pickled: the copy goes on from the same state by itself, with the
+    network's weights as they are when it is made.
 
     Args:
         layer: The network; it has one direction.
@@ -76,6 +89,17 @@ class Stream:
         self.refresh()
         self.reset()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The layer, the batch size and the state: a copy packs the weights anew, as they are when it is made."""
+        return {"layer": self.layer, "batch_size": self.batch_size, "state": self.state}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        """Go on from where the stream that was copied or saved was."""
+        self.layer, self.batch_size = kept["layer"], kept["batch_size"]
+        self._steppers = []
+        self.refresh()
+        self.state = kept["state"]
+
     def _parameters(self) -> list[CellParameters]:
         return [own for own in self.layer.layers if isinstance(own, CellParameters)]
 
@@ -84,19 +108,32 @@ class Stream:
         layer, kept = self.layer, [stepper.state for stepper in self._steppers]
         cell = layer.cell.at_rest
         parameter = next(layer.parameters())
-        backend = choose(layer.backend, cell, parameter.device, parameter.dtype).backend
-        widths = [layer.input_size] + [layer.hidden_size] * (layer.num_layers - 1)
-        make = backend.stepper or partial(_Stepper, backend.run)
-        self._steppers = [
-            make(cell, own.tensors(cell), width, self.batch_size)
-            for own, width in zip(self._parameters(), widths, strict=True)
-        ]
+        choice = choose(layer.backend, cell, parameter.device, parameter.dtype)
+        try:
+            self._steppers = self._made(choice.backend, cell)
+        except UnreadableError:
+            if choice.otherwise is None:
+                raise
+            self._steppers = self._made(choice.otherwise, cell)
         self._steps = [stepper.step for stepper in self._steppers]
         self._shape = torch.Size((self.batch_size, layer.input_size))
         self._dtype, self._device = parameter.dtype, parameter.device
         for stepper, state in zip(self._steppers, kept, strict=False):
             for key, rows in state.items():
                 stepper.state[key].copy_(rows)
+
+    def _made(self, backend: Backend, cell: Cell) -> list[Stepper]:
+        """What advances each layer."""
+        make, steppers = backend.stepper or partial(_Stepper, backend.run), []
+        hidden, width = self.layer.hidden_size, self.layer.input_size
+        for number, own in enumerate(self._parameters()):
+            tensors = own.tensors(cell)
+            labels = gate.labels(cell, number, reverse=False)
+            expected = gate.shapes(cell, self.batch_size, width, hidden)
+            gate.check(gate.Operand(*each) for each in zip(labels, tensors.values(), expected, strict=False))
+            steppers.append(make(cell, tensors, width, hidden, self.batch_size))
+            width = hidden
+        return steppers
 
     def step(self, x: Tensor) -> Tensor:
         """Advance by one step.
@@ -112,10 +149,14 @@ class Stream:
         """
         if type(x) is not Tensor or x.shape != self._shape or x.dtype is not self._dtype or x.device != self._device:
             return self._single(x)
-        if not x.is_contiguous():
-            x = x.contiguous()
-        for step in self._steps:
-            x = step(x)
+        try:
+            if not x.is_contiguous() or x.is_neg():
+                x = x.resolve_neg().contiguous()
+            for step in self._steps:
+                x = step(x)
+        except RuntimeError:
+            self._refuse(x)
+            raise
         return x
 
     __call__ = step
@@ -125,28 +166,69 @@ class Stream:
         expected = f"expected (B, I) = {tuple(self._shape)}, {self._dtype} on {self._device}"
         if not isinstance(x, Tensor):
             raise ShapeError(f"x is a {type(x).__name__}; {expected}")
+        self._refuse(x)
         if x.shape == self._shape and (x.dtype, x.device) == (self._dtype, self._device):  # of a subclass
             return self.step(x.as_subclass(Tensor))
         if x.shape == self._shape[1:] and self.batch_size == 1 and (x.dtype, x.device) == (self._dtype, self._device):
             return self.step(x[None])[0]
         raise ShapeError(f"x is {tuple(x.shape)}, {x.dtype} on {x.device}; {expected}")
 
-    def reset(self, rows: Sequence[int] | Tensor | None = None) -> None:
+    @staticmethod
+    def _refuse(x: Tensor) -> None:
+        """Refuse an input whose numbers are not to be read from memory: sparse, a shard, a tracer's."""
+        gate.check_dense("x", x)
+        if type(x).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+            raise ShapeError(f"x is a {type(x).__name__}; expected a plain tensor, which has memory of its own")
+        reason = gate.unreadable("x", x.as_subclass(Tensor))
+        if reason:
+            raise BackendError(f"a stream cannot be advanced here: {reason}")
+
+    def reset(self, rows: Sequence[int] | Sequence[bool] | Tensor | None = None) -> None:
         """Put rows back to the state before the first step.
 
         Args:
-            rows: Which; None for all.
+            rows: Which, by number, or as a mask (B,) of truth values; None for all.
 
         Raises:
-            ShapeError: There is no such row.
+            ShapeError: There is no such row, or what came is neither whole numbers nor a mask of B.
+
+        Example:
+            >>> from recurra.nn import Recurrent
+            >>> stream = Recurrent("gru", input_size=3, hidden_size=4).stream(batch_size=3)
+            >>> _ = stream.step(torch.randn(3, 3))
+            >>> stream.reset(torch.tensor([False, False, True]))
+            >>> stream.state["h"][0].any(-1).tolist()
+            [True, True, False]
         """
-        chosen = list(range(self.batch_size)) if rows is None else [int(row) for row in rows]
-        wrong = [row for row in chosen if not 0 <= row < self.batch_size]
-        if wrong:
-            raise ShapeError(f"there is no row {wrong[0]}; rows are 0 to {self.batch_size - 1}")
-        for own, stepper in zip(self._parameters(), self._steppers, strict=True):
+        chosen = list(range(self.batch_size)) if rows is None else self._numbers(rows)
+        for number, (own, stepper) in enumerate(zip(self._parameters(), self._steppers, strict=True)):
             for key, state in stepper.state.items():
-                state[chosen] = own.initial_state(key).detach() if key in own.initial_states else 0.0
+                state[chosen] = own.initial_state(key, number).detach() if key in own.initial_states else 0.0
+
+    def _numbers(self, rows: Sequence[int] | Sequence[bool] | Tensor) -> list[int]:
+        """The numbers of rows, which may be given as a mask."""
+        expected = f"expected the numbers of rows, 0 to {self.batch_size - 1}, or a mask of {self.batch_size} bools"
+        try:  # the numbers may be NumPy's, or tensors of one each
+            given: Any = rows
+            values = (
+                given.tolist() if hasattr(given, "tolist") else [getattr(r, "tolist", lambda r=r: r)() for r in given]
+            )
+        except TypeError:
+            values = None
+        if not isinstance(values, list):
+            raise ShapeError(f"rows is {rows!r}; {expected}")
+        if values and all(isinstance(value, bool) for value in values):
+            if len(values) != self.batch_size:
+                raise ShapeError(
+                    f"the mask of rows has {len(values)} values; expected one for each of {self.batch_size}"
+                )
+            return [row for row, value in enumerate(values) if value]
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ShapeError(f"{value!r} is no row; {expected}")
+            if not 0 <= value < self.batch_size:
+                raise ShapeError(f"there is no row {value}; rows are 0 to {self.batch_size - 1}")
+        return values
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -156,12 +238,19 @@ class Stream:
     @state.setter
     def state(self, state: Mapping[str, Tensor]) -> None:
         shape = (self.layer.num_layers, self.batch_size, self.layer.hidden_size)
+        if not isinstance(state, Mapping):
+            known = ", ".join(self._steppers[0].state) or "none"
+            raise ShapeError(f"the state is a {type(state).__name__}; expected a dict by the names of states: {known}")
         for key, value in state.items():
             if key not in self._steppers[0].state:
                 known = ", ".join(self._steppers[0].state) or "none"
                 raise ShapeError(f"{key!r} is not a state of this cell; its states are: {known}")
             if not isinstance(value, Tensor) or tuple(value.shape) != shape:
-                raise ShapeError(f"the state {key!r} has the shape {tuple(value.shape)}; expected (L, B, H) = {shape}")
+                came = f"has the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is {value!r}"
+                raise ShapeError(f"the state {key!r} {came}; expected (L, B, H) = {shape}")
+            gate.check_dense(f"the state {key!r}", value)
+            if not value.is_floating_point():
+                raise ShapeError(f"the state {key!r} is {value.dtype}; expected {self._dtype}")
         for key, value in state.items():
             for stepper, rows in zip(self._steppers, value, strict=True):
                 stepper.state[key].copy_(rows.detach())

@@ -19,13 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recurra.backends import gate
 from recurra.backends.cpu import spare
-from recurra.backends.cpu.passes import Call, Pass, results, whole
+from recurra.backends.cpu.passes import Call, Pass, Results, results, whole
 from recurra.backends.cpu.prepare import Prepared, prepare
-from recurra.backends.cpu.run import _check, _check_memory, _differentiable_backward, operands
+from recurra.backends.cpu.run import _differentiable_backward, blocks_of, kept_whole, operands
 from recurra.backends.layout import Layout
 from recurra.backends.plan import plan
 from recurra.equations.cell import Cell, Noise
+from recurra.errors import ShapeError
 
 __all__ = ["describe", "read", "recurrence", "recurrence_backward", "run"]
 
@@ -119,23 +121,46 @@ class _Tensors:
         input_size: int,
         reverse: bool,
     ) -> _Tensors:
-        _check_memory(parameters[0])
-        _check(parameters[0], [*operands, *parameters, *state, *noise])
         prepared = _prepared(cell, parameters, input_size)
-        layout = whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
         given = dict(zip(prepared.cell.noise, noise, strict=True))
-        packed = {
-            name: layout.repeat(value) if prepared.cell.noise[name].each == "sequence" else layout.pack(value)
-            for name, value in given.items()
-        }
+        shapes = results(prepared, int(steps), int(batch))
+        cls._check(prepared, shapes, [*operands, *parameters, *state], given, steps, batch)
+        if lengths is not None:
+            gate.check_lengths(lengths, steps, batch)
+        layout = whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
+        packed = [
+            (layout.repeat if own.each == "sequence" else layout.pack)(given[name])
+            for name, own in prepared.cell.noise.items()
+        ]
         # Of x nothing is read but what the operands are: nothing is what it holds.
         x = parameters[0].new_full((), torch.nan).expand(steps, batch, input_size)
-        shapes = results(prepared, int(steps), int(batch))
         call = Call(prepared, layout, reverse, packed, x, given, shapes, shapes.state)
         return cls(call, [*operands, *parameters, *state])
 
+    @staticmethod
+    def _check(
+        prepared: Prepared,
+        shapes: Results,
+        tensors: Sequence[Tensor],
+        noise: Mapping[str, Tensor],
+        steps: int,
+        batch: int,
+    ) -> None:
+        """A graph that was saved or compiled may be given anything."""
+        cell, hidden = prepared.cell, prepared.hidden
+        names = [f"operand {number}" for number, _ in enumerate(prepared.outside)]
+        names += gate.labels(cell, None, reverse=False)
+        if len(tensors) != len(names):
+            raise ShapeError(f"{len(tensors)} operands, parameters and states came; expected {len(names)}")
+        named = [*zip(names, tensors, shapes.shapes[1:], strict=True)]
+        for name, drawn in noise.items():
+            named.append((f"the noise {name!r}", drawn, gate.noise_shape(cell.noise[name], steps, batch, hidden)))
+        gate.check(gate.Operand(*each) for each in named)
+
 
 def _prepared(cell: str, parameters: Sequence[Tensor], input_size: int) -> Prepared:
+    if not parameters or not parameters[0].dim():
+        raise ShapeError("the first parameter tells how many units there are: it has at least one axis")
     return prepare(read(cell), parameters[0].dtype == torch.float64, int(input_size), int(parameters[0].shape[0]))
 
 
@@ -215,12 +240,13 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:  # n
     ctx.counts = [len(operands), len(parameters), len(state), len(noise)]
     if training:
         ctx.mark_non_differentiable(output[-1])
-        ctx.save_for_backward(*operands, *parameters, *state, *noise, lengths, output[-1])
+        kept, ctx.blocks = kept_whole([*operands, *parameters, *state, *noise])
+        ctx.save_for_backward(*kept, lengths, output[-1])
 
 
 def _backward(ctx: Any, received: Sequence[Tensor | None]) -> tuple[Any, ...]:  # noqa: ANN401
     *tensors, lengths, saved = ctx.saved_tensors
-    groups = _cut(tensors, ctx.counts)
+    groups = _cut(blocks_of(tensors, ctx.blocks), ctx.counts)
     steps, batch, _, _ = ctx.settings
     like, hidden = groups[1][0], groups[1][0].shape[0]
     shapes = [(steps, batch, hidden)] + [(batch, hidden)] * len(groups[2])

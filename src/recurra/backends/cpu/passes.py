@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
+from recurra.backends import gate
 from recurra.backends.cpu import spare, threads
 from recurra.backends.cpu.arrange import arrange
 from recurra.backends.cpu.arrangement import Arrangement, Memory, launch
@@ -39,6 +40,8 @@ class Results(NamedTuple):
     """Zero, and a state that is."""
     stacked: Tensor
     """A state with an axis for layers."""
+    shapes: list[tuple[int, ...]]
+    """Of the input, the operands of the products before the loop, the parameters and the states."""
 
 
 class Call(NamedTuple):
@@ -53,16 +56,18 @@ class Call(NamedTuple):
         drawn: What was drawn as it was given.
         results: Its results' shapes.
         last: A last state's shape.
+        layer: Which layer of a network it is, for messages.
     """
 
     prepared: Prepared
     layout: Layout
     reverse: bool
-    noise: dict[str, Tensor]
+    noise: Sequence[Tensor]
     x: Tensor
     drawn: Mapping[str, Tensor]
     results: Results
     last: Tensor
+    layer: int | None = None
 
 
 @lru_cache(maxsize=256)
@@ -75,6 +80,9 @@ def whole(steps: int, batch: int) -> Layout:
 def results(prepared: Prepared, steps: int, batch: int) -> Results:
     """The shapes of a pass's results."""
     zero, state = _zeros(prepared.double), _zeros(prepared.double, batch, prepared.hidden)
+    widths = [group.blocks[0].stop - group.blocks[0].start for group in prepared.outside]
+    shapes: list[tuple[int, ...]] = [(steps, batch, prepared.input_size), *((steps, batch, width) for width in widths)]
+    shapes += gate.shapes(prepared.cell, batch, prepared.input_size, prepared.hidden)
     with _disable_current_modes():
         return Results(
             zero.expand(steps, batch, prepared.width),
@@ -82,6 +90,7 @@ def results(prepared: Prepared, steps: int, batch: int) -> Results:
             zero.expand(steps * batch * len(prepared.plan.saved) * prepared.width),
             state,
             state.unsqueeze(0),
+            shapes,
         )
 
 
@@ -132,8 +141,8 @@ class Pass:
     def __init__(self, call: Call, tensors: Sequence[Tensor]) -> None:
         self.call, self.prepared, self.layout = call, call.prepared, call.layout
         # What is named here is held until the loop has run, since only its address is given away.
-        self.tensors = [*map(Tensor.contiguous, tensors)]
-        self.noise = [self._padded(drawn) for drawn in call.noise.values()] if call.noise else []
+        self.tensors = gate.contiguous(tensors, call.prepared.names)
+        self.noise = [self._padded(drawn) for drawn in call.noise] if call.noise else []
         self.results = call.results
         self.saved: Tensor | None = None
 
@@ -183,7 +192,7 @@ class Pass:
         received = self.results.wide.contiguous() if output is None else self._padded(output)
         # It begins with the gradients at the last state, and ends with those at the first.
         zero = self.results.state
-        first = [zero if rows is None else rows.contiguous() for rows in last]
+        first = [zero if rows is None else gate.stored(rows).contiguous() for rows in last]
         # What the gradients of vectors are added up in, by each thread its own.
         shape = len(self.prepared.vectors), self.prepared.width
         used = arrangement.used
@@ -211,10 +220,10 @@ class Pass:
                     found[number] = rows[vector]
         return found
 
-    def _laid_out(self, arrangement: Arrangement, given: Sequence[Tensor]) -> tuple[Arrangement, Memory]:
+    def _laid_out(self, arrangement: Arrangement, given: list[Tensor]) -> tuple[Arrangement, Memory]:
         """A call of a loop with its memory, in which it is said where the caller's arrays are."""
+        addresses = gate.addresses(given, arrangement.arrays)
         self.given = given
-        addresses = [*map(Tensor.data_ptr, given)]
         memory = arrangement.memory(self.layout, addresses[len(self.prepared.outside)])
         arrangement.address(memory, addresses)
         return arrangement, memory
@@ -235,7 +244,7 @@ class Pass:
         """Rows of hidden width as contiguous rows of whole vectors."""
         hidden, width = self.prepared.hidden, self.prepared.width
         if width == hidden:
-            return array.contiguous()
+            return gate.stored(array).contiguous()
         wide = torch.zeros(*array.shape[:-1], width, dtype=array.dtype, device=HERE)
         wide[..., :hidden] = array
         return wide

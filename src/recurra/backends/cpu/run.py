@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
+from torch.nn import Parameter
 
-from recurra.backends import reference
+from recurra.backends import gate, reference
 from recurra.backends.cpu import passes
 from recurra.backends.cpu.limits import size_refusal
 from recurra.backends.cpu.passes import Call, Pass
 from recurra.backends.cpu.prepare import prepare
 from recurra.backends.job import Job, one_by_one
 from recurra.backends.layout import Layout
-from recurra.backends.reference.forward import unroll
+from recurra.backends.reference.forward import hidden_size, unroll
 from recurra.backends.reference.interpret import Program, constants
 from recurra.equations.cell import Cell
 from recurra.errors import BackendError, ShapeError
 
-__all__ = ["operands", "refusal", "run", "together"]
+__all__ = ["blocks_of", "kept_whole", "operands", "refusal", "run", "together"]
 
 
 def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -32,11 +32,7 @@ def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
         return f"it computes in float32 and float64, not {dtype}"
     if not cell.parameter_names:
         return "the cell has no parameters, and so nothing tells its width"
-    if torch._C._functorch.maybe_current_level() is not None:
-        return "torch.func goes through PyTorch's own operations only"
-    if forward_ad._current_level >= 0:
-        return "forward-mode differentiation goes through PyTorch's own operations only"
-    return size_refusal(cell)
+    return gate.tracer() or size_refusal(cell)
 
 
 # A trace asks and keeps the answer; what is asked of the moment, torch.compile guards itself. This is all that
@@ -62,17 +58,36 @@ def run(
     if not x.shape[1]:
         return reference.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
     if torch.compiler.is_compiling():
-        # Imported here because it is made of what stands below; a graph keeps its operator whole.
-        from recurra.backends.cpu import operator
+        return _as_operator(cell, parameters, x, state, lengths, reverse, noise)
+    job = Job(cell, hidden_size(parameters, state), parameters, x, state, lengths, reverse, noise)
+    if lengths is not None:
+        gate.check_lengths(lengths, *x.shape[:2])
+    if gate.watched():
+        _refuse_unreadable(job)
+        gate.check(gate.operands_of(job))
+        return _as_operator(cell, parameters, x, state, lengths, reverse, noise)
+    return _run([job], stacked=False)[0]
 
-        return operator.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
-    hidden = next(iter(parameters.values())).shape[0]
-    return _run([Job(cell, hidden, parameters, x, state, lengths, reverse, noise)], stacked=False)[0]
+
+def _as_operator(
+    cell: Cell,
+    parameters: Mapping[str, Tensor],
+    x: Tensor,
+    state: Mapping[str, Tensor],
+    lengths: Tensor | None,
+    reverse: bool,
+    noise: Mapping[str, Tensor] | None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The same as one operation of PyTorch's, which a graph keeps whole and a mode can watch."""
+    # Imported here because it is made of what stands below.
+    from recurra.backends.cpu import operator
+
+    return operator.run(cell, parameters, x, state, lengths=lengths, reverse=reverse, noise=noise)
 
 
 def together(jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
     """Run several cells over sequences, side by side where each is too small for all threads: the two directions."""
-    plain = not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
+    plain = not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or gate.watched())
     if plain and all(job.x.shape[1] for job in jobs):
         return _run(jobs, stacked=True)
     return one_by_one(run, jobs)
@@ -91,14 +106,20 @@ def _run(jobs: Sequence[Job], *, stacked: bool) -> list[tuple[Tensor, dict[str, 
 
 def _call(job: Job, stacked: bool) -> tuple[Call, list[Tensor]]:
     """What a job is as a call of a loop, and the tensors that it is differentiated in."""
-    cell, hidden, parameters, x, state, lengths, reverse, noise = job
-    _check_memory(x)
+    cell, hidden, parameters, x, state, lengths, reverse, noise, layer = job
+    if type(x) not in gate.PLAIN or x.layout is not torch.strided or x.is_nested:
+        raise _refusal(job)
     steps, batch, inputs = x.shape
+    if type(steps) is not int:
+        raise gate.UnreadableError(f"the cpu backend cannot run this cell: {gate.tracer() or 'its sizes are unknown'}")
     layout = passes.whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
-    given, drawn = noise or {}, {}
-    for name, own in cell.noise.items():
-        drawn[name] = (layout.repeat if own.each == "sequence" else layout.pack)(given[name])
     prepared = prepare(cell, x.dtype == torch.float64, inputs, hidden)
+    results = passes.results(prepared, steps, batch)
+    x = x.resolve_neg() if x.is_neg() else x
+    given, drawn = noise or {}, []
+    if cell.noise:
+        _check_noise(job)
+        drawn = [(layout.repeat if n.each == "sequence" else layout.pack)(given[k]) for k, n in cell.noise.items()]
     # Contiguous here, so that both passes read the one copy.
     if prepared.plain:
         tensors = [x.contiguous()] * len(prepared.wanted)
@@ -106,38 +127,33 @@ def _call(job: Job, stacked: bool) -> tuple[Call, list[Tensor]]:
         read = operands(cell, prepared.wanted, hidden, x, lengths if layout.ragged else None, given)
         tensors = [operand.contiguous() for operand in read]
     tensors += [parameters[name] for name in prepared.parameters]
-    results = passes.results(prepared, steps, batch)
     tensors += [state.get(key, results.state) for key in prepared.carried]
-    _check(x, [*tensors, *drawn.values()] if drawn else tensors)
-    return Call(
-        prepared, layout, reverse, drawn, x, given, results, results.stacked if stacked else results.state
-    ), tensors
+    if not gate.check_plain([x, *tensors], results.shapes):
+        raise _refusal(job)
+    last = results.stacked if stacked else results.state
+    return Call(prepared, layout, reverse, drawn, x, given, results, last, layer), tensors
 
 
-def _has_memory(tensor: Tensor) -> bool:
-    """Whether a tensor has an address: those that stand for a batch of others, or for none, have not."""
-    if type(tensor) is not Tensor and hasattr(tensor, "fake_mode"):  # a tracer's, made up for its shape
-        return False
-    try:
-        return bool(tensor.data_ptr()) or not tensor.numel()
-    except RuntimeError:
-        return False
+def _check_noise(job: Job) -> None:
+    """What is drawn must fit before it is packed."""
+    cell, (steps, batch, _), noise = job.cell, job.x.shape, job.noise or {}
+    expected = [gate.noise_shape(own, steps, batch, job.hidden_size) for own in cell.noise.values()]
+    if not gate.check_plain([job.x, *(noise[name] for name in cell.noise)], [tuple(job.x.shape), *expected]):
+        raise _refusal(job)
 
 
-def _check_memory(x: Tensor) -> None:
-    if not _has_memory(x):
-        raise BackendError("the cpu backend needs tensors that have memory; backend='reference' takes any")
+def _refusal(job: Job) -> BackendError:
+    """What is said of a job with a tensor that compiled code cannot take; of one that nothing can, that is raised."""
+    _refuse_unreadable(job)
+    gate.check(gate.operands_of(job))
+    return gate.UnreadableError("the cpu backend cannot run this cell: it needs tensors that have memory of their own")
 
 
-def _check(x: Tensor, tensors: Sequence[Tensor]) -> None:
-    """Refuse what compiled code would read as something else: it takes addresses, and knows no types."""
-    dtype = x.dtype
-    for tensor in tensors:
-        if tensor.dtype is not dtype or not tensor.is_cpu:
-            raise ShapeError(
-                f"x is {x.dtype} on {x.device}, and a tensor that goes with it {tensor.dtype} on {tensor.device}; "
-                "move one of them with .to(...)"
-            )
+def _refuse_unreadable(job: Job) -> None:
+    for operand in gate.operands_of(job):
+        reason = gate.unreadable(operand.label, operand.tensor)
+        if reason:
+            raise gate.UnreadableError(f"the cpu backend cannot run this cell: {reason}; backend='reference' takes any")
 
 
 def operands(
@@ -190,21 +206,29 @@ class _Recurrence(torch.autograd.Function):
         made = [Pass(call, own) for call, own in zip(calls, _shared_out(calls, tensors), strict=True)]
         outputs = passes.forward(made, training=True)
         ctx.calls, ctx.kept = calls, [[pass_.saved for pass_ in made]]
-        ctx.save_for_backward(*tensors)
+        kept, ctx.blocks = kept_whole(tensors)
+        ctx.save_for_backward(*kept)
         ctx.set_materialize_grads(False)
         return tuple(outputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        tensors = _shared_out(ctx.calls, ctx.saved_tensors)
+        tensors = _shared_out(ctx.calls, blocks_of(ctx.saved_tensors, ctx.blocks))
+        for call, own in zip(ctx.calls, tensors, strict=True):
+            _check_again(call, own)
         needs = _shared_out(ctx.calls, ctx.needs_input_grad[1:])
-        rest = list(gradients)
+        rest = [None if g is None else g.to_dense() if g.layout is not torch.strided else g for g in gradients]
         received = []
         for call in ctx.calls:
             count = 1 + len(call.prepared.carried)
             received.append(rest[:count])
             rest = rest[count:]
-        if torch.is_grad_enabled() or not all(g is None or _has_memory(g) for g in gradients):
+        if (
+            torch.is_grad_enabled()
+            or gate.watched()
+            or gate.tracer()
+            or any(gate.unreadable("a gradient", g) for g in gradients if g is not None)
+        ):
             with torch.enable_grad():
                 found = [
                     _differentiable_backward(*each) for each in zip(ctx.calls, tensors, received, needs, strict=True)
@@ -220,6 +244,58 @@ class _Recurrence(torch.autograd.Function):
         return (None, *(g for own in passes.backward(made, received, needs) for g in own))
 
 
+class Block(NamedTuple):
+    """Rows of a tensor that is kept for the backward pass."""
+
+    place: int
+    start: int
+    stop: int
+    shape: torch.Size
+    """Of the whole tensor."""
+
+
+def kept_whole(tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Block | None] | None]:
+    """Tensors as they are kept for the backward pass: in place of some rows of a parameter, all of it.
+
+    A gate's block of torch.nn's weights is such rows. Whatever changes the parameter between the passes is noticed, or
+    undone where that is allowed, at the parameter itself and not at its views.
+
+    Returns:
+        What is kept, and what `blocks_of` needs to find the tensors again; None if they are what is kept.
+    """
+    bases = [tensor._base for tensor in tensors]
+    if all(type(base) is not Parameter for base in bases):
+        return tensors, None
+    kept: dict[int, Tensor] = {}
+    blocks: list[Block | None] = []
+    for tensor, base in zip(tensors, bases, strict=True):
+        block = None
+        if type(base) is Parameter and tensor.shape[1:] == base.shape[1:] and tensor.stride() == base.stride():
+            start = (tensor.storage_offset() - base.storage_offset()) // max(1, base.stride(0))
+            place = [*kept].index(id(base)) if id(base) in kept else len(kept)
+            block = Block(place, start, start + len(tensor), base.shape)
+            kept[id(base)] = base
+        blocks.append(block)
+    others = [tensor for tensor, block in zip(tensors, blocks, strict=True) if block is None]
+    return [*kept.values(), *others], blocks
+
+
+def blocks_of(kept: Sequence[Tensor], blocks: Sequence[Block | None] | None) -> Sequence[Tensor]:
+    """The tensors again of which `kept_whole` told what to keep."""
+    if blocks is None:
+        return kept
+    others = iter(kept[len({block.place for block in blocks if block}) :])
+    found = []
+    for block in blocks:
+        if block and kept[block.place].shape != block.shape:
+            raise ShapeError(
+                f"a parameter of the shape {tuple(block.shape)} has the shape {tuple(kept[block.place].shape)} in the "
+                "backward pass; change parameters before the forward pass or after the backward pass"
+            )
+        found.append(kept[block.place][block.start : block.stop] if block else next(others))
+    return found
+
+
 T = TypeVar("T")
 
 
@@ -232,6 +308,20 @@ def _shared_out(calls: Sequence[Call], values: Sequence[T]) -> list[Sequence[T]]
         found.append(values[first:end])
         first = end
     return found
+
+
+def _check_again(call: Call, tensors: Sequence[Tensor]) -> None:
+    """Refuse tensors that are not what they were in the forward pass: a parameter's data can be replaced meanwhile."""
+    expected = call.results.shapes[: 1 + len(tensors)]
+    if gate.check_plain([call.x, *tensors], expected):
+        return
+    cell, outside = call.prepared.cell, len(call.prepared.outside)
+    named = ["x"] * (1 + outside) + gate.labels(cell, call.layer, reverse=call.reverse)
+    gate.check(
+        gate.Operand(f"{label}, in the backward pass,", tensor, shape)
+        for label, tensor, shape in zip(named, [call.x, *tensors], expected, strict=True)
+    )
+    raise BackendError("what the forward pass kept for the gradient is no longer a tensor that has memory of its own")
 
 
 def _differentiable_backward(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
+from recurra.backends import gate
 from recurra.backends.cpu import run, threads
 from recurra.backends.cpu.arrange import arrange
 from recurra.backends.cpu.prepare import prepare
@@ -34,19 +36,32 @@ class Stepper:
         cell: The cell, without noise.
         parameters: Its parameters by name, which are packed now and not looked at again.
         input_size: I.
+        hidden_size: H.
         batch_size: B.
+
+    Raises:
+        ShapeError: A parameter has another shape than the cell gives it, or not the dtype or device of the others.
+        BackendError: A parameter has no memory of its own.
     """
 
-    def __init__(self, cell: Cell, parameters: Mapping[str, Tensor], input_size: int, batch_size: int) -> None:
-        first = next(iter(parameters.values()))
-        hidden, dtype = first.shape[0], first.dtype
+    def __init__(
+        self, cell: Cell, parameters: Mapping[str, Tensor], input_size: int, hidden_size: int, batch_size: int
+    ) -> None:
+        hidden, tensors = hidden_size, [parameters[name] for name in cell.parameters]
+        expected = gate.shapes(cell, batch_size, input_size, hidden)[: len(tensors)]
+        if not gate.check_plain(tensors, expected):
+            self._refuse(cell, tensors, expected)
+        dtype = tensors[0].dtype
         self._prepared = prepared = prepare(cell, dtype == torch.float64, input_size, hidden)
         self._layout = Layout.of(1, batch_size, None)
         self._arrangement = arrangement = arrange(prepared, "forward", self._layout, False, 1, ())
         self._memory = memory = arrangement.memory(self._layout)
-        self.state = {key: torch.zeros(batch_size, hidden, dtype=dtype, device="cpu") for key in cell.carried}
-        held = {f"parameter.{name}": tensor.detach().contiguous() for name, tensor in parameters.items()}
-        addresses = {name: tensor.data_ptr() for name, tensor in held.items()}
+        # The state outlives the mode that the stream is made in.
+        with torch.inference_mode(False), _disable_current_modes():
+            self.state = {key: torch.zeros(batch_size, hidden, dtype=dtype, device="cpu") for key in cell.carried}
+            names = [f"parameter.{name}" for name in cell.parameters]
+            held = gate.contiguous([tensor.detach() for tensor in tensors], names)
+            addresses = dict(zip(names, gate.addresses(held, names), strict=True))
         for key, rows in self.state.items():
             addresses[f"before.{key}"] = addresses[f"after.{key}"] = rows.data_ptr()
         for fix in arrangement.given:
@@ -69,6 +84,16 @@ class Stepper:
         self._advance = self._advancing()
         self.step: Callable[[Tensor], Tensor] = self._advance if prepared.plain else self._computed
         """The output (B, H) for an input (B, I), contiguous and of the parameters' dtype; nothing is checked."""
+
+    @staticmethod
+    def _refuse(cell: Cell, tensors: Sequence[Tensor], expected: Sequence[tuple[int, ...]]) -> None:
+        """Say which parameter compiled code cannot take, and why."""
+        labels = gate.labels(cell, None, reverse=False)[: len(tensors)]
+        for label, tensor in zip(labels, tensors, strict=True):
+            reason = gate.unreadable(label, tensor)
+            if reason:
+                raise gate.UnreadableError(f"the cpu backend cannot run this cell: {reason}")
+        gate.check(gate.Operand(*each) for each in zip(labels, tensors, expected, strict=True))
 
     def _pack(self) -> None:
         """Pack the weights, and have no call of the loop do so."""
@@ -98,6 +123,8 @@ class Stepper:
         def advance(x: Tensor | None) -> Tensor:
             if x is not None:
                 place = x.data_ptr()
+                if not place:
+                    gate.check_stored("x", x)
                 for word in inputs:
                     words[word] = place
             if not made:
@@ -110,7 +137,7 @@ class Stepper:
 
     def _more(self) -> list[tuple[Tensor, int]]:
         """Outputs for many steps with their addresses, which takes little longer than for one."""
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad(), _disable_current_modes():
             block = torch.empty(self._shape, dtype=self._dtype, device="cpu")
             first, apart = block.data_ptr(), block.stride(0) * block.element_size()
             outputs = block[..., : self._prepared.hidden].unbind()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +54,25 @@ def let_others_run() -> int:
         return 0
 
 
+_forked = False
+"""Whether this process is a copy of another, without its threads."""
+
+_used = False
+"""Whether the runtime has made threads at our asking."""
+
+
+def _in_child() -> None:
+    global _forked
+    _forked = True
+    if _used:
+        # PyTorch's own operations would wait for the same threads.
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 def _address(library: ctypes.CDLL, name: str) -> int:
     return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)
 
@@ -61,9 +81,11 @@ def available() -> int:
     """How many threads a call may use: as many as torch does, but never more than a call will be given.
 
     That is one where the runtime cannot be called or is already running several, and no more than OMP_THREAD_LIMIT.
+    It is one as well in a process that was forked: the runtime there would wait for ever for threads that only its
+    parent has.
     """
     library = _openmp()
-    if library is None or library.omp_in_parallel():
+    if _forked or library is None or library.omp_in_parallel():
         return 1
     return min(torch.get_num_threads(), _limit())
 
@@ -85,6 +107,7 @@ def _callable(address: int) -> Callable[[int], None]:
 
 def parallel(address: int, table: int, threads: int) -> None:
     """Call compiled code once a thread, and wait until all are done."""
+    global _used
     library = _openmp()
     if threads == 1 or library is None:
         _callable(address)(table)
@@ -93,6 +116,7 @@ def parallel(address: int, table: int, threads: int) -> None:
     dynamic = library.omp_get_dynamic()
     if dynamic:
         library.omp_set_dynamic(0)
+    _used = True
     library.GOMP_parallel(address, table, threads, 0)
     if dynamic:
         library.omp_set_dynamic(dynamic)

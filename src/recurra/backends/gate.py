@@ -1,0 +1,271 @@
+"""What every tensor is asked before a backend reads it: its kind, its shape, its dtype and its device.
+
+Compiled code takes addresses and knows neither types nor sizes, and PyTorch's own operations broadcast a wrong shape
+in silence. So each backend asks here first, and whatever does not fit is refused in one line that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+
+from recurra.equations.cell import Cell, Noise
+from recurra.errors import BackendError, ShapeError
+
+if TYPE_CHECKING:
+    from recurra.backends.job import Job
+
+__all__ = [
+    "PLAIN",
+    "Operand",
+    "UnreadableError",
+    "addresses",
+    "check",
+    "check_dense",
+    "check_lengths",
+    "check_plain",
+    "check_shape",
+    "check_stored",
+    "contiguous",
+    "labels",
+    "noise_shape",
+    "operands_of",
+    "shapes",
+    "stored",
+    "tracer",
+    "unreadable",
+    "watched",
+]
+
+PLAIN = frozenset((Tensor, Parameter))
+"""The types whose numbers lie in memory; a subclass may stand for anything (a shard, a tracer's, a batch of others)."""
+
+_size, _dtype, _is_cpu = Tensor.size, Tensor.dtype.__get__, Tensor.is_cpu.__get__  # type: ignore[attr-defined]
+
+
+class UnreadableError(BackendError):
+    """A tensor that compiled code cannot read, though PyTorch's own operations can."""
+
+
+class Operand(NamedTuple):
+    """A tensor that a cell is given.
+
+    Args:
+        label: What a message calls it.
+        tensor: The tensor.
+        shape: The shape it must have; None if its shape decides that of the others.
+    """
+
+    label: str
+    tensor: Tensor
+    shape: tuple[int, ...] | None
+
+
+def tracer() -> str | None:
+    """What now follows PyTorch's own operations and would not see compiled code; None if nothing does."""
+    if torch._C._is_tracing():
+        return "torch.jit.trace follows PyTorch's own operations only"
+    if torch._C._functorch.maybe_current_level() is not None:
+        return "torch.func goes through PyTorch's own operations only"
+    if forward_ad._current_level >= 0:
+        return "forward-mode differentiation goes through PyTorch's own operations only"
+    return None
+
+
+def watched() -> bool:
+    """Whether a TorchDispatchMode watches each operation: it must see one, and makes up the tensors of some."""
+    return bool(torch._C._len_torch_dispatch_stack())
+
+
+def shapes(cell: Cell, batch: int, input_size: int, hidden_size: int) -> list[tuple[int, ...]]:
+    """The shapes that the parameters and states of a cell must have, in this order."""
+    of_parameters = [parameter.shape(input_size, hidden_size) for parameter in cell.parameters.values()]
+    return [*of_parameters, *[(batch, hidden_size)] * len(cell.carried)]
+
+
+def labels(cell: Cell, layer: int | None, *, reverse: bool) -> list[str]:
+    """What messages call the parameters and states of a cell, in this order."""
+    prefix = "" if layer is None else f"{'reverse_layers' if reverse else 'layers'}.{layer}."
+    return [f"the parameter {prefix}{name}" for name in cell.parameters] + [
+        f"the state {key!r}" for key in cell.carried
+    ]
+
+
+def operands_of(job: Job) -> list[Operand]:
+    """All tensors that a cell is given, but for lengths."""
+    if job.x.is_nested:  # which has no shape
+        return [Operand("x", job.x, None)]
+    cell, (steps, batch, input_size), hidden = job.cell, job.x.shape, job.hidden_size
+    tensors = [*[job.parameters[name] for name in cell.parameters], *[job.state.get(key) for key in cell.carried]]
+    expected = shapes(cell, batch, input_size, hidden)
+    named = zip(labels(cell, job.layer, reverse=job.reverse), tensors, expected, strict=True)
+    operands = [Operand("x", job.x, None)]
+    operands += [Operand(label, tensor, shape) for label, tensor, shape in named if tensor is not None]
+    for name, noise in cell.noise.items():
+        shape = noise_shape(noise, steps, batch, hidden)
+        operands.append(Operand(f"the noise {name!r}", (job.noise or {})[name], shape))
+    return operands
+
+
+def noise_shape(noise: Noise, steps: int, batch: int, hidden_size: int) -> tuple[int, ...]:
+    """The shape of what is drawn for a noise of a cell."""
+    return (batch, hidden_size) if noise.each == "sequence" else (steps, batch, hidden_size)
+
+
+def check(operands: Iterable[Operand]) -> None:
+    """Refuse the first of some tensors that does not fit beside the first of all, which may be of a subclass.
+
+    Raises:
+        ShapeError: It is laid out in another way than by strides, or its shape, dtype or device is another.
+    """
+    first: Operand | None = None
+    for operand in operands:
+        label, tensor, shape = operand
+        check_dense(label, tensor)
+        check_stored(label, tensor)
+        if shape is not None:
+            check_shape(label, tensor, shape)
+        first = operand if first is None else first
+        dtype, device = first.tensor.dtype, first.tensor.device
+        if tensor.dtype != dtype or tensor.device != device:
+            raise ShapeError(
+                f"{label} is {tensor.dtype} on {tensor.device}, and {first.label} {dtype} on {device}; "
+                "move one of them with .to(...)"
+            )
+
+
+def check_dense(label: str, tensor: Tensor) -> None:
+    """Refuse a tensor whose numbers stand for others (quantised), or are not all there (sparse, nested)."""
+    if tensor.is_nested:
+        raise ShapeError(f"{label} is a nested tensor; pad it with .to_padded_tensor(0.0) and give the lengths")
+    if tensor.is_quantized:
+        raise ShapeError(f"{label} is quantised ({tensor.dtype}); expected floating-point numbers: .dequantize() it")
+    if tensor.layout != torch.strided:
+        raise ShapeError(
+            f"{label} has the layout {tensor.layout}; expected a dense tensor: convert it with .to_dense()"
+        )
+
+
+def check_stored(label: str, tensor: Tensor) -> None:
+    """Refuse a tensor whose memory was let go of, which PyTorch's own operations would read as well."""
+    if torch.compiler.is_compiling() or type(tensor) not in PLAIN or not tensor.is_cpu or tensor._is_zerotensor():
+        return
+    try:
+        freed = tensor.numel() > 0 and not tensor.data_ptr()
+    except RuntimeError:  # it stands for others
+        return
+    if freed:
+        raise BackendError(
+            f"{label} has the shape {tuple(tensor.shape)} and no memory: its storage was resized to nothing, as that "
+            "of a sharded weight is between passes; call the layer through the sharded model"
+        )
+
+
+def check_shape(label: str, tensor: Tensor, shape: Sequence[int]) -> None:
+    """Refuse a tensor of another shape than the equations give it."""
+    came, expected = tuple(tensor.shape), tuple(shape)
+    if came != expected:
+        turned = len(came) == 2 and came == expected[::-1]
+        mend = "transpose it with .T" if turned else "give one of that shape, or make the layer anew with other sizes"
+        raise ShapeError(f"{label} has the shape {came}; expected {expected}: {mend}")
+
+
+def check_lengths(lengths: Tensor, steps: int, batch: int) -> None:
+    """Refuse lengths that are not B whole numbers from 1 to T."""
+    dtype = lengths.dtype
+    if tuple(lengths.shape) != (batch,) or dtype.is_floating_point or dtype.is_complex or dtype == torch.bool:
+        came = f"the shape {tuple(lengths.shape)} and dtype {dtype}"
+        raise ShapeError(f"lengths has {came}; expected {batch} whole numbers, one a row")
+    least, most = (int(end) for end in lengths.aminmax())
+    if least < 1 or most > steps:
+        raise ShapeError(f"lengths are from {least} to {most}; expected each from 1 to T = {steps}")
+
+
+# Compiled code alone -------------------------------------------------------------------------------------------------
+
+
+def check_plain(tensors: Sequence[Tensor], expected: Sequence[tuple[int, ...]]) -> bool:
+    """Whether compiled code can take the addresses of tensors: of the first's dtype, on this processor, of the shapes.
+
+    A tensor that is neither sparse nor without memory is meant: those have no address, which `contiguous` says.
+    """
+    dtype = tensors[0].dtype
+    try:
+        return (
+            PLAIN.issuperset(map(type, tensors))
+            and [*map(_size, tensors)] == expected
+            and {*map(_dtype, tensors)} == {dtype}
+            and all(map(_is_cpu, tensors))
+        )
+    except (RuntimeError, TypeError):  # a nested tensor has no size
+        return False
+
+
+def unreadable(label: str, tensor: Tensor) -> str | None:
+    """Why compiled code cannot read a tensor that PyTorch's own operations can; None if it can."""
+    if type(tensor) not in PLAIN:
+        return f"{label} is a {type(tensor).__name__}, and it reads tensors that have memory of their own"
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return f"{label} stands for other tensors, and it reads tensors that have memory of their own"
+    return None
+
+
+def stored(tensor: Tensor) -> Tensor:
+    """A tensor whose numbers are what is stored for it: a sign may be still to be turned, and zeros not be there."""
+    if tensor._is_zerotensor():
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    return tensor.resolve_neg()
+
+
+def contiguous(tensors: Sequence[Tensor], names: Sequence[str]) -> list[Tensor]:
+    """Tensors whose numbers follow one another in memory and are what is stored there.
+
+    Raises:
+        ShapeError: One is sparse.
+    """
+    if any(map(Tensor.is_neg, tensors)):
+        tensors = [*map(stored, tensors)]
+    try:
+        return [*map(Tensor.contiguous, tensors)]
+    except RuntimeError:
+        _check_stored(tensors, names)
+        raise
+
+
+def addresses(tensors: list[Tensor], names: Sequence[str]) -> list[int]:
+    """Where tensors that are contiguous lie in memory; of zeros that are not stored there are some put in their place.
+
+    Raises:
+        ShapeError: One has another layout.
+        BackendError: One has no memory.
+    """
+    try:
+        found = [*map(Tensor.data_ptr, tensors)]
+    except RuntimeError:
+        _check_stored(tensors, names)
+        raise
+    if not all(found):
+        for number, tensor in enumerate(tensors):
+            if tensor._is_zerotensor():
+                tensors[number] = zeros = stored(tensor)
+                found[number] = zeros.data_ptr()
+        _check_stored(tensors, names)
+    return found
+
+
+def _check_stored(tensors: Sequence[Tensor], names: Sequence[str]) -> None:
+    for tensor, name in zip(tensors, names, strict=False):
+        kind, _, rest = name.partition(".")
+        label = f"the {'state' if kind == 'before' else kind} {rest}"
+        check_dense(label, tensor)
+        check_stored(label, tensor)
+        reason = unreadable(label, tensor)
+        if reason:
+            raise UnreadableError(f"the cpu backend cannot run this cell: {reason}")

@@ -209,14 +209,10 @@ class Stream:
         """The numbers of rows, which may be given as a mask."""
         expected = f"expected the numbers of rows, 0 to {self.batch_size - 1}, or a mask of {self.batch_size} bools"
         try:  # the numbers may be NumPy's, or tensors of one each
-            given: Any = rows
-            values = (
-                given.tolist() if hasattr(given, "tolist") else [getattr(r, "tolist", lambda r=r: r)() for r in given]
-            )
+            plain: Any = rows.tolist() if isinstance(rows, Tensor) else [*rows]
+            values = [row.tolist() if hasattr(row, "tolist") else row for row in plain]
         except TypeError:
-            values = None
-        if not isinstance(values, list):
-            raise ShapeError(f"rows is {rows!r}; {expected}")
+            raise ShapeError(f"rows is {rows!r}; {expected}") from None
         if values and all(isinstance(value, bool) for value in values):
             if len(values) != self.batch_size:
                 raise ShapeError(
@@ -238,12 +234,11 @@ class Stream:
     @state.setter
     def state(self, state: Mapping[str, Tensor]) -> None:
         shape = (self.layer.num_layers, self.batch_size, self.layer.hidden_size)
+        known = ", ".join(self._steppers[0].state) or "none"
         if not isinstance(state, Mapping):
-            known = ", ".join(self._steppers[0].state) or "none"
             raise ShapeError(f"the state is a {type(state).__name__}; expected a dict by the names of states: {known}")
         for key, value in state.items():
             if key not in self._steppers[0].state:
-                known = ", ".join(self._steppers[0].state) or "none"
                 raise ShapeError(f"{key!r} is not a state of this cell; its states are: {known}")
             if not isinstance(value, Tensor) or tuple(value.shape) != shape:
                 came = f"has the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is {value!r}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recurra.backends.job import Job
 
 __all__ = [
+    "LOW",
     "PLAIN",
     "Operand",
     "UnreadableError",
@@ -44,6 +45,9 @@ __all__ = [
 
 PLAIN = frozenset((Tensor, Parameter))
 """The types whose numbers lie in memory; a subclass may stand for anything (a shard, a tracer's, a batch of others)."""
+
+LOW = 1 << 32
+"""Memory is seldom so low: an address below is looked into, since one without memory is as low as its offset."""
 
 _size, _dtype, _is_cpu = Tensor.size, Tensor.dtype.__get__, Tensor.is_cpu.__get__  # type: ignore[attr-defined]
 
@@ -156,8 +160,8 @@ def check_stored(label: str, tensor: Tensor) -> None:
     if torch.compiler.is_compiling() or type(tensor) not in PLAIN or not tensor.is_cpu or tensor._is_zerotensor():
         return
     try:
-        freed = tensor.numel() > 0 and not tensor.data_ptr()
-    except RuntimeError:  # it stands for others
+        freed = tensor.numel() > 0 and not tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):  # it stands for others
         return
     if freed:
         raise BackendError(
@@ -251,12 +255,14 @@ def addresses(tensors: list[Tensor], names: Sequence[str]) -> list[int]:
     except RuntimeError:
         _check_stored(tensors, names)
         raise
-    if not all(found):
+    if min(found) < LOW:
         for number, tensor in enumerate(tensors):
-            if tensor._is_zerotensor():
-                tensors[number] = zeros = stored(tensor)
-                found[number] = zeros.data_ptr()
-        _check_stored(tensors, names)
+            if found[number] < LOW and tensor.numel():
+                if tensor._is_zerotensor():
+                    tensors[number] = zeros = stored(tensor)
+                    found[number] = zeros.data_ptr()
+                else:
+                    _check_stored([tensor], [names[number]])
     return found
 
 

@@ -78,7 +78,6 @@ _PROJECTED_LSTM = Cell(
 )
 
 
-@lru_cache(maxsize=256)
 def _weight_shapes(
     mode: str, input_size: int, hidden_size: int, num_layers: int, bias: bool, bidirectional: bool, proj_size: int
 ) -> list[tuple[int, ...]]:
@@ -94,6 +93,7 @@ def _weight_shapes(
     return shapes
 
 
+_shapes_of = lru_cache(maxsize=256)(_weight_shapes)
 # A trace calls it and keeps what it gives; see `recurra.backends.cpu.run.refusal`.
 _weight_shapes._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
@@ -155,7 +155,9 @@ class _Compatible(RNNBase):
             given: object = data
             if isinstance(given, Proxy):
                 return cast("tuple[Any, Any]", as_leaf(self, given, hx=hx))
-            if isinstance(data, Tensor) and has_torch_function_unary(data):
+            if not isinstance(data, Tensor):
+                raise ShapeError(f"the input is a {type(data).__name__}; expected a tensor or a PackedSequence")
+            if has_torch_function_unary(data):
                 return self._of_subclass(data, input, hx)
         kind = data.device.type
         if kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind):
@@ -206,7 +208,8 @@ class _Compatible(RNNBase):
     def _check_weights(self) -> None:
         """Refuse weights of another shape than the layer was made with, which would be cut up into wrong gates."""
         weights = self._flat_weights
-        expected = _weight_shapes(
+        shapes_of = _weight_shapes if torch.compiler.is_compiling() else _shapes_of
+        expected = shapes_of(
             self.mode,
             self.input_size,
             self.hidden_size,
@@ -255,6 +258,11 @@ class _Compatible(RNNBase):
             states = states and tuple(s.index_select(1, order) for s in states)
         lengths = (sizes[:, None] > torch.arange(batch, device=sizes.device)).sum(0).to(data.device)
         layout = Layout.of(len(sizes), batch, lengths)
+        if layout.total != len(data):
+            raise ShapeError(
+                f"the packed sequence holds {len(data)} steps, and its batch_sizes tell of {layout.total}; "
+                "pack sequences that are as long as their lengths say"
+            )
         outputs, last = self._run_layers(layout.unpack(data), states, lengths, layout)
         if original_order is not None:
             last = tuple(s.index_select(1, original_order) for s in last)

@@ -42,7 +42,7 @@ class _Stepper:
             self.state = {key: first.new_zeros(batch_size, hidden_size) for key in cell.carried}
 
     def step(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             outputs, last = self._run(self._cell, self._parameters, x.detach()[None], self.state)
         # Copied first: what is further back may be another's rows of before.
         for key, rows in [(key, rows.clone()) for key, rows in last.items()]:

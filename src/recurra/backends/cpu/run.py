@@ -213,7 +213,14 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        tensors = _shared_out(ctx.calls, blocks_of(ctx.saved_tensors, ctx.blocks))
+        by_steps = (
+            torch.is_grad_enabled()
+            or gate.watched()
+            or gate.tracer()
+            or any(gate.unreadable("a gradient", g) for g in gradients if g is not None and g.layout is torch.strided)
+        )
+        with torch.set_grad_enabled(bool(by_steps)):
+            tensors = _shared_out(ctx.calls, blocks_of(ctx.saved_tensors, ctx.blocks))
         for call, own in zip(ctx.calls, tensors, strict=True):
             _check_again(call, own)
         needs = _shared_out(ctx.calls, ctx.needs_input_grad[1:])
@@ -223,12 +230,7 @@ class _Recurrence(torch.autograd.Function):
             count = 1 + len(call.prepared.carried)
             received.append(rest[:count])
             rest = rest[count:]
-        if (
-            torch.is_grad_enabled()
-            or gate.watched()
-            or gate.tracer()
-            or any(gate.unreadable("a gradient", g) for g in gradients if g is not None)
-        ):
+        if by_steps:
             with torch.enable_grad():
                 found = [
                     _differentiable_backward(*each) for each in zip(ctx.calls, tensors, received, needs, strict=True)
@@ -333,6 +335,9 @@ def _differentiable_backward(
     was chosen: the reference's steps are then gone through from the same tensors. Forward mode and torch.func are
     known before, and `refusal` says why the reference runs instead.
     """
+    if torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return _differentiable_backward(call, tensors, gradients, needs)
     cell, layout = call.prepared.cell, call.layout
     first = len(call.prepared.outside)
     count = first + len(cell.parameters)

@@ -33,6 +33,7 @@ __all__ = [
     "check_shape",
     "check_stored",
     "contiguous",
+    "in_memory",
     "labels",
     "noise_shape",
     "operands_of",
@@ -210,6 +211,14 @@ def check_plain(tensors: Sequence[Tensor], expected: Sequence[tuple[int, ...]]) 
         return False
 
 
+def in_memory(tensors: Sequence[Tensor]) -> bool:
+    """Whether all have memory, as far as their addresses tell."""
+    try:
+        return min(map(Tensor.data_ptr, tensors)) >= LOW
+    except RuntimeError:
+        return False
+
+
 def unreadable(label: str, tensor: Tensor) -> str | None:
     """Why compiled code cannot read a tensor that PyTorch's own operations can; None if it can."""
     if type(tensor) not in PLAIN:
@@ -236,6 +245,8 @@ def contiguous(tensors: Sequence[Tensor], names: Sequence[str]) -> list[Tensor]:
     """
     if any(map(Tensor.is_neg, tensors)):
         tensors = [*map(stored, tensors)]
+    if not in_memory(tensors):  # before a number is read to be copied
+        _check_stored(tensors, names)
     try:
         return [*map(Tensor.contiguous, tensors)]
     except RuntimeError:

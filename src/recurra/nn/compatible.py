@@ -207,8 +207,8 @@ class _Compatible(RNNBase):
 
     def _check_weights(self) -> None:
         """Refuse weights of another shape than the layer was made with, which would be cut up into wrong gates."""
-        weights = self._flat_weights
-        shapes_of = _weight_shapes if torch.compiler.is_compiling() else _shapes_of
+        weights, compiling = self._flat_weights, torch.compiler.is_compiling()
+        shapes_of = _weight_shapes if compiling else _shapes_of
         expected = shapes_of(
             self.mode,
             self.input_size,
@@ -218,13 +218,13 @@ class _Compatible(RNNBase):
             self.bidirectional,
             self.proj_size,
         )
-        if [None if weight is None else weight.shape for weight in weights] == expected:
+        if not compiling and gate.check_plain(weights, expected) and gate.in_memory(weights):  # type: ignore[arg-type]
             return
-        for name, weight, shape in zip(self._flat_weights_names, weights, expected, strict=True):
+        named = [*zip(self._flat_weights_names, weights, expected, strict=True)]
+        for name, weight, shape in named:
             if weight is None:
                 raise ShapeError(f"the layer has no {name}; expected a parameter or tensor of the shape {shape}")
-            gate.check_dense(name, weight)
-            gate.check_shape(name, weight, shape)
+        gate.check([gate.Operand(name, cast("Tensor", weight), shape) for name, weight, shape in named])
 
     def _run_padded(self, x: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         if x.dim() not in (2, 3):

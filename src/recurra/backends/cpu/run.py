@@ -63,8 +63,8 @@ def run(
     if lengths is not None:
         gate.check_lengths(lengths, *x.shape[:2])
     if gate.watched():
-        _refuse_unreadable(job)
         gate.check(gate.operands_of(job))
+        _refuse_unreadable(job)
         return _as_operator(cell, parameters, x, state, lengths, reverse, noise)
     return _run([job], stacked=False)[0]
 
@@ -115,7 +115,9 @@ def _call(job: Job, stacked: bool) -> tuple[Call, list[Tensor]]:
     layout = passes.whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
     prepared = prepare(cell, x.dtype == torch.float64, inputs, hidden)
     results = passes.results(prepared, steps, batch)
-    x = x.resolve_neg() if x.is_neg() else x
+    if x.data_ptr() < gate.LOW or x.is_neg():
+        gate.check_stored("x", x)
+        x = gate.stored(x)
     given, drawn = noise or {}, []
     if cell.noise:
         _check_noise(job)
@@ -144,8 +146,8 @@ def _check_noise(job: Job) -> None:
 
 def _refusal(job: Job) -> BackendError:
     """What is said of a job with a tensor that compiled code cannot take; of one that nothing can, that is raised."""
-    _refuse_unreadable(job)
     gate.check(gate.operands_of(job))
+    _refuse_unreadable(job)
     return gate.UnreadableError("the cpu backend cannot run this cell: it needs tensors that have memory of their own")
 
 

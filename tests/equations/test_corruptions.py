@@ -44,7 +44,7 @@ def check_error(text, error):
 
 def check_cell(cell):
     """It is whole: it prints, reads back, and has a gradient that prints."""
-    assert Cell(str(cell), noise=cell.noise) == cell
+    assert Cell(str(cell), constants=cell.constants, noise=cell.noise) == cell
     assert isinstance(str(cell.backward), str)
     assert cell.flops(3, 5) >= 0
     for name in (*cell.values, *cell.parameters):
@@ -153,7 +153,7 @@ def test_no_text_is_too_much(name):
 def test_too_much_nesting_is_called_so():
     """Python itself gives up on it without a word."""
     error = outcome(HOSTILE["minus signs"])
-    assert str(error).startswith("the text cannot be read: some expression nests deeper than 80 levels")
+    assert "nests deeper than 80 levels" in str(error)
 
 
 def test_names_long_and_alike_are_not_compared_for_ever():

@@ -102,6 +102,7 @@ class Cell:
         self.noise = dict(noise or {})
         self.initial = dict(initial or {})
         self.name, self.title, self.purpose, self.paper, self.variant = name, title, purpose, paper, variant
+        self._written, self._written_with = equations, supplied
         parsed = parse_text(equations, supplied)
         self.equations: tuple[Equation, ...] = parsed.equations
         in_text = {line.name for line in parsed.constants}
@@ -288,7 +289,8 @@ class Cell:
     def __reduce__(self) -> tuple[object, ...]:
         # By its text: its graphs are derived again where it is unpickled.
         about = {key: getattr(self, key) for key in ("name", "title", "purpose", "paper", "variant")}
-        return partial(Cell, noise=self.noise, initial=self.initial, **about), (self.text,)
+        fields = {"constants": self._written_with, "noise": self.noise, "initial": self.initial, **about}
+        return partial(Cell, **fields), (self._written,)
 
     def __repr__(self) -> str:
         return f"<Cell {self.name or self.output}: {len(self.equations)} equations, {len(self.parameters)} parameters>"
@@ -303,10 +305,11 @@ class Cell:
     def _hash(self) -> int:
         return hash(self._key)
 
-    @property
+    @cached_property
     def _key(self) -> tuple[object, ...]:
-        # The text rather than the tree, which may be too deep to be compared or hashed.
-        return (self.text, tuple(sorted(self.constants.items())), tuple(sorted(self.noise.items(), key=str)))
+        # The text of the equations rather than their trees, which may be too deep to be compared or hashed.
+        equations = tuple((e.name, render(e.expression)) for e in self.equations)
+        return (equations, tuple(sorted(self.constants.items())), tuple(sorted(self.noise.items(), key=str)))
 
 
 def _check_values(constants: dict[str, float]) -> dict[str, float]:

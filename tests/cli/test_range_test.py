@@ -64,7 +64,7 @@ def test_without_matplotlib_a_plot_is_refused_before_the_work(refused, pets, tin
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("recurra.training.range_test.range_test", None)
     line = refused("range-test", "language-modelling", "--data", pets, *tiny, "--plot", "a.png")
-    assert line.startswith("a plot needs matplotlib, which is not installed: ")
+    assert line.startswith("a picture needs matplotlib, which is not installed: ")
     assert line.endswith("pip install matplotlib")
 
 

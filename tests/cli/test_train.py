@@ -186,7 +186,7 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
         (["--data", "pets.txt", "--momentum", "0.9"], "momentum 0.9 has no effect with optimiser 'adamw'"),
         (["--data", "pets.txt", "--backend", "abacus"], "there is no backend 'abacus'; choose one of: auto, "),
         (["--data", "pets.txt", "--device", "cuda"], "device 'cuda' is asked for, but torch finds none here"),
-        (["--data", "pets.txt", "--hidden-size", "3000000"], "there is not enough memory for this: make the model"),
+        (["--data", "pets.txt", "--hidden-size", "3000000"], "GiB are free; make hidden_size, embedding_size"),
         (["--data", "pets.txt", "--lerning-rate", "1"], "there is no option --lerning-rate; did you mean --learning-"),
         (["--data", "pets.txt", "--frobnicate"], "there is no option --frobnicate (see `recurra train language-"),
         (["--data"], "option '--data' requires an argument"),
@@ -369,7 +369,9 @@ def test_a_log_file_gets_plain_lines(recurra, pets, tiny, monkeypatch, columns):
     out = recurra(*TRAIN, "--data", pets, *tiny).out
     assert "\x1b[?25l" not in out
     lines = out.splitlines()
-    assert lines[0].startswith("training ")
+    assert lines[0] == "run runs/language-modelling"
+    assert " to train on, " in lines[1]
+    assert lines[2].startswith("training ")
     assert any(line.startswith("validation  step") for line in lines)
     assert any(line.startswith("finished after ") for line in lines)
 

@@ -15,6 +15,7 @@ from recurra.data import StreamBatches
 from recurra.errors import RunError, SettingError
 from recurra.nn import Recurrent
 from recurra.training import Checkpoints, MetricsWriter, Observer, StepLoss, TrainingSettings, seed_everything, train
+from recurra.training.checkpoints import read_checkpoint, write_checkpoint
 from support.processes import copied
 
 STREAM = torch.randint(7, (241,), generator=torch.Generator().manual_seed(0))
@@ -222,3 +223,16 @@ def test_killed_at_random_moments_the_weights_are_the_same_bit_for_bit(tmp_path)
             time.sleep(0.001)
     assert kills >= 20
     assert (folder / "weights").read_bytes() == expected
+
+
+def test_a_checkpoint_of_an_earlier_version_knows_its_optimiser_all_the_same(tmp_path):
+    """It does not hold the settings, and another rule would read what this one has never written."""
+    run(tmp_path / "c", epochs=1)
+    [*_, newest] = Checkpoints(tmp_path / "c").paths()
+    state = read_checkpoint(newest)
+    del state["fixed"]
+    write_checkpoint(newest, state)
+    for name in ("adam", "sgd", "rmsprop", "asgd"):
+        with pytest.raises(RunError, match="another optimiser wrote it, or for other parameters; put the setting"):
+            run(tmp_path / "c", resume=True, optimiser=name)
+    assert run(tmp_path / "c", resume=True, epochs=2) == run(epochs=2)

@@ -106,7 +106,7 @@ def test_a_file_may_come_from_any_editor(recurra, tmp_path, encoding):
 def test_equations_may_come_from_standard_input(recurra, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LEAKY.encode())))
     done = recurra("cells", "-", "--input-size", 3, "--hidden-size", 5)
-    assert done.out.startswith("standard input\n\nEquations\n  leak = 0.05\n")
+    assert done.out.startswith("standard input\n\nEquations\n  leak = 1 / 20\n")
 
 
 @pytest.mark.parametrize(
@@ -131,5 +131,5 @@ def test_a_file_that_is_no_cell_is_refused_by_name(refused, tmp_path, content, e
 
 def test_neither_a_cell_nor_a_file(refused):
     said = refused("cells", "no/such.txt")
-    assert said.startswith("there is no cell 'no/such.txt'. The cells are: rnn, ")
+    assert said.startswith("there is no cell 'no/such.txt'; the cells are: rnn, ")
     assert said.endswith("; nor is there a file 'no/such.txt'")

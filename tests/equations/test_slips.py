@@ -1,8 +1,11 @@
 """Which names are taken for misspelt ones: what fingers do, and not what people call parallel parameters."""
 
+import re
+
 import pytest
 
 from recurra.equations import FUNCTIONS, Cell
+from recurra.equations.foreign import FUNCTION_REMEDIES, remedy_for_function
 from recurra.equations.slips import Names, slip
 from recurra.errors import EquationError
 
@@ -45,6 +48,15 @@ def test_names_of_their_own(pair):
 def test_no_two_functions_are_a_slip_apart():
     names = [f.name for f in FUNCTIONS.values() if not f.symbol]
     assert [(a, b) for a in names for b in names if slip(a, b)] == []
+
+
+def test_a_remedy_is_for_what_is_no_function_and_names_those_that_are():
+    names = {f.name for f in FUNCTIONS.values() if not f.symbol}
+    assert not set(FUNCTION_REMEDIES) & names
+    called = {word for remedy in FUNCTION_REMEDIES.values() for word in re.findall(r"\b([a-z_0-9]+)\(", remedy)}
+    assert called <= names
+    assert remedy_for_function("SoftMax") == remedy_for_function("softmax")
+    assert remedy_for_function("quux") is None
 
 
 @pytest.mark.parametrize(

@@ -106,12 +106,13 @@ class Cell:
         parsed = parse_text(equations, supplied)
         self.equations: tuple[Equation, ...] = parsed.equations
         in_text = {line.name for line in parsed.constants}
-        self._supplied = {name: value for name, value in supplied.items() if name not in in_text}
+        self._supplied = supplied
+        self._outside_text = {name: value for name, value in supplied.items() if name not in in_text}
         self._definitions = tuple(
             Equation(line.name, Number(supplied[line.name]), line.place) if line.name in supplied else line
             for line in parsed.constants
         )
-        self.constants = _evaluated(self._supplied, self._definitions, parsed.lines)
+        self.constants = _evaluated(self._outside_text, self._definitions, parsed.lines)
         self._lines = parsed.lines
         self._signature = infer(self.equations, self._lines, self.constants, self.noise, parsed.constants)
         unknown = sorted(set(self.initial) - set(self.parameters))
@@ -128,7 +129,7 @@ class Cell:
 
         A cell without noise is the same when it is read back, also one whose constants were not in its text.
         """
-        constants = [*(Equation(n, Number(v)) for n, v in self._supplied.items()), *self._definitions]
+        constants = [*(Equation(n, Number(v)) for n, v in self._outside_text.items()), *self._definitions]
         lines = [(e.name, "=", render(e.expression)) for e in constants]
         return render_equations(lines + [(f"{e.name}[t]", "=", render(e.expression)) for e in self.equations])
 
@@ -245,7 +246,7 @@ class Cell:
         lines = [f"{e.name} = {render(e.expression)}" for e in self._definitions]
         text = "\n".join(lines + [f"{e.name}[t] = {render(e.expression)}" for e in equations])
         kept: dict[str, object] = {"noise": self.noise, "initial": self.initial, **changes}
-        kept["constants"] = {**self._supplied, **(constants or {})}
+        kept["constants"] = {**self._outside_text, **(constants or {})}
         about = {key: getattr(self, key) for key in ("name", "title", "purpose", "paper", "variant")}
         return Cell(text, **kept, **about)  # type: ignore[arg-type]
 
@@ -296,7 +297,7 @@ class Cell:
         return f"<Cell {self.name or self.output}: {len(self.equations)} equations, {len(self.parameters)} parameters>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cell) and self._key == other._key
+        return self is other or (isinstance(other, Cell) and self._key == other._key)
 
     def __hash__(self) -> int:
         return self._hash
@@ -307,7 +308,8 @@ class Cell:
 
     @cached_property
     def _key(self) -> tuple[object, ...]:
-        # The text of the equations rather than their trees, which may be too deep to be compared or hashed.
+        # Text rather than the tree, which may be too deep to be compared or hashed; of constants the number counts, not
+        # how the text comes to it.
         equations = tuple((e.name, render(e.expression)) for e in self.equations)
         return (equations, tuple(sorted(self.constants.items())), tuple(sorted(self.noise.items(), key=str)))
 

@@ -64,7 +64,7 @@ min amin: The smaller of two is written minimum(a, b); over units there is none.
 clip clamp: It is written minimum(maximum(a, -1), 1), with your bounds.
 softmax log_softmax sparsemax: There is none; exp(a) / mean(exp(a)) is the softmax over units times their number.
 argmax argmin topk sort: There is none: no gradient passes through it.
-where if_else cond select: It is written step(c) * a + (1 - step(c)) * b: a where c > 0, else b.
+if_else ifelse cond select: It is written where(c, a, b): a where c > 0, else b.
 heaviside threshold greater: It is step(a): 1 where a > 0, else 0.
 sgn signum: It is called sign(a).
 absolute fabs: It is called abs(a).

@@ -583,3 +583,10 @@ def test_the_axes_in_a_message_are_those_that_were_asked_for():
 def test_a_cell_without_a_state_takes_none():
     with pytest.raises(ShapeError, match="'h' is not a state of this cell; its states are: none"):
         Recurrent(STATELESS, I, H)(X, {"h": torch.zeros(1, B, H)})
+
+
+def test_dropped_weights_and_zoneout_go_together():
+    layer = Recurrent("rnn", 3, 4, weight_drop=0.2, zoneout=0.1)
+    outputs, _ = layer(torch.randn(2, 5, 3))
+    outputs.sum().backward()
+    assert all(bool(parameter.grad.isfinite().all()) for parameter in layer.parameters())

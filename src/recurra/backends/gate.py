@@ -111,9 +111,9 @@ def operands_of(job: Job) -> list[Operand]:
     named = zip(labels(cell, job.layer, reverse=job.reverse), tensors, expected, strict=True)
     operands = [Operand("x", job.x, None)]
     operands += [Operand(label, tensor, shape) for label, tensor, shape in named if tensor is not None]
-    for name, noise in cell.noise.items():
-        shape = noise_shape(noise, steps, batch, hidden)
-        operands.append(Operand(f"the noise {name!r}", (job.noise or {})[name], shape))
+    for name, drawn in (job.noise or {}).items():
+        shape = noise_shape(cell.noise[name], steps, batch, hidden)
+        operands.append(Operand(f"the noise {name!r}", drawn, shape))
     return operands
 
 

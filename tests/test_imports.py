@@ -56,7 +56,7 @@ def test_the_house_is_in_order():
 def test_every_form_of_import_is_seen(tmp_path, statement, line):
     [(found, message)] = faults(tmp_path, "cells/gru.py", statement + "\n")
     assert found == line
-    assert "cells imports nn; it may import errors, extras, lazy, spelling, equations" in message
+    assert "cells imports nn; it may import errors, checks, extras, lazy, spelling, equations" in message
 
 
 def test_a_relative_import_is_resolved_from_where_the_file_lies(tmp_path):
@@ -120,7 +120,7 @@ def test_violations_are_printed_one_a_line_and_end_with_code_1(tmp_path):
     done = subprocess.run([sys.executable, SCRIPT, tmp_path / "recurra"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     first, second = done.stdout.splitlines()
-    allowed = "errors, extras, lazy, spelling"
+    allowed = "errors, checks, extras, lazy, spelling"
     assert first.startswith(
         f"{tmp_path / 'recurra' / 'data' / 'text.py'}:1: data imports nn; it may import {allowed}: "
     )

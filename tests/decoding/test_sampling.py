@@ -1,13 +1,14 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.decoding import SamplingSettings, filter_logits, sample
+from recurra.decoding import SamplingSettings, draw_tokens, filter_logits, sample
 from recurra.errors import RunError, SettingError, ShapeError
 
 LOGITS = st.lists(st.floats(-3, 3), min_size=2, max_size=7)
@@ -279,9 +280,8 @@ def test_drawing_leaves_no_gradient():
 def test_the_ends_of_the_interval_draw_tokens_that_have_a_probability():
     from recurra.decoding.sampling import _draw
 
-    logits = torch.tensor([[-math.inf, 0.3, -math.inf, 0.1, 0.2, -math.inf]], dtype=torch.float64)
-    ends = torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64)
-    assert [_draw(logits, SamplingSettings(), end[None]).item() for end in ends] == [1, 4]
+    logits = np.array([[-math.inf, 0.3, -math.inf, 0.1, 0.2, -math.inf]])
+    assert [_draw(logits, SamplingSettings(), np.array([end])).item() for end in (0.0, 1 - 2**-53)] == [1, 4]
 
 
 def test_what_cannot_be_drawn_from_is_refused():
@@ -298,3 +298,17 @@ def test_what_cannot_be_drawn_from_is_refused():
         sample(markov, torch.zeros(1, 1, dtype=torch.int64), 1, 0)
     with pytest.raises(SettingError, match="length is -1"):
         sample(markov, one, -1, 0)
+
+
+def test_tokens_are_given_as_they_are_drawn_and_are_those_of_sample():
+    steps = 0
+
+    def advance(tokens):
+        nonlocal steps
+        steps += 1
+        return TABLE[tokens]
+
+    tokens = draw_tokens(advance, torch.zeros(2, dtype=torch.int64), 9, generator=torch.Generator().manual_seed(3))
+    first = next(tokens)
+    assert steps == 1
+    assert [list(row) for row in zip(first, *tokens, strict=True)] == drawn(2, 9, seed=3)

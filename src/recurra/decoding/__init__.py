@@ -4,12 +4,13 @@
 - `scoring`: the probability of a given sequence, perplexity, bits per character
 """
 
-from recurra.decoding.sampling import SamplingSettings, filter_logits, sample
+from recurra.decoding.sampling import SamplingSettings, draw_tokens, filter_logits, sample
 from recurra.decoding.scoring import bits, perplexity, sequence_log_probabilities
 
 __all__ = [
     "SamplingSettings",
     "bits",
+    "draw_tokens",
     "filter_logits",
     "perplexity",
     "sample",

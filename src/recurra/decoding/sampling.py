@@ -1,10 +1,12 @@
 """Sampling: drawing novel sequences from a model, a token at a time."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -12,6 +14,9 @@ from recurra.checks import as_whole_number, is_number, whole_number
 from recurra.errors import RunError, SettingError, ShapeError
 
 State = TypeVar("State")
+
+Logits = npt.NDArray[Any]
+"""Numbers (B, V) or (B, T) as an array."""
 
 
 @dataclass(frozen=True)
@@ -76,33 +81,44 @@ def filter_logits(logits: Tensor, settings: SamplingSettings) -> Tensor:
         >>> filter_logits(torch.tensor([2.0, 1.0, 3.0, 0.0]), SamplingSettings(top_k=2)).tolist()
         [-1.0, -inf, 0.0, -inf]
     """
+    rows = logits.detach().cpu()
+    plain = rows.numpy() if rows.dtype in (torch.float32, torch.float64) else rows.float().numpy()
+    return torch.from_numpy(_filtered(plain, settings)).to(logits)
+
+
+def _filtered(logits: Logits, settings: SamplingSettings) -> Logits:
+    """`filter_logits` on an array: a row of a hundred tokens is over before torch would have begun."""
     kept = _without_banned(logits, settings.banned)
-    largest = kept.amax(dim=-1, keepdim=True)
-    if bool((largest == -math.inf).any()):
+    largest = kept.max(axis=-1, keepdims=True)
+    if (largest == -math.inf).any():
         banned, size = len(set(settings.banned)), logits.shape[-1]
         others = " and the model rules out the others" if banned < size else ""
         raise SettingError(f"no token is left to draw: {banned} of the {size} are banned{others}; ban fewer")
     # Shifting by the largest first keeps the division from overflowing, however low the temperature.
-    shifted = kept - largest
-    scaled = shifted / settings.temperature if settings.temperature else shifted
+    shifted: Logits = kept - largest
+    if settings.temperature not in (0, 1):
+        with np.errstate(over="ignore"):  # to minus infinity, which is what is meant
+            shifted = shifted / settings.temperature
     top_k = settings.top_k if settings.temperature else 1
     top_p = settings.top_p if settings.top_p != 1 else None
     if top_k is None and top_p is None:
-        return scaled
-    ordered, order = torch.sort(scaled, dim=-1, descending=True, stable=True)
-    keep = torch.ones_like(ordered, dtype=torch.bool)
+        return shifted
+    order = np.argsort(-shifted, axis=-1, kind="stable")
+    keep = np.ones(shifted.shape, dtype=bool)
     if top_k is not None:
         keep[..., top_k:] = False
     if top_p is not None:
-        probabilities = ordered.masked_fill(~keep, -math.inf).softmax(dim=-1, dtype=torch.float64)
+        weights = np.exp(np.where(keep, np.take_along_axis(shifted, order, -1), -math.inf), dtype=np.float64)
+        probabilities = weights / weights.sum(axis=-1, keepdims=True)
         # A token belongs to the nucleus if those before it do not reach p; so the first always does.
-        before = probabilities.cumsum(dim=-1) - probabilities
-        keep &= before < top_p
+        keep &= probabilities.cumsum(axis=-1) - probabilities < top_p
         keep[..., 0] = True
-    return scaled.masked_fill(~torch.zeros_like(keep).scatter(-1, order, keep), -math.inf)
+    chosen = np.zeros(shifted.shape, dtype=bool)
+    np.put_along_axis(chosen, order, keep, -1)
+    return np.where(chosen, shifted, -math.inf).astype(shifted.dtype)
 
 
-def _without_banned(logits: Tensor, banned: tuple[int, ...]) -> Tensor:
+def _without_banned(logits: Logits, banned: tuple[int, ...]) -> Logits:
     """The logits with minus infinity for the banned tokens."""
     if not banned:
         return logits
@@ -110,8 +126,9 @@ def _without_banned(logits: Tensor, banned: tuple[int, ...]) -> Tensor:
         raise SettingError(
             f"the banned token {max(banned)} is not one of the {logits.shape[-1]} (0 to {logits.shape[-1] - 1})"
         )
-    index = torch.tensor(banned, dtype=torch.int64, device=logits.device)
-    return logits.index_fill(-1, index, -math.inf)
+    kept = logits.copy()
+    kept[..., list(banned)] = -math.inf
+    return kept
 
 
 @torch.no_grad()
@@ -156,29 +173,66 @@ def sample(
         >>> sample(count_up, torch.tensor([3, 7]), 4, None, generator=torch.Generator().manual_seed(0))
         [[4, 5, 6, 7], [8, 9, 0, 1]]
     """
-    settings = SamplingSettings() if settings is None else settings
     if first.ndim != 1:
         raise ShapeError(f"the first tokens are a row of ids, (B,); these are {tuple(first.shape)}")
-    length = whole_number("length", length, 0)
+    state_now = state
+
+    def advance(tokens: Tensor) -> Tensor:
+        nonlocal state_now
+        logits, state_now = step(tokens, state_now)
+        return logits
+
     rows: list[list[int]] = [[] for _ in range(len(first))]
-    uniforms = _uniforms(len(rows), length, generator)
-    running = torch.ones(len(rows), dtype=torch.bool)
-    tokens = first
-    for time in range(length):
-        if not running.any():
-            break
-        logits, state = step(tokens, state)
-        drawn = _draw(_checked(logits, len(rows), time), settings, uniforms[:, time])
-        for row, token in enumerate(drawn.tolist()):
-            if running[row]:
-                rows[row].append(token)
-        if end is not None:
-            running &= drawn != end
-        tokens = drawn.to(first.device)
+    running = set(range(len(rows)))
+    tokens_drawn = draw_tokens(advance, first, length, settings=settings, generator=generator)
+    while running and (drawn := next(tokens_drawn, None)) is not None:
+        for row in sorted(running):
+            rows[row].append(drawn[row])
+            if drawn[row] == end:
+                running.discard(row)
     return rows
 
 
-def _uniforms(rows: int, length: int, generator: torch.Generator | None) -> Tensor:
+def draw_tokens(
+    step: Callable[[Tensor], Tensor],
+    first: Tensor,
+    length: int,
+    *,
+    settings: SamplingSettings | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[list[int]]:
+    """Draws sequences from an autoregressive model, and gives each step's tokens as soon as they are drawn.
+
+    What `sample` does, for a model that keeps its own state, such as a stream.
+
+    Args:
+        step: The model: from the tokens (B,) before, the logits (B, V).
+        first: The tokens (B,) that the first step reads.
+        length: How many steps are drawn at most.
+        settings: How to draw; by default from the model's own distribution.
+        generator: A generator on the processor; the same seed gives the same sequences. By default torch's own.
+
+    Yields:
+        The tokens of a step, one a row.
+
+    Raises:
+        SettingError: The length is negative, the generator is on another device, or no token is left to draw.
+        ShapeError: The logits have another shape.
+        RunError: A logit is not a number, as after training that diverged.
+    """
+    settings = SamplingSettings() if settings is None else settings
+    length = whole_number("length", length, 0)
+    uniforms = _uniforms(len(first), length, generator)
+    tokens = first
+    for time in range(length):
+        with torch.no_grad():
+            logits = step(tokens)
+        drawn = _draw(_checked(logits, len(first), time), settings, uniforms[:, time])
+        yield drawn.tolist()
+        tokens = torch.from_numpy(drawn).to(first.device)
+
+
+def _uniforms(rows: int, length: int, generator: torch.Generator | None) -> Logits:
     """Numbers (B, T) in [0, 1), each row from a generator of its own, whose seed the given one draws."""
     if generator is not None and generator.device.type != "cpu":
         raise SettingError(f"the generator is on {generator.device}; give one on the processor: torch.Generator()")
@@ -186,25 +240,26 @@ def _uniforms(rows: int, length: int, generator: torch.Generator | None) -> Tens
     uniforms = torch.empty(rows, length, dtype=torch.float64)
     for row, seed in enumerate(seeds):
         uniforms[row] = torch.rand(length, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    return uniforms
+    return uniforms.numpy()
 
 
-def _checked(logits: Tensor, rows: int, time: int) -> Tensor:
-    """The logits on the processor in double precision, known to be ones that can be drawn from."""
+def _checked(logits: Tensor, rows: int, time: int) -> Logits:
+    """The logits as an array in double precision, known to be ones that can be drawn from."""
     if logits.ndim != 2 or len(logits) != rows:
         raise ShapeError(f"a step gives logits (B, V) with B = {rows}; these are {tuple(logits.shape)}")
-    logits = logits.to("cpu", torch.float64)
-    if bool((logits.isnan() | (logits == math.inf)).any()):
+    numbers: Logits = logits.detach().to("cpu", torch.float64).numpy()
+    if numbers.size and not numbers.max() < math.inf:  # a maximum is NaN where a number is
         raise RunError(
             f"the model's logits at step {time + 1} are not numbers, as after training that diverged; train again with "
             "a lower learning rate or gradients clipped"
         )
-    return logits
+    return numbers
 
 
-def _draw(logits: Tensor, settings: SamplingSettings, uniforms: Tensor) -> Tensor:
+def _draw(logits: Logits, settings: SamplingSettings, uniforms: Logits) -> npt.NDArray[np.int64]:
     """Draws a token a row by inverting the cumulative distribution at a number in [0, 1)."""
-    cumulative = filter_logits(logits, settings).softmax(dim=-1).cumsum(dim=-1)
+    cumulative = np.exp(_filtered(logits, settings)).cumsum(axis=-1)
     # A double below 1 times the total stays below the total when rounded, so there is a first place above the product,
     # and that is a token with a probability: where there is none, the cumulative sum does not rise.
-    return torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True).squeeze(-1)
+    levels = uniforms * cumulative[:, -1] if len(cumulative) else uniforms
+    return np.array([row.searchsorted(level, "right") for row, level in zip(cumulative, levels, strict=True)], np.int64)

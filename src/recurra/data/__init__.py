@@ -7,6 +7,11 @@
 - `streams`: a stream as batches, for truncated backpropagation through time
 - `images`: files of images with labels, and their pixels as batches
 - `distortion`: images moved, turned and scaled at random
+- `lines`: the lines of a file, one at a time, and where an example came from
+- `dataset`, `batch`, `padded`: examples of any use, side by side, those of like length together
+- `labels`, `tags`: classes and their numbers, spans and the tags that write them
+- `tokens`, `tagged`: the words of a raw text, and files of words with tags or spans
+- `vectors`: pretrained word vectors
 - `files`: a file that is there whole or not at all
 - `mackey_glass`: the chaotic series by which forecasters are compared
 """

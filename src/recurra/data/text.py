@@ -19,6 +19,11 @@ _FOREIGN_STARTS = (
 """How files start that people take for text, what they are, and the command that makes text of them."""
 
 
+def foreign_kind(data: bytes) -> tuple[str, str] | None:
+    """What bytes are that people take for text, and the command that makes text of them; None if they may be text."""
+    return next(((kind, command) for start, kind, command in _FOREIGN_STARTS if data.startswith(start)), None)
+
+
 def read_text(path: str | Path, *, binary: bool = False) -> str:
     r"""Reads a text file in UTF-8.
 
@@ -75,9 +80,9 @@ def _decode(path: str | Path, data: bytes) -> str:
         offset = error.start
         what = f"0x{data[offset]:02x}, which is no UTF-8 there"
         mend = "convert the file from what it is in, such as: iconv -f LATIN1 -t UTF-8 FILE > FILE.txt"
-    for start, kind, command in _FOREIGN_STARTS:
-        if data.startswith(start):
-            raise DataError(f"{path}: this is {kind}, not text in UTF-8; convert it: {command} FILE > FILE.txt")
+    if foreign := foreign_kind(data):
+        kind, command = foreign
+        raise DataError(f"{path}: this is {kind}, not text in UTF-8; convert it: {command} FILE > FILE.txt")
     line = data.count(b"\n", 0, offset) + 1
     raise DataError(f"{path}: byte {offset} (in line {line}) is {what}; {mend}")
 

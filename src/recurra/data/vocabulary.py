@@ -171,7 +171,7 @@ class Vocabulary:
         return unit in self._ids
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and self._description() == other._description()
+        return isinstance(other, Vocabulary) and self.description() == other.description()
 
     __hash__ = None  # type: ignore[assignment]  # two equal ones may be compared, none is a key
 
@@ -257,7 +257,7 @@ class Vocabulary:
         Raises:
             RunError: The file cannot be written.
         """
-        write_atomically(path, json.dumps(self._description(), ensure_ascii=False, indent=1) + "\n")
+        write_atomically(path, json.dumps(self.description(), ensure_ascii=False, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
@@ -280,9 +280,7 @@ class Vocabulary:
                 "use the Recurra that wrote it, or train again"
             )
         try:
-            file = _File.model_validate(description)
-            tokenizer = None if file.tokenizer is None else json.dumps(file.tokenizer)
-            return cls(file.level, file.units or (), end_of_sentence=file.end_of_sentence, tokenizer=tokenizer)
+            return cls.of_description(description)
         except ValidationError as error:
             [problem, *_] = error.errors()
             where = ".".join(str(part) for part in problem["loc"])
@@ -291,6 +289,20 @@ class Vocabulary:
             if isinstance(error.__cause__, ImportError):
                 raise
             raise RunError(f"{path}: damaged, {error}; copy it again or train again") from error
+
+    @classmethod
+    def of_description(cls, description: object) -> "Vocabulary":
+        """The vocabulary that `description` gave, or a vocabulary as it is.
+
+        Raises:
+            pydantic.ValidationError: It is no such description.
+            SettingError: What it describes is impossible.
+        """
+        if isinstance(description, Vocabulary):
+            return description
+        file = _File.model_validate(description)
+        tokenizer = None if file.tokenizer is None else json.dumps(file.tokenizer)
+        return cls(file.level, file.units or (), end_of_sentence=file.end_of_sentence, tokenizer=tokenizer)
 
     def _checked(self, ids: Iterable[int] | Tensor) -> Sequence[int]:
         """The ids as a list, each known to be one of this vocabulary's."""
@@ -309,8 +321,11 @@ class Vocabulary:
             numbers.append(whole)
         return numbers
 
-    def _description(self) -> dict[str, Any]:
-        """What `save` writes: no fact twice, so the specials and a closed level's own units are left out."""
+    def description(self) -> dict[str, Any]:
+        """The vocabulary as JSON can hold it, and as `save` writes it.
+
+        No fact is there twice, so the specials and a closed level's own units are left out.
+        """
         file = _File(version=VERSION, level=self.level, end_of_sentence=self.end is not None)
         if isinstance(self._units, BytePairs):
             file.tokenizer = self._units.description()

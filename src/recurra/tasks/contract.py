@@ -1,0 +1,114 @@
+"""The contract of a use: what turns files into a model and a model into answers. All that is generic stands over it.
+
+files ─read→ dataset ─fit→ assets ─batches→ batches ─build, loss→ weights ─predict→ answers ─metrics→ report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from torch import nn
+
+from recurra.data.batch import Batch
+from recurra.data.batching import Batches
+from recurra.data.dataset import Dataset, Problems, Role
+from recurra.metrics import Metric
+from recurra.tasks.assets import Assets
+from recurra.tasks.task import TaskConfig
+from recurra.training import StepLoss
+
+__all__ = ["Ability", "Baseline", "Facts", "Task"]
+
+C = TypeVar("C", bound=TaskConfig)
+R = TypeVar("R")
+A = TypeVar("A", bound=Assets)
+M = TypeVar("M", bound=nn.Module)
+B = TypeVar("B", bound=Batch)
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of an example without a model: by it duplicates, contradictions and leaks are found.
+
+    Args:
+        input: What the model reads of it, equal for equal inputs.
+        answer: What it should answer; None where that is not known.
+        group: What it belongs to, such as a document or a speaker; None if to nothing.
+    """
+
+    input: Hashable
+    answer: Hashable = None
+    group: Hashable = None
+
+
+@dataclass(frozen=True)
+class Baseline(Generic[R, P]):
+    """What a trivial rule answers.
+
+    Args:
+        name: The rule, in a few words.
+        answer: Its answer to an example.
+    """
+
+    name: str
+    answer: Callable[[R], P]
+
+
+class Ability:
+    """Something that only some uses can do, declared by them: a command asks for it, never for a type."""
+
+
+@dataclass(frozen=True)
+class Task(Generic[C, R, A, M, B, P]):
+    """A use of sequence models.
+
+    C are its settings, R an example, A what is fitted, M the model, B a batch, P an answer.
+
+    Args:
+        name: What the command line calls it.
+        summary: What it does, in one sentence.
+        unit: From the settings, what the loss counts, in the plural.
+        config: Its settings.
+        assets: What is fitted on the part to train on.
+        read: Reads a file: to train, to validate, to test, or to predict.
+        stream: The examples to predict of a file or of standard input, one at a time, in memory that does not grow.
+        fit: From the settings and the part to train on, the assets.
+        batches: From the settings, the assets, a dataset and what it is for, its batches.
+        build: From the settings and the assets, the model, untrained.
+        loss: The loss of a batch, from the settings, the model, the batch and the state carried.
+        predict: An answer for each row of a batch, from the settings, the assets, the model and the batch.
+        metrics: From the settings, what measures answers; the first selects the weights, unless `select_by` names
+            another.
+        show: From an example and its answer, the answer as JSON can hold it.
+        facts: What is known of an example without a model.
+        example: Writes tiny files into a folder; returns the settings of a training on them, by key. Tests and
+            documents run on them.
+        baselines: From the settings and the part to train on, trivial rules to stand beside the model.
+        calibrate: After training, from what was trained and the part to validate on, the assets with what only a
+            trained model can tell, such as thresholds; None for none.
+        abilities: What it can do that others cannot.
+    """
+
+    name: str
+    summary: str
+    unit: Callable[[C], str]
+    config: type[C]
+    assets: type[A]
+    read: Callable[[C, Path, Role], Dataset[R]]
+    stream: Callable[[C, Path, Problems], Iterator[R]]
+    fit: Callable[[C, Dataset[R]], A]
+    batches: Callable[[C, A, Dataset[R], Role], Batches[B]]
+    build: Callable[[C, A], M]
+    loss: Callable[[C, M, B, Any], StepLoss]
+    predict: Callable[[C, A, M, B], Sequence[P]]
+    metrics: Callable[[C], Sequence[Metric[R, P]]]
+    show: Callable[[R, P], Any]
+    facts: Callable[[R], Facts]
+    example: Callable[[Path], dict[str, Any]]
+    baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
+    calibrate: Callable[[Any, Dataset[R]], A] | None = None
+    abilities: tuple[Ability, ...] = ()

@@ -1,0 +1,39 @@
+"""The settings of a recurrent network, which every use has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from recurra.nn import Recurrent
+from recurra.tasks.cell_settings import CellSettings
+
+__all__ = ["NetworkSettings"]
+
+
+class NetworkSettings(CellSettings):
+    """Recurrent layers: their cell, sizes and regularisation.
+
+    Example:
+        >>> NetworkSettings(cell="lstm", hidden_size=6, bidirectional=True).recurrent(4).num_directions
+        2
+    """
+
+    hidden_size: int = Field(128, ge=1, description="Width of the recurrent layers.")
+    num_layers: int = Field(1, ge=1, description="How many recurrent layers there are.")
+    bidirectional: bool = Field(False, description="Read each sequence from its end to its beginning, too.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
+    input_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on each layer's input.")
+    state_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on the recurrent state.")
+    zoneout: float = Field(0.0, ge=0, lt=1, description="Rate at which a unit keeps its old state.")
+    weight_drop: float = Field(0.0, ge=0, lt=1, description="Rate of DropConnect on the recurrent matrices.")
+    layer_norm: bool = Field(False, description="Normalise every product of the cell.")
+    learn_initial_state: bool = Field(False, description="Learn the state before the first step.")
+    backend: str = Field("auto", description="Which backend runs the cell.")
+
+    def recurrent(self, input_size: int, **overrides: Any) -> Recurrent:  # noqa: ANN401  (what Recurrent takes)
+        """The layers, for inputs of a width."""
+        names = set(NetworkSettings.model_fields) - {"cell", "equations"}
+        settings = {name: getattr(self, name) for name in names} | overrides
+        return Recurrent(self.made, input_size, **settings)

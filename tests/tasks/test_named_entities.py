@@ -1,0 +1,127 @@
+"""Named entity recognition on the contract of a use: read, fit, train, keep, answer, measure."""
+
+import random
+
+import pytest
+import torch
+
+from recurra.data.lines import Source
+from recurra.data.tagged_sentence import TaggedSentence
+from recurra.errors import RunError
+from recurra.metrics import add
+from recurra.tasks.named_entities import NAMED_ENTITIES as TASK
+from recurra.tasks.named_entities import NamedEntityAssets
+from recurra.tasks.settings_file import make_config
+from recurra.tasks.trained import Trained
+from recurra.training import seed_everything, train
+
+
+def begun(folder, **settings):
+    """An untrained tagger, and the sentences of its use's own example."""
+    given = {**TASK.example(folder), "dropout": 0, "word_dropout": 0, **settings}
+    config = make_config(TASK.config, {}, given)
+    sentences = TASK.read(config, config.sentences.data, "train")
+    assets = TASK.fit(config, sentences)
+    seed_everything(0)
+    return Trained(TASK, config, assets, TASK.build(config, assets)), sentences
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run, sentences = begun(tmp_path_factory.mktemp("names"), epochs=25, learning_rate=0.03, batch_size=6)
+    batches = TASK.batches(run.config, run.assets, sentences, "train")
+    train(
+        run.model, batches, lambda model, batch, state: TASK.loss(run.config, model, batch, state), run.config.training
+    )
+    return run, sentences
+
+
+def plain(*words):
+    return TaggedSentence(tuple(words), Source("typed", 1))
+
+
+def test_it_learns_its_example_and_says_so(trained):
+    run, sentences = trained
+    report = run.evaluate(sentences, intervals=True)
+    assert report.figures["f1"] == 1.0
+    assert report.intervals["f1"].low == report.intervals["f1"].high == 1.0
+    assert {row.name for row in report.tables["f1"]} == {"LOC", "PER"}
+
+
+def test_what_is_measured_is_what_is_answered(tmp_path):
+    run, sentences = begun(tmp_path)  # untrained, so that the figure is none of the extremes
+    report = run.evaluate(sentences)
+    [metric] = TASK.metrics(run.config)
+    answers = run.answers(sentences)
+    total = add(metric.tally(sentence, answer) for sentence, answer in zip(sentences, answers, strict=True))
+    assert 0 < report.figures["f1"] < 1
+    assert report.figures["f1"] == metric.value(total)
+
+
+def test_answers_keep_the_order_and_depend_on_nothing_beside_them(trained):
+    run, sentences = trained
+    inputs = [*sentences, plain(), plain("Paris"), plain(*["in"] * 300), plain("Ünknown", "𝕎ord")]
+    random.Random(0).shuffle(inputs)
+    together = list(run.answers(inputs))
+    assert [answer.spans for answer in together] == [next(run.answers([one])).spans for one in inputs]
+    for sentence, answer in zip(inputs, together, strict=True):
+        if sentence.spans is not None:
+            assert answer.spans == sentence.spans
+        assert all(0 <= confidence <= 1 for confidence in answer.confidences)
+
+
+def test_assets_are_read_back_as_they_were_and_damaged_ones_refused(trained, tmp_path):
+    run, _ = trained
+    run.assets.save(tmp_path, TASK.name)
+    assert NamedEntityAssets.load(tmp_path, TASK.name) == run.assets
+    with pytest.raises(RunError, match="it is of the use 'named-entity-recognition', not 'other'"):
+        NamedEntityAssets.load(tmp_path, "other")
+    path = tmp_path / "assets.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"frequent"', '"frequnt"'), encoding="utf-8")
+    with pytest.raises(RunError, match=r"assets.json: damaged, frequent"):
+        NamedEntityAssets.load(tmp_path, TASK.name)
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(RunError, match="it is not JSON"):
+        NamedEntityAssets.load(tmp_path, TASK.name)
+    path.unlink()
+    with pytest.raises(RunError, match="cannot be read"):
+        NamedEntityAssets.load(tmp_path, TASK.name)
+
+
+def test_the_loss_of_shards_is_that_of_the_whole(trained):
+    run, sentences = trained
+    batch = next(iter(TASK.batches(run.config, run.assets, sentences, "evaluate").epoch(0)))
+    with torch.no_grad():
+        whole = TASK.loss(run.config, run.model, batch, None)
+        parts = [TASK.loss(run.config, run.model, batch.shard(rank, 25), None) for rank in range(25)]
+    assert len(batch) < 25  # so that some process has no row
+    assert sum(part.count for part in parts) == whole.count
+    assert sum(float(part.total) for part in parts) == pytest.approx(float(whole.total), rel=1e-4)
+
+
+def test_a_softmax_with_constraints_and_a_label_for_the_sentence(tmp_path):
+    rows = [
+        ("who is Ann", "O O S-PER", "ask"),
+        ("find Rome", "O S-LOC", "find"),
+        ("find Ann Lee", "O B-PER E-PER", "find"),
+    ]
+    for ending, column in ((".seq.in", 0), (".seq.out", 1), (".label", 2)):
+        (tmp_path / f"train{ending}").write_text("\n".join(row[column] for row in rows * 6) + "\n", encoding="utf-8")
+    run, sentences = begun(
+        tmp_path,
+        data=tmp_path / "train.seq.in",
+        output="softmax",
+        sentence_label=True,
+        epochs=30,
+        learning_rate=0.03,
+        batch_size=4,
+    )
+    batches = TASK.batches(run.config, run.assets, sentences, "train")
+    train(
+        run.model, batches, lambda model, batch, state: TASK.loss(run.config, model, batch, state), run.config.training
+    )
+    report = run.evaluate(sentences)
+    assert report.figures == {"f1": 1.0, "label_accuracy": 1.0}
+    shown = TASK.show(sentences[0], next(run.answers([sentences[0]])))
+    assert shown["label"] == "ask"
+    assert [entity["text"] for entity in shown["entities"]] == ["Ann"]

@@ -43,10 +43,10 @@ def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has metho
         ...     training={"epochs": 4, "learning_rate": 0.05},
         ... )
         >>> _ = train_run(LANGUAGE_MODELLING, config, folder / "run")
-        >>> run = load(folder / "run")
-        >>> run.sample(5, primer="the cat", temperature=0)
+        >>> model = load(folder / "run")
+        >>> model.sample(5, primer="the cat", temperature=0)
         ['the cat sat on the mat\n']
-        >>> run.score("the cat sat on the mat").probability > run.score("the mat sat on the cat").probability
+        >>> model.score("the cat sat on the mat").probability > model.score("the mat sat on the cat").probability
         True
     """
     from recurra.tasks.run import load_run

@@ -106,7 +106,6 @@ class Cell:
         parsed = parse_text(equations, supplied)
         self.equations: tuple[Equation, ...] = parsed.equations
         in_text = {line.name for line in parsed.constants}
-        self._supplied = supplied
         self._outside_text = {name: value for name, value in supplied.items() if name not in in_text}
         self._definitions = tuple(
             Equation(line.name, Number(supplied[line.name]), line.place) if line.name in supplied else line

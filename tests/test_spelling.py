@@ -1,5 +1,6 @@
 import pytest
 
+from recurra.data.units import LEVELS
 from recurra.spelling import SYNONYMS, did_you_mean, nearest
 from recurra.tasks.settings_file import sections
 from recurra.tasks.table import TASKS
@@ -37,7 +38,7 @@ def test_a_synonym_of_what_is_not_there_is_no_suggestion():
 
 
 def test_every_synonym_stands_for_something_and_is_no_name_of_ours():
-    flags = {key.replace("_", "-") for key in SETTINGS} | {"out", "primer"}
+    flags = {key.replace("_", "-") for key in SETTINGS} | {"out", "primer", *LEVELS}
     assert set(SYNONYMS) <= flags
     for names in SYNONYMS.values():
         assert not set(names) & {key.replace("_", "-") for key in SETTINGS}

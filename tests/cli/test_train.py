@@ -214,7 +214,7 @@ def test_a_mistake_is_one_line(refused, pets, words, line):
         (b"ab\0cd" * 1000, "bad.txt: byte 2 (in line 1) is zero, as in a binary file"),
         (b"caf\xe9 " * 1000, "bad.txt: byte 3 (in line 1) is 0xe9, which is no UTF-8"),
         (b"\x1f\x8b\x08\0" * 100, "bad.txt: this is a gzip archive, not text in UTF-8; convert it: gzip -dc"),
-        (b"too short for a chunk", "give a longer text, or chunk_length at most"),
+        (b"too short for a chunk", "give a longer text, or --chunk-length at most"),
     ],
 )
 def test_a_text_that_is_none_is_one_line(refused, here, content, line):
@@ -291,7 +291,7 @@ def test_ctrl_c_before_the_first_step_leaves_nothing(recurra, pets, here, tiny, 
 
 
 def test_ctrl_c_while_the_text_is_read_leaves_nothing(recurra, pets, here, tiny, monkeypatch):
-    def read(*_):
+    def read(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("recurra.tasks.language_modelling.read_text", read)

@@ -83,7 +83,8 @@ def _list(input_size: int, hidden_size: int, console: Console) -> None:
 
 
 def _show(cell: Cell, source: str, input_size: int, hidden_size: int, console: Console) -> None:
-    console.print(Text.assemble((cell.title, "bold"), f"  ({cell.name})") if cell.title else Text(source, style="bold"))
+    title = Text.assemble((cell.title, "bold"), f"  ({cell.name})") if cell.title else Text(source, style="bold")
+    console.print(title, soft_wrap=not cell.title)  # the name of a file is one line, so that it can be copied
     rows = [row for row in (("for", cell.purpose), ("from", cell.paper), ("variant", cell.variant)) if row[1]]
     if rows:
         about = Table.grid(padding=(0, 2, 0, 0))

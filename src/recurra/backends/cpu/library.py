@@ -32,8 +32,9 @@ EMITTERS = (
     *("backends/cpu/building", "backends/cpu/digest", "backends/cpu/emit", "backends/cpu/gradients"),
     *("backends/cpu/library", "backends/cpu/mathematics", "backends/cpu/parts", "backends/cpu/products"),
     *("backends/cpu/stages", "backends/cpu/table", "backends/cpu/tiles", "backends/plan"),
-    *("equations/cell", "equations/differentiate", "equations/display", "equations/expression", "equations/functions"),
-    *("equations/graph", "equations/parse", "equations/shapes", "equations/simplify"),
+    *("equations/cell", "equations/differentiate", "equations/display", "equations/expression", "equations/foreign"),
+    *("equations/functions", "equations/graph", "equations/parse", "equations/shapes", "equations/simplify"),
+    "equations/slips",
 )
 """The modules of the package that the code depends on: all that those which write it import, directly or not."""
 

@@ -87,17 +87,22 @@ class Choice(NamedTuple):
 
     backend: Backend
     reason: str
-    otherwise: Backend | None = None
-    """What runs where the backend meets a tensor that it cannot read; None if it was asked for by name."""
+    left: bool = False
+    """Whether it was left to choose, so that another runs where this one meets a tensor that it cannot read."""
 
     def all(self, jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
         """The forward pass of each job, the last states with an axis for layers, (1, B, H) each."""
-        if self.otherwise is None or torch.compiler.is_compiling():
+        if not self.left or torch.compiler.is_compiling():
             return self.backend.all(jobs)
         try:
             return self.backend.all(jobs)
         except gate.UnreadableError:
-            return self.otherwise.all(jobs)
+            return self.otherwise().all(jobs)
+
+    @staticmethod
+    def otherwise() -> Backend:
+        """The backend that can always run."""
+        return next(reversed(BACKENDS.values()))
 
 
 def _reference_refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -164,8 +169,7 @@ def choose(
     for name, backend in BACKENDS.items():
         refusal = backend.refusal(cell, device, dtype) or _unreadable(backend, parameters)
         if refusal is None:
-            otherwise = next(reversed(BACKENDS.values())) if backend.compiled else None
-            return Choice(backend, f"{passed}{name}: the first that can run this cell", otherwise)
+            return Choice(backend, f"{passed}{name}: the first that can run this cell", backend.compiled)
         passed += f"{name}: {refusal}; "
     raise BackendError(f"no backend can run this cell: {passed.removesuffix('; ')}")
 

@@ -6,8 +6,8 @@ in silence. So each backend asks here first, and whatever does not fit is refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOW",
     "PLAIN",
+    "Gate",
     "Operand",
     "UnreadableError",
     "addresses",
@@ -37,6 +38,7 @@ __all__ = [
     "labels",
     "noise_shape",
     "operands_of",
+    "readable",
     "shapes",
     "stored",
     "tracer",
@@ -49,8 +51,6 @@ PLAIN = frozenset((Tensor, Parameter))
 
 LOW = 1 << 32
 """Memory is seldom so low: an address below is looked into, since one without memory is as low as its offset."""
-
-_size, _dtype, _is_cpu = Tensor.size, Tensor.dtype.__get__, Tensor.is_cpu.__get__  # type: ignore[attr-defined]
 
 
 class UnreadableError(BackendError):
@@ -161,13 +161,13 @@ def check_stored(label: str, tensor: Tensor) -> None:
     if torch.compiler.is_compiling() or type(tensor) not in PLAIN or not tensor.is_cpu or tensor._is_zerotensor():
         return
     try:
-        freed = tensor.numel() > 0 and not tensor.untyped_storage().data_ptr()
+        freed = tensor.numel() > 0 and tensor.data_ptr() == tensor.storage_offset() * tensor.element_size()
     except (RuntimeError, NotImplementedError):  # it stands for others
         return
     if freed:
         raise BackendError(
-            f"{label} has the shape {tuple(tensor.shape)} and no memory: its storage was resized to nothing, as that "
-            "of a sharded weight is between passes; call the layer through the sharded model"
+            f"{label} has the shape {tuple(tensor.shape)} and no memory: its storage was let go of, as that of a "
+            "sharded weight is between passes; call the layer through the sharded model"
         )
 
 
@@ -194,27 +194,94 @@ def check_lengths(lengths: Tensor, steps: int, batch: int) -> None:
 # Compiled code alone -------------------------------------------------------------------------------------------------
 
 
-def check_plain(tensors: Sequence[Tensor], expected: Sequence[tuple[int, ...]]) -> bool:
-    """Whether compiled code can take the addresses of tensors: of the first's dtype, on this processor, of the shapes.
+def check_plain(tensors: Sequence[Tensor], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> bool:
+    """Whether compiled code can take the addresses of tensors: of these shapes, of a dtype, on this processor.
 
-    A tensor that is neither sparse nor without memory is meant: those have no address, which `contiguous` says.
+    Whether the memory there was let go of is asked by `addresses`.
     """
-    dtype = tensors[0].dtype
     try:
         return (
             PLAIN.issuperset(map(type, tensors))
-            and [*map(_size, tensors)] == expected
-            and {*map(_dtype, tensors)} == {dtype}
-            and all(map(_is_cpu, tensors))
+            and [*map(Tensor.size, tensors)] == shapes
+            and all(t.dtype is dtype and t.is_cpu and t.layout is torch.strided for t in tensors)
+            and [*map(Tensor.data_ptr, tensors)] != []
         )
-    except (RuntimeError, TypeError):  # a nested tensor has no size
+    except RuntimeError:  # a nested tensor has no size, and one that stands for others no address
         return False
+
+
+class Gate:
+    """Whether tensors are what compiled code takes them for, asked the fast way.
+
+    What torch.compile asks of the tensors that it is given, in C++, is whether they are just as others were: in type,
+    kind, dtype, shape and strides. So tensors that are like some that were looked at need not be looked at.
+
+    Args:
+        shapes: The shapes that they must have, of some at the end only where these are given.
+        dtype: Their dtype.
+
+    Example:
+        >>> gate = Gate([(2, 3), (3,)], torch.float32)
+        >>> gate.accepts([torch.zeros(3, 2).T, torch.zeros(3)]), gate.accepts([torch.zeros(2, 3), torch.zeros(6)[::2]])
+        (True, False)
+        >>> gate.accepts([torch.zeros(3, 3), torch.zeros(3)]) is None
+        True
+    """
+
+    MOST = 6
+    """For how many kinds of tensors it is remembered that they were accepted."""
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> None:
+        self.shapes, self.dtype = list(shapes), dtype
+        self._known: list[tuple[int, Callable[..., bool], bool]] = []
+
+    def accepts(self, tensors: Sequence[Tensor]) -> bool | None:
+        """Whether each can be read as it lies in memory; None if one cannot be read at all.
+
+        The first, which is the input, need not be contiguous for that.
+        """
+        count = len(tensors)
+        for length, alike, ready in self._known:
+            try:
+                if length == count and alike(*tensors):
+                    return ready
+            except TypeError:  # one is no tensor
+                return None
+        if not check_plain(tensors, self.shapes[:count], self.dtype):
+            return None
+        stored = not any(t.is_neg() or t._is_zerotensor() for t in tensors)
+        ready = stored and all(t.is_contiguous() for t in tensors[1:])
+        if len(self._known) < self.MOST:
+            others = _alike(tensors)
+            if others is not None:
+                self._known.append((count, others, ready))
+        return ready
+
+
+def _alike(tensors: Sequence[Tensor]) -> Callable[..., bool] | None:
+    """What tells whether other tensors are like these; None where there is nothing that does."""
+    sizes, strides = [[*tensor.shape] for tensor in tensors], [[*tensor.stride()] for tensor in tensors]
+    try:
+        # An inside of PyTorch's: where it is another, a call takes a few microseconds longer.
+        guards: Any = getattr(torch._C._dynamo.guards, "TensorGuards")  # noqa: B009
+        alike: Callable[..., bool] = guards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=strides).check
+        return alike if alike(*tensors) else None  # not where one is there twice
+    except (AttributeError, TypeError, RuntimeError, SystemError):
+        return None
 
 
 def in_memory(tensors: Sequence[Tensor]) -> bool:
     """Whether all have memory, as far as their addresses tell."""
     try:
         return min(map(Tensor.data_ptr, tensors)) >= LOW
+    except RuntimeError:
+        return False
+
+
+def readable(tensor: Tensor) -> bool:
+    """Whether a gradient has memory to be read; of one that has not it is seen elsewhere why."""
+    try:
+        return type(tensor) in PLAIN and tensor.data_ptr() >= LOW
     except RuntimeError:
         return False
 
@@ -243,8 +310,7 @@ def contiguous(tensors: Sequence[Tensor], names: Sequence[str]) -> list[Tensor]:
     Raises:
         ShapeError: One is sparse.
     """
-    if any(map(Tensor.is_neg, tensors)):
-        tensors = [*map(stored, tensors)]
+    tensors = [*map(stored, tensors)]
     if not in_memory(tensors):  # before a number is read to be copied
         _check_stored(tensors, names)
     try:

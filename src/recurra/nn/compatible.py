@@ -26,6 +26,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 from recurra import cells
 from recurra.backends import gate
 from recurra.backends.choose import Choice, choose
+from recurra.backends.gate import Gate
 from recurra.backends.job import Job
 from recurra.backends.layout import Layout
 from recurra.equations.cell import Cell
@@ -93,9 +94,18 @@ def _weight_shapes(
     return shapes
 
 
-_shapes_of = lru_cache(maxsize=256)(_weight_shapes)
 # A trace calls it and keeps what it gives; see `recurra.backends.cpu.run.refusal`.
 _weight_shapes._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+_SIZES = ("mode", "input_size", "hidden_size", "num_layers", "bias", "bidirectional", "proj_size")
+"""The attributes of a layer that are the arguments of `_weight_shapes`."""
+
+
+@lru_cache(maxsize=256)
+def _weight_gate(dtype: torch.dtype, *sizes: Any) -> Gate:  # noqa: ANN401
+    """What torch.nn's weights must be, for the arguments of `_weight_shapes`."""
+    return Gate(_weight_shapes(*sizes), dtype)
 
 
 class _Compatible(RNNBase):
@@ -159,7 +169,7 @@ class _Compatible(RNNBase):
                 raise ShapeError(f"the input is a {type(data).__name__}; expected a tensor or a PackedSequence")
             if has_torch_function_unary(data):
                 return self._of_subclass(data, input, hx)
-        kind = data.device.type
+        kind = "cpu" if data.is_cpu else data.device.type
         if kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind):
             return self._without_autocast(kind, input, hx)
         self._update_flat_weights()
@@ -207,19 +217,14 @@ class _Compatible(RNNBase):
 
     def _check_weights(self) -> None:
         """Refuse weights of another shape than the layer was made with, which would be cut up into wrong gates."""
-        weights, compiling = self._flat_weights, torch.compiler.is_compiling()
-        shapes_of = _weight_shapes if compiling else _shapes_of
-        expected = shapes_of(
-            self.mode,
-            self.input_size,
-            self.hidden_size,
-            self.num_layers,
-            self.bias,
-            self.bidirectional,
-            self.proj_size,
-        )
-        if not compiling and gate.check_plain(weights, expected) and gate.in_memory(weights):  # type: ignore[arg-type]
-            return
+        weights, first = self._flat_weights, self._flat_weights[0]
+        own = self.__dict__  # which is what the attributes are read from, sooner
+        sizes = [own[name] for name in _SIZES]
+        if first is not None and not torch.compiler.is_compiling():
+            given = cast("list[Tensor]", weights)
+            if _weight_gate(first.dtype, *sizes).accepts(given) is not None and gate.in_memory(given):
+                return
+        expected = _weight_shapes(*sizes)
         named = [*zip(self._flat_weights_names, weights, expected, strict=True)]
         for name, weight, shape in named:
             if weight is None:

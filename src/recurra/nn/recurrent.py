@@ -335,9 +335,11 @@ class Recurrent(nn.Module):
         if not isinstance(x, Tensor):
             expected = f"{self._expected}: pad ragged sequences and give their lengths"
             raise ShapeError(f"x is a {type(x).__name__}; {expected}")
-        if x.is_nested:
+        try:
+            shape = x.shape
+        except RuntimeError:  # a nested tensor has none
             gate.check_dense("x", x)
-        shape = x.shape
+            raise
         if len(shape) not in (2, 3) or shape[-1] != self.input_size:
             raise ShapeError(f"x has the shape {tuple(shape)}; {self._expected}")
         if 0 in shape:
@@ -387,7 +389,7 @@ class Recurrent(nn.Module):
         for key, value in state.items():
             if key not in self.cell.carried:
                 raise ShapeError(f"{key!r} is not a state of this cell; its states are: {known}")
-            if isinstance(value, Tensor) and value.is_nested:
+            if isinstance(value, Tensor):
                 gate.check_dense(f"the state {key!r}", value)
             if not isinstance(value, Tensor) or tuple(value.shape) != shape:
                 got = f"has the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is {value!r}"

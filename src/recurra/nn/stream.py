@@ -112,9 +112,9 @@ class Stream:
         try:
             self._steppers = self._made(choice.backend, cell)
         except UnreadableError:
-            if choice.otherwise is None:
+            if not choice.left:
                 raise
-            self._steppers = self._made(choice.otherwise, cell)
+            self._steppers = self._made(choice.otherwise(), cell)
         self._steps = [stepper.step for stepper in self._steppers]
         self._shape = torch.Size((self.batch_size, layer.input_size))
         self._dtype, self._device = parameter.dtype, parameter.device

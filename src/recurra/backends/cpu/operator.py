@@ -21,9 +21,10 @@ from torch import Tensor
 
 from recurra.backends import gate
 from recurra.backends.cpu import spare
+from recurra.backends.cpu.kept import blocks_of, kept_whole
 from recurra.backends.cpu.passes import Call, Pass, Results, results, whole
 from recurra.backends.cpu.prepare import Prepared, prepare
-from recurra.backends.cpu.run import _differentiable_backward, blocks_of, kept_whole, operands
+from recurra.backends.cpu.run import _differentiable_backward, operands
 from recurra.backends.layout import Layout
 from recurra.backends.plan import plan
 from recurra.equations.cell import Cell, Noise

@@ -20,6 +20,7 @@ from recurra.backends.cpu.arrange import arrange
 from recurra.backends.cpu.arrangement import Arrangement, Memory, launch
 from recurra.backends.cpu.prepare import Prepared, Which
 from recurra.backends.cpu.sources import covered
+from recurra.backends.gate import Gate
 from recurra.backends.layout import Layout
 
 __all__ = ["HERE", "Call", "Pass", "Results", "backward", "forward", "results", "whole"]
@@ -42,6 +43,10 @@ class Results(NamedTuple):
     """A state with an axis for layers."""
     shapes: list[tuple[int, ...]]
     """Of the input, the operands of the products before the loop, the parameters and the states."""
+    before: Gate
+    """What the input, the parameters and the states must be before the forward pass."""
+    after: Gate
+    """What the last operand, or all that are not the input itself, and the others must be before the backward pass."""
 
 
 class Call(NamedTuple):
@@ -56,6 +61,8 @@ class Call(NamedTuple):
         drawn: What was drawn as it was given.
         results: Its results' shapes.
         last: A last state's shape.
+        ready: Whether its parameters and states can be read as they lie.
+        checked: How many of its tensors are looked at again before the backward pass; None for all.
         layer: Which layer of a network it is, for messages.
     """
 
@@ -67,6 +74,8 @@ class Call(NamedTuple):
     drawn: Mapping[str, Tensor]
     results: Results
     last: Tensor
+    ready: bool = False
+    checked: int | None = None
     layer: int | None = None
 
 
@@ -83,6 +92,8 @@ def results(prepared: Prepared, steps: int, batch: int) -> Results:
     widths = [group.blocks[0].stop - group.blocks[0].start for group in prepared.outside]
     shapes: list[tuple[int, ...]] = [(steps, batch, prepared.input_size), *((steps, batch, width) for width in widths)]
     shapes += gate.shapes(prepared.cell, batch, prepared.input_size, prepared.hidden)
+    first = max(0, len(widths) - 1) if prepared.plain else 0
+    before, after = [shapes[0], *shapes[1 + len(widths) :]], shapes[1 + first :]
     with _disable_current_modes():
         return Results(
             zero.expand(steps, batch, prepared.width),
@@ -91,6 +102,8 @@ def results(prepared: Prepared, steps: int, batch: int) -> Results:
             state,
             state.unsqueeze(0),
             shapes,
+            Gate(before, zero.dtype),
+            Gate(after, zero.dtype),
         )
 
 
@@ -141,7 +154,7 @@ class Pass:
     def __init__(self, call: Call, tensors: Sequence[Tensor]) -> None:
         self.call, self.prepared, self.layout = call, call.prepared, call.layout
         # What is named here is held until the loop has run, since only its address is given away.
-        self.tensors = gate.contiguous(tensors, call.prepared.names)
+        self.tensors = [*tensors] if call.ready else gate.contiguous(tensors, call.prepared.names)
         self.noise = [self._padded(drawn) for drawn in call.noise] if call.noise else []
         self.results = call.results
         self.saved: Tensor | None = None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from recurra.backends import gate, reference
 from recurra.backends.cpu import passes
@@ -19,9 +18,9 @@ from recurra.backends.layout import Layout
 from recurra.backends.reference.forward import hidden_size, unroll
 from recurra.backends.reference.interpret import Program, constants
 from recurra.equations.cell import Cell
-from recurra.errors import BackendError, ShapeError
+from recurra.errors import BackendError
 
-__all__ = ["blocks_of", "kept_whole", "operands", "refusal", "run", "together"]
+__all__ = ["operands", "refusal", "run", "together"]
 
 
 def refusal(cell: Cell, device: torch.device, dtype: torch.dtype) -> str | None:
@@ -107,16 +106,21 @@ def _run(jobs: Sequence[Job], *, stacked: bool) -> list[tuple[Tensor, dict[str, 
 def _call(job: Job, stacked: bool) -> tuple[Call, list[Tensor]]:
     """What a job is as a call of a loop, and the tensors that it is differentiated in."""
     cell, hidden, parameters, x, state, lengths, reverse, noise, layer = job
-    if type(x) not in gate.PLAIN or x.layout is not torch.strided or x.is_nested:
-        raise _refusal(job)
-    steps, batch, inputs = x.shape
+    try:
+        steps, batch, inputs = x.shape
+    except RuntimeError:  # it is nested
+        raise _refusal(job) from None
     if type(steps) is not int:
         raise gate.UnreadableError(f"the cpu backend cannot run this cell: {gate.tracer() or 'its sizes are unknown'}")
     layout = passes.whole(steps, batch) if lengths is None else Layout.of(steps, batch, lengths)
     prepared = prepare(cell, x.dtype == torch.float64, inputs, hidden)
     results = passes.results(prepared, steps, batch)
-    if x.data_ptr() < gate.LOW or x.is_neg():
-        gate.check_stored("x", x)
+    weights = [parameters[name] for name in prepared.parameters]
+    states = [state[key] for key in prepared.carried if key in state] if state else []
+    ready = results.before.accepts([x, *weights, *states])
+    if ready is None or (x.data_ptr() < gate.LOW and not x._is_zerotensor()):
+        raise _refusal(job)
+    if not ready:
         x = gate.stored(x)
     given, drawn = noise or {}, []
     if cell.noise:
@@ -128,19 +132,20 @@ def _call(job: Job, stacked: bool) -> tuple[Call, list[Tensor]]:
     else:
         read = operands(cell, prepared.wanted, hidden, x, lengths if layout.ragged else None, given)
         tensors = [operand.contiguous() for operand in read]
-    tensors += [parameters[name] for name in prepared.parameters]
-    tensors += [state.get(key, results.state) for key in prepared.carried]
-    if not gate.check_plain([x, *tensors], results.shapes):
-        raise _refusal(job)
+    tensors += weights
+    tensors += (
+        states if len(states) == len(prepared.carried) else [state.get(k, results.state) for k in prepared.carried]
+    )
+    checked = len(tensors) if states else len(tensors) - len(prepared.carried)
     last = results.stacked if stacked else results.state
-    return Call(prepared, layout, reverse, drawn, x, given, results, last, layer), tensors
+    return Call(prepared, layout, reverse, drawn, x, given, results, last, ready, checked, layer), tensors
 
 
 def _check_noise(job: Job) -> None:
     """What is drawn must fit before it is packed."""
     cell, (steps, batch, _), noise = job.cell, job.x.shape, job.noise or {}
     expected = [gate.noise_shape(own, steps, batch, job.hidden_size) for own in cell.noise.values()]
-    if not gate.check_plain([job.x, *(noise[name] for name in cell.noise)], [tuple(job.x.shape), *expected]):
+    if not gate.check_plain([noise[name] for name in cell.noise], expected, job.x.dtype):
         raise _refusal(job)
 
 
@@ -208,27 +213,31 @@ class _Recurrence(torch.autograd.Function):
         made = [Pass(call, own) for call, own in zip(calls, _shared_out(calls, tensors), strict=True)]
         outputs = passes.forward(made, training=True)
         ctx.calls, ctx.kept = calls, [[pass_.saved for pass_ in made]]
-        kept, ctx.blocks = kept_whole(tensors)
-        ctx.save_for_backward(*kept)
+        ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
         return tuple(outputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        by_steps = (
-            torch.is_grad_enabled()
-            or gate.watched()
-            or gate.tracer()
-            or any(gate.unreadable("a gradient", g) for g in gradients if g is not None and g.layout is torch.strided)
-        )
-        with torch.set_grad_enabled(bool(by_steps)):
-            tensors = _shared_out(ctx.calls, blocks_of(ctx.saved_tensors, ctx.blocks))
+        try:
+            tensors = _shared_out(ctx.calls, ctx.saved_tensors)
+        except RuntimeError as error:
+            if "is a view" not in str(error):
+                raise
+            # So torch tells of a gate's block of a weight.
+            raise BackendError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: a "
+                "weight was changed after the forward pass; take the gradient before, or run the layer again"
+            ) from None
+        needs = _shared_out(ctx.calls, ctx.needs_input_grad[1:])
+        by_steps = torch.is_grad_enabled() or gate.watched() or gate.tracer() is not None
+        if not all(g is None or gate.readable(g) for g in gradients):
+            gradients = tuple(g if g is None or g.layout is torch.strided else g.to_dense() for g in gradients)
+            by_steps = by_steps or any(g is not None and gate.unreadable("a gradient", g) for g in gradients)
+        rest = list(gradients)
+        received = []
         for call, own in zip(ctx.calls, tensors, strict=True):
             _check_again(call, own)
-        needs = _shared_out(ctx.calls, ctx.needs_input_grad[1:])
-        rest = [None if g is None else g.to_dense() if g.layout is not torch.strided else g for g in gradients]
-        received = []
-        for call in ctx.calls:
             count = 1 + len(call.prepared.carried)
             received.append(rest[:count])
             rest = rest[count:]
@@ -248,58 +257,6 @@ class _Recurrence(torch.autograd.Function):
         return (None, *(g for own in passes.backward(made, received, needs) for g in own))
 
 
-class Block(NamedTuple):
-    """Rows of a tensor that is kept for the backward pass."""
-
-    place: int
-    start: int
-    stop: int
-    shape: torch.Size
-    """Of the whole tensor."""
-
-
-def kept_whole(tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Block | None] | None]:
-    """Tensors as they are kept for the backward pass: in place of some rows of a parameter, all of it.
-
-    A gate's block of torch.nn's weights is such rows. Whatever changes the parameter between the passes is noticed, or
-    undone where that is allowed, at the parameter itself and not at its views.
-
-    Returns:
-        What is kept, and what `blocks_of` needs to find the tensors again; None if they are what is kept.
-    """
-    bases = [tensor._base for tensor in tensors]
-    if all(type(base) is not Parameter for base in bases):
-        return tensors, None
-    kept: dict[int, Tensor] = {}
-    blocks: list[Block | None] = []
-    for tensor, base in zip(tensors, bases, strict=True):
-        block = None
-        if type(base) is Parameter and tensor.shape[1:] == base.shape[1:] and tensor.stride() == base.stride():
-            start = (tensor.storage_offset() - base.storage_offset()) // max(1, base.stride(0))
-            place = [*kept].index(id(base)) if id(base) in kept else len(kept)
-            block = Block(place, start, start + len(tensor), base.shape)
-            kept[id(base)] = base
-        blocks.append(block)
-    others = [tensor for tensor, block in zip(tensors, blocks, strict=True) if block is None]
-    return [*kept.values(), *others], blocks
-
-
-def blocks_of(kept: Sequence[Tensor], blocks: Sequence[Block | None] | None) -> Sequence[Tensor]:
-    """The tensors again of which `kept_whole` told what to keep."""
-    if blocks is None:
-        return kept
-    others = iter(kept[len({block.place for block in blocks if block}) :])
-    found = []
-    for block in blocks:
-        if block and kept[block.place].shape != block.shape:
-            raise ShapeError(
-                f"a parameter of the shape {tuple(block.shape)} has the shape {tuple(kept[block.place].shape)} in the "
-                "backward pass; change parameters before the forward pass or after the backward pass"
-            )
-        found.append(kept[block.place][block.start : block.stop] if block else next(others))
-    return found
-
-
 T = TypeVar("T")
 
 
@@ -316,14 +273,15 @@ def _shared_out(calls: Sequence[Call], values: Sequence[T]) -> list[Sequence[T]]
 
 def _check_again(call: Call, tensors: Sequence[Tensor]) -> None:
     """Refuse tensors that are not what they were in the forward pass: a parameter's data can be replaced meanwhile."""
-    expected = call.results.shapes[: 1 + len(tensors)]
-    if gate.check_plain([call.x, *tensors], expected):
+    results, outside = call.results, len(call.prepared.outside)
+    first = max(0, outside - 1) if call.prepared.plain else 0  # where all operands are the input, one is
+    if results.after.accepts(tensors[first : call.checked]) is not None:
         return
-    cell, outside = call.prepared.cell, len(call.prepared.outside)
-    named = ["x"] * (1 + outside) + gate.labels(cell, call.layer, reverse=call.reverse)
+    cell = call.prepared.cell
+    named = ["x"] * outside + gate.labels(cell, call.layer, reverse=call.reverse)
     gate.check(
         gate.Operand(f"{label}, in the backward pass,", tensor, shape)
-        for label, tensor, shape in zip(named, [call.x, *tensors], expected, strict=True)
+        for label, tensor, shape in zip(named, tensors, results.shapes[1:], strict=True)
     )
     raise BackendError("what the forward pass kept for the gradient is no longer a tensor that has memory of its own")
 

@@ -49,7 +49,7 @@ class Stepper:
     ) -> None:
         hidden, tensors = hidden_size, [parameters[name] for name in cell.parameters]
         expected = gate.shapes(cell, batch_size, input_size, hidden)[: len(tensors)]
-        if not gate.check_plain(tensors, expected):
+        if not gate.check_plain(tensors, expected, tensors[0].dtype):
             self._refuse(cell, tensors, expected)
         dtype = tensors[0].dtype
         self._prepared = prepared = prepare(cell, dtype == torch.float64, input_size, hidden)
@@ -137,7 +137,10 @@ class Stepper:
 
     def _more(self) -> list[tuple[Tensor, int]]:
         """Outputs for many steps with their addresses, which takes little longer than for one."""
-        with torch.inference_mode(False), torch.no_grad(), _disable_current_modes():
+        if torch.is_inference_mode_enabled() or gate.watched():  # what is made now may be given out after that
+            with torch.inference_mode(False), _disable_current_modes():
+                return self._more()
+        with torch.no_grad():
             block = torch.empty(self._shape, dtype=self._dtype, device="cpu")
             first, apart = block.data_ptr(), block.stride(0) * block.element_size()
             outputs = block[..., : self._prepared.hidden].unbind()

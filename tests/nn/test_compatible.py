@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence
 
+from recurra import Recurrent
 from recurra.backends import choose as choices
 from recurra.errors import BackendError, RecurraError, SettingError, ShapeError
 from recurra.nn import compatible
@@ -515,3 +516,80 @@ def test_dropout_without_a_second_layer_is_warned_of_as_in_torch_nn():
     for module in (nn, compatible):
         with pytest.warns(UserWarning, match="dropout option adds dropout after all but last recurrent layer"):
             module.GRU(3, 4, dropout=0.5)
+
+
+# Torch's tools around the layers -------------------------------------------------------------------------------------
+
+
+@kinds
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("with_state", [False, True])
+def test_under_autocast_it_runs_in_the_dtype_of_its_weights(kind, packed, with_state):
+    name, more = KINDS[kind]
+    layer = getattr(compatible, name)(3, 4, **more)
+    x = torch.randn(5, 2, 3).bfloat16()
+    given = pack_padded_sequence(x, [5, 3]) if packed else x
+    states = [torch.randn(1, 2, width) for width in layer._state_widths]
+    state = None if not with_state else states[0] if len(states) == 1 else tuple(states)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _ = layer(given, state)
+    expected, _ = layer(given._replace(data=given.data.float()) if packed else x.float(), state)
+    found, expected = (found.data, expected.data) if packed else (found, expected)
+    assert torch.equal(found, expected)
+
+
+class Text(torch.Tensor):
+    """A subclass that only has a name of its own."""
+
+
+@kinds
+@pytest.mark.parametrize("packed", [False, True])
+def test_outputs_are_of_the_input_s_class_as_torch_nn_s_are(kind, packed):
+    name, more = KINDS[kind]
+    theirs, ours = (getattr(module, name)(3, 4, **more) for module in (nn, compatible))
+    x = torch.randn(5, 2, 3)
+    pair = []
+    for layer in (theirs, ours):
+        given = pack_padded_sequence(x, [5, 3]) if packed else x
+        given = given._replace(data=given.data.as_subclass(Text)) if packed else x.as_subclass(Text)
+        outputs, last = layer(given)
+        last = last if isinstance(last, tuple) else (last,)
+        pair.append([type(outputs.data if packed else outputs), *map(type, last)])
+    assert pair[0] == pair[1]
+    assert pair[1][0] is Text
+
+
+class Model(nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.readout = layer, nn.Linear(4, 2)
+
+    def forward(self, x):
+        outputs, _ = self.layer(x)
+        return self.readout(outputs)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: compatible.LSTM(3, 4, batch_first=True), lambda: Recurrent("lstm", 3, 4)],
+    ids=["LSTM", "Recurrent"],
+)
+def test_for_torch_fx_it_is_a_leaf(make):
+    model, x = Model(make()), torch.randn(2, 5, 3)
+    traced = torch.fx.symbolic_trace(model)
+    assert ("call_module", "layer") in [(node.op, node.target) for node in traced.graph.nodes]
+    assert torch.equal(traced(x), model(x))
+    with pytest.raises(BackendError, match="cannot trace the layer itself"):
+        torch.fx.symbolic_trace(model.layer)
+
+
+def test_sequences_that_are_not_as_long_as_was_said_are_refused():
+    packed = pack_padded_sequence(torch.randn(1, 3, 3), [2, 1, 1])  # which torch takes
+    with pytest.raises(ShapeError, match="holds 3 steps, and its batch_sizes tell of 4"):
+        compatible.GRU(3, 4)(packed)
+
+
+@pytest.mark.parametrize("x", [[[0.0]], "text", None])
+def test_an_input_that_is_no_tensor_is_refused(x):
+    with pytest.raises(ShapeError, match=r"the input is a \w+; expected a tensor or a PackedSequence"):
+        compatible.GRU(3, 4)(x)

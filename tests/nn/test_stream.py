@@ -1,7 +1,13 @@
 """A network that is advanced one step a call."""
 
+import copy
+import pickle
+
+import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.testing._internal.two_tensor import TwoTensor
 
 from recurra import Cell, Recurrent
 from recurra.cells import CATALOGUE
@@ -136,6 +142,119 @@ def test_one_row_may_come_without_its_axis():
     torch.testing.assert_close(stream(torch.nn.Parameter(wide)), layer(wide)[0], rtol=0, atol=1e-12)
 
 
+def with_state(count=3):
+    """A stream of two layers after a step, and what it holds."""
+    stream = layer_of("lstm", num_layers=2).stream(count)
+    stream.step(torch.randn(count, 5, dtype=torch.float64))
+    return stream, stream.state
+
+
+MASKS = {
+    "tensor": torch.tensor([False, True, True]),
+    "list": [False, True, True],
+    "array": np.array([False, True, True]),
+    "numbers": [1, 2],
+    "tensor of numbers": torch.tensor([1, 2], dtype=torch.int32),
+    "array of numbers": np.array([2, 1]),
+    "numbers of another kind": [np.int64(1), torch.tensor(2)],
+}
+
+
+@pytest.mark.parametrize("rows", MASKS.values(), ids=MASKS)
+def test_rows_are_given_by_number_or_as_a_mask(rows):
+    stream, before = with_state()
+    stream.reset(rows)
+    for key, state in stream.state.items():
+        assert torch.equal(state[:, 0], before[key][:, 0])
+        assert not state[:, 1:].any()
+
+
+NO_ROWS = {
+    "a fraction": [0.7],
+    "floats": torch.tensor([0.0, 1.0]),
+    "text": "12",
+    "a mask of another size": [True, False],
+    "a mask of two axes": torch.ones(3, 1, dtype=torch.bool),
+    "truth values among numbers": [0, True],
+    "one number": 1,
+    "a tensor of one": torch.tensor(1),
+    "nothing": [None],
+}
+
+
+@pytest.mark.parametrize("rows", NO_ROWS.values(), ids=NO_ROWS)
+def test_what_are_no_rows_resets_none(rows):
+    stream, before = with_state()
+    with pytest.raises(ShapeError, match=r"is no row; expected|^rows is |mask of rows has 2"):
+        stream.reset(rows)
+    assert all(torch.equal(stream.state[key], before[key]) for key in before)
+
+
+def test_no_rows_are_none():
+    stream, before = with_state()
+    for rows in ([], torch.zeros(0, dtype=torch.long), [False] * 3):
+        stream.reset(rows)
+    assert all(torch.equal(stream.state[key], before[key]) for key in before)
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda stream: pickle.loads(pickle.dumps(stream)),
+}
+
+
+@EVERY_BACKEND
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_a_copy_goes_on_by_itself(backend, copied):
+    layer = layer_of("lstm", backend, num_layers=2, learn_initial_state=True)
+    x = torch.randn(2, 4, 5, dtype=torch.float64)
+    stream, whole = layer.stream(2), layer(x)[0]
+    stream.step(x[:, 0])
+    other = copied(stream)
+    torch.testing.assert_close(streamed(other, x[:, 1:]), whole[:, 1:], rtol=0, atol=1e-12)
+    torch.testing.assert_close(streamed(stream, x[:, 1:]), whole[:, 1:], rtol=0, atol=1e-12)
+    other.reset()
+    torch.testing.assert_close(other.step(x[:, 0]), whole[:, 0], rtol=0, atol=1e-12)
+
+
+def test_a_module_that_keeps_a_stream_is_copied_with_it():
+    model = torch.nn.Module()
+    model.layer = layer_of("gru")
+    model.stream = model.layer.stream()
+    other = copy.deepcopy(model)
+    assert other.stream.layer is other.layer
+
+
+@EVERY_BACKEND
+def test_it_outlives_the_mode_that_it_was_made_in(backend):
+    layer = layer_of("gru", backend)
+    x = torch.randn(1, 5, dtype=torch.float64)
+    expected = layer(x[:, None])[0][:, 0]
+    with torch.inference_mode():
+        stream = layer.stream()
+        stream.step(x)
+    stream.reset()
+    torch.testing.assert_close(stream.step(x), expected, rtol=0, atol=1e-12)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        stream.reset()
+        torch.testing.assert_close(stream.step(x), expected, rtol=0, atol=1e-12)
+    if backend == "cpu":
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            stream = layer.stream()
+            found = stream.step(x)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@EVERY_BACKEND
+def test_an_input_that_is_not_to_be_read_from_memory_is_refused(backend):
+    stream = layer_of("gru", backend).stream()
+    x = torch.randn(1, 5, dtype=torch.float64)
+    for wrong, message in ((x.to_sparse(), "has the layout torch.sparse_coo"), (TwoTensor(x, x), "x is a TwoTensor")):
+        with pytest.raises(ShapeError, match=message):
+            stream.step(wrong)
+
+
 WRONG = {
     "another width": torch.zeros(1, 4, dtype=torch.float64),
     "another batch": torch.zeros(2, 5, dtype=torch.float64),
@@ -163,5 +282,10 @@ def test_what_cannot_be_streamed_is_refused():
             stream.reset([row])
     with pytest.raises(ShapeError, match="not a state of this cell; its states are: memory, h"):
         stream.state = {"c": torch.zeros(1, 2, 7)}
-    with pytest.raises(ShapeError, match=r"expected \(L, B, H\) = \(1, 2, 7\)"):
-        stream.state = {"h": torch.zeros(2, 7)}
+    for value in (torch.zeros(2, 7), [0.0], None):
+        with pytest.raises(ShapeError, match=r"expected \(L, B, H\) = \(1, 2, 7\)"):
+            stream.state = {"h": value}
+    with pytest.raises(ShapeError, match=r"the state 'h' is torch\.int64; expected torch\.float64"):
+        stream.state = {"h": torch.zeros(1, 2, 7, dtype=torch.long)}
+    with pytest.raises(ShapeError, match="expected a dict by the names of states: memory, h"):
+        stream.state = torch.zeros(1, 2, 7)

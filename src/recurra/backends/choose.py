@@ -92,11 +92,11 @@ class Choice(NamedTuple):
 
     def all(self, jobs: Sequence[Job]) -> list[tuple[Tensor, dict[str, Tensor]]]:
         """The forward pass of each job, the last states with an axis for layers, (1, B, H) each."""
-        if not self.left or torch.compiler.is_compiling():
-            return self.backend.all(jobs)
         try:
             return self.backend.all(jobs)
         except gate.UnreadableError:
+            if not self.left:
+                raise
             return self.otherwise().all(jobs)
 
     @staticmethod

@@ -264,3 +264,23 @@ def test_a_team_is_always_as_large_as_was_asked_for():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["3", "4"]
+
+
+# In a copy of the process --------------------------------------------------------------------------------------------
+
+
+def test_a_process_that_was_forked_waits_for_no_thread_of_its_parent(threads, start):
+    """The runtime's threads are not there, neither for compiled code nor for PyTorch's own operations."""
+    threads(2)
+    layer = Recurrent("lstm", 64, 128, backend="cpu")
+    x = torch.randn(32, 20, 64)
+    with torch.no_grad():
+        expected, _ = layer(x)
+    assert pool._used
+
+    def work():
+        assert pool.available() == 1
+        torch.testing.assert_close(layer(x)[0], expected, rtol=1e-6, atol=1e-6)
+        layer(x)[0].sum().backward()
+
+    assert start(work)() == 0

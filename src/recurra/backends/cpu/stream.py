@@ -54,10 +54,10 @@ class Stepper:
         dtype = tensors[0].dtype
         self._prepared = prepared = prepare(cell, dtype == torch.float64, input_size, hidden)
         self._layout = Layout.of(1, batch_size, None)
-        self._arrangement = arrangement = arrange(prepared, "forward", self._layout, False, 1, ())
-        self._memory = memory = arrangement.memory(self._layout)
-        # The state outlives the mode that the stream is made in.
+        # All of this outlives the mode that the stream is made in.
         with torch.inference_mode(False), _disable_current_modes():
+            self._arrangement = arrangement = arrange(prepared, "forward", self._layout, False, 1, ())
+            self._memory = memory = arrangement.memory(self._layout)
             self.state = {key: torch.zeros(batch_size, hidden, dtype=dtype, device="cpu") for key in cell.carried}
             names = [f"parameter.{name}" for name in cell.parameters]
             held = gate.contiguous([tensor.detach() for tensor in tensors], names)

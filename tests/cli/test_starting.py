@@ -61,6 +61,8 @@ SIGNALLED = """
 import os, signal, sys
 module, number, *words = sys.argv[1:]
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for number_of_end in (signal.SIGTERM, signal.SIGHUP):  # which may be ignored where the tests run, as under nohup
+    signal.signal(number_of_end, signal.SIG_DFL)
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == module:

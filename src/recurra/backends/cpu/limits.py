@@ -23,13 +23,21 @@ MOST_OPERATIONS = 5000
 _LONG = SLOW | {"product", "adjoint", "mean", "power"}
 
 
-@lru_cache(maxsize=1024)
 def size_refusal(cell: Cell) -> str | None:
     """Why a cell is too large for machine code, or None if it is not.
 
     Example:
         >>> size_refusal(Cell("h[t] = tanh(W @ [h[t-1], x[t]])"))
     """
+    return _size_refusal(cell)
+
+
+# A trace asks once and keeps the answer: it cannot follow what is remembered.
+size_refusal._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1024)
+def _size_refusal(cell: Cell) -> str | None:
     graph = cell.graph.graph
     kinds = [graph[number].kind for number in graph.reachable(cell.graph.roots) if graph[number].args]
     long = sum(kind in _LONG for kind in kinds) + len(cell.carried_names)

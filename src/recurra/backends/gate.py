@@ -241,9 +241,8 @@ class Gate:
         The first, which is the input, need not be contiguous for that.
         """
         count = len(tensors)
-        # torch.compile may go through this function, and cannot follow what is remembered.
-        known = [] if torch.compiler.is_compiling() else self._known
-        for length, alike, ready in known:
+        traced = torch.compiler.is_compiling()  # which cannot look into what is compiled already
+        for length, alike, ready in () if traced else self._known:
             try:
                 if length == count and alike(*tensors):
                     return ready
@@ -253,7 +252,7 @@ class Gate:
             return None
         stored = not any(t.is_neg() or t._is_zerotensor() for t in tensors)
         ready = stored and all(t.is_contiguous() for t in tensors[1:])
-        if len(known) < self.MOST and known is self._known:
+        if len(self._known) < self.MOST and not traced:
             others = _alike(tensors)
             if others is not None:
                 self._known.append((count, others, ready))

@@ -4,8 +4,9 @@ Each is a subclass of torch.nn's class of the same name. Arguments, parameters a
 `state_dict`, moves between devices and `isinstance` are torch's own; only the forward pass is ours. There each layer's
 weights, read at that moment and as they lie in memory, are the parameters of a cell, through which gradients flow back
 to torch's names, and a backend runs the cell. So weight normalisation, `parametrize` and `functional_call` work as on
-torch.nn's. TorchScript cannot compile these classes. `torch.compile` goes around them, as it does around all subclasses
-of torch.nn's, unless `torch._dynamo.config.allow_rnn` is set; `recurra.nn.Recurrent` it always takes.
+torch.nn's, and torch.fx takes them for leaves. TorchScript can trace these classes, not compile them. `torch.compile`
+goes around them, as it does around all subclasses of torch.nn's, unless `torch._dynamo.config.allow_rnn` is set;
+`recurra.nn.Recurrent` it always takes.
 """
 
 from __future__ import annotations
@@ -147,6 +148,8 @@ class _Compatible(RNNBase):
     def forward(self, input: Tensor | PackedSequence, hx: Tensor | Sequence[Tensor] | None = None) -> tuple[Any, Any]:
         """Run the layers over a batch of sequences; arguments and results are those of torch.nn.
 
+        Under torch.autocast they run in the dtype of their weights, to which the input and the state are cast.
+
         Args:
             input: (T, B, I), or (B, T, I) if batch_first; (T, I) for one sequence; or a PackedSequence.
             hx: The state before the first step, zero if None: h of (L · D, B, H), without B for one sequence; for an
@@ -156,7 +159,8 @@ class _Compatible(RNNBase):
             The outputs, in the form the input came in, D · H wide; and the last state, in the form of hx.
 
         Raises:
-            ShapeError: The input has no steps, or the state is not of the form or dtype that goes with the input.
+            ShapeError: The input has no steps, the state is not of the form or dtype that goes with the input, or a
+                weight no longer has the shape that the layer was made with.
             ValueError: The input's number of dimensions or its dtype does not fit, as in torch.nn.
             RuntimeError: Another size does not fit, as in torch.nn.
         """

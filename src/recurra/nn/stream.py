@@ -203,7 +203,12 @@ class Stream:
         chosen = list(range(self.batch_size)) if rows is None else self._numbers(rows)
         for number, (own, stepper) in enumerate(zip(self._parameters(), self._steppers, strict=True)):
             for key, state in stepper.state.items():
-                state[chosen] = own.initial_state(key, number).detach() if key in own.initial_states else 0.0
+                if key not in own.initial_states:
+                    state[chosen] = 0.0
+                    continue
+                initial = own.initial_state(key, number).detach()
+                gate.check([gate.Operand(f"the parameter layers.{number}.{own.initial_states[key]}", initial, None)])
+                state[chosen] = initial
 
     def _numbers(self, rows: Sequence[int] | Sequence[bool] | Tensor) -> list[int]:
         """The numbers of rows, which may be given as a mask."""

@@ -125,6 +125,8 @@ class Stepper:
                 place = x.data_ptr()
                 if place < gate.LOW:
                     gate.check_stored("x", x)
+                    x = gate.stored(x)
+                    place = x.data_ptr()
                 for word in inputs:
                     words[word] = place
             if not made:

@@ -158,13 +158,17 @@ def check_dense(label: str, tensor: Tensor) -> None:
 
 def check_stored(label: str, tensor: Tensor) -> None:
     """Refuse a tensor whose memory was let go of, which PyTorch's own operations would read as well."""
-    if torch.compiler.is_compiling() or type(tensor) not in PLAIN or not tensor.is_cpu or tensor._is_zerotensor():
-        return
+    if not torch.compiler.is_compiling() and type(tensor) in PLAIN and tensor.is_cpu:
+        _refuse_freed(label, tensor)
+
+
+def _refuse_freed(label: str, tensor: Tensor) -> None:
     try:
-        freed = tensor.numel() > 0 and tensor.data_ptr() == tensor.storage_offset() * tensor.element_size()
+        address = tensor.data_ptr()
     except (RuntimeError, NotImplementedError):  # it stands for others
         return
-    if freed:
+    at_nothing = address == tensor.storage_offset() * tensor.element_size()
+    if at_nothing and tensor.numel() and not tensor._is_zerotensor():
         raise BackendError(
             f"{label} has the shape {tuple(tensor.shape)} and no memory: its storage was let go of, as that of a "
             "sharded weight is between passes; call the layer through the sharded model"
@@ -349,7 +353,7 @@ def _check_stored(tensors: Sequence[Tensor], names: Sequence[str]) -> None:
         kind, _, rest = name.partition(".")
         label = f"the {'state' if kind == 'before' else kind} {rest}"
         check_dense(label, tensor)
-        check_stored(label, tensor)
         reason = unreadable(label, tensor)
         if reason:
             raise UnreadableError(f"the cpu backend cannot run this cell: {reason}")
+        _refuse_freed(label, tensor)  # whatever device it says that it is on

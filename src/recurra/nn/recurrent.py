@@ -363,8 +363,8 @@ class Recurrent(nn.Module):
     def _check_lengths(self, lengths: Tensor | Sequence[int], sequence: Tensor) -> Tensor:
         steps, batch = sequence.shape[:2]
         try:
-            if isinstance(lengths, Sequence) and len({isinstance(length, bool) for length in lengths}) > 1:
-                raise TypeError  # a truth value among numbers would be taken for one
+            if not isinstance(lengths, Tensor) and any(isinstance(length, bool) for length in lengths):
+                raise TypeError  # among numbers it would be taken for one
             ends = torch.as_tensor(lengths, device=sequence.device)
         except (TypeError, ValueError, RuntimeError):
             raise ShapeError(f"lengths is {lengths!r}; expected {batch} whole numbers, one a row") from None

@@ -60,13 +60,16 @@ class Text(Data):
         return unknown / max(1, _count(self.valid))
 
     def opening(self, words: int) -> str:
-        """The first words of the part to validate on that are all known; empty where there are none."""
+        """The first words of the part to validate on, from the first line of words of letters on; empty without any."""
         if self.valid is None:
             return ""
         row = next(iter(self.valid.epoch(0))).inputs[0].tolist()
         special = {self.vocabulary.unknown, self.vocabulary.end}
-        text = self.vocabulary.decode([number for number in row if number not in special][: 40 * words])
-        return " ".join(text.split()[:words])
+        text = self.vocabulary.decode([number for number in row if number not in special])
+        lines = [line.split() for line in text.split("\n")]
+        plain = [line for line in lines if any(word.isalpha() for word in line[:words])]
+        first = [word for word in plain[0] if any(map(str.isalpha, word))] if plain else text.split()
+        return " ".join(first[:words])
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary."""

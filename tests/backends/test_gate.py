@@ -223,6 +223,17 @@ def test_what_is_laid_out_otherwise_is_refused(backend, gradients, kind, x):
             layer.stream()
 
 
+@BACKENDS
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_weight_is_refused(backend, x):
+    """After a call with weights that fit, too."""
+    layer = Recurrent("gru", 3, 6, backend=backend)
+    layer(x)
+    layer.layers[0]._parameters["b_update"] = torch.nested.nested_tensor([torch.ones(3), torch.ones(3)])
+    with pytest.raises(ShapeError, match=r"^the parameter layers\.0\.b_update is a nested tensor; pad it"):
+        layer(x)
+
+
 def test_zeros_that_are_not_stored_are_zeros(x):
     layer = Recurrent("gru", 3, 6, num_layers=2, backend="cpu")
     zeros = torch._efficientzerotensor((2, 4, 6), dtype=torch.float32)

@@ -49,6 +49,8 @@ __all__ = [
 PLAIN = frozenset((Tensor, Parameter))
 """The types whose numbers lie in memory; a subclass may stand for anything (a shard, a tracer's, a batch of others)."""
 
+_is_nested = Tensor.is_nested.__get__  # type: ignore[attr-defined]
+
 LOW = 1 << 32
 """Memory is seldom so low: an address below is looked into, since one without memory is as low as its offset."""
 
@@ -246,12 +248,14 @@ class Gate:
         """
         count = len(tensors)
         traced = torch.compiler.is_compiling()  # which cannot look into what is compiled already
-        for length, alike, ready in () if traced else self._known:
-            try:
+        try:
+            if not traced and any(map(_is_nested, tensors)):  # on which what follows would end the process
+                return None
+            for length, alike, ready in () if traced else self._known:
                 if length == count and alike(*tensors):
                     return ready
-            except TypeError:  # one is no tensor
-                return None
+        except TypeError:  # one is no tensor
+            return None
         if not check_plain(tensors, self.shapes[:count], self.dtype):
             return None
         stored = not any(t.is_neg() or t._is_zerotensor() for t in tensors)

@@ -203,7 +203,9 @@ def drawn(seed):
     everything = ALIKE | ODD
     how = pick(everything, "as it is")
     x_ = (NO_TENSORS[rng.choice(list(NO_TENSORS))] if rng.random() < 0.03 else everything[how])(x)
-    case = Case(layer, x_, told=told, mode=pick(MODES, "grad"), gradient=pick(everything.keys() - {"freed"}, "as it is"))
+    case = Case(
+        layer, x_, told=told, mode=pick(MODES, "grad"), gradient=pick(everything.keys() - {"freed"}, "as it is")
+    )
     told.append(f"x {how}" if isinstance(x_, torch.Tensor) else f"x {type(x_).__name__}")
     if rng.random() < 0.4:
         name, how = rng.choice(names), rng.choice(list(everything))

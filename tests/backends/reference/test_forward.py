@@ -294,3 +294,14 @@ def test_a_chain_of_calls_in_half_precision_carries_what_one_call_does(dtype):
     rest, end = problem.replace(x=problem.x[1:], state=state).run()
     assert torch.equal(torch.cat([first, rest]), outputs)
     assert torch.equal(end["h"], last["h"])
+
+
+def test_a_state_that_is_returned_is_never_the_one_that_was_given():
+    cell = Cell("h[t] = tanh(W @ [h[t-1], h[t-2], x[t]])")
+    parameters = {"W": torch.randn(3, 8)}
+    state = {key: torch.randn(2, 3) for key in cell.carried}
+    before = {key: rows.clone() for key, rows in state.items()}
+    _, last = reference.run(cell, parameters, torch.randn(1, 2, 2), state)
+    for rows in last.values():
+        rows.zero_()
+    assert all(torch.equal(state[key], before[key]) for key in state)

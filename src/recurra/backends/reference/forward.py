@@ -43,7 +43,11 @@ def run(
     layout = Layout.of(x.shape[0], x.shape[1], lengths)
     unrolled = unroll(cell, parameters, x, state, layout, reverse=reverse, noise=noise or {}, keep=False)
     outputs = layout.unpack(torch.cat(unrolled.outputs))
-    return outputs, {key: layout.unsort(value) for key, value in unrolled.state.items()}
+    # After fewer steps than a lag, what lies that far back is the state that was given: it is returned as a copy, or to
+    # change the one in place would change the other, which may be a parameter.
+    lagged = {key for key in unrolled.state if "[" in key}
+    last = {key: layout.unsort(value) for key, value in unrolled.state.items()}
+    return outputs, {key: value.clone() if key in lagged else value for key, value in last.items()}
 
 
 @dataclass

@@ -71,7 +71,7 @@ def test_a_caret_behind_the_end_of_the_line_is_one_caret(source):
 
 def test_an_error_about_the_text_as_a_whole_quotes_nothing():
     assert str(errors.EquationError("the text is empty")) == "the text is empty"
-    assert str(errors.EquationError("the text is empty", "Write a line.")) == "the text is empty\nWrite a line."
+    assert str(errors.EquationError("the text is empty", "Write a line.")) == "the text is empty; write a line"
 
 
 def test_the_parts_of_an_equation_error_can_be_read():

@@ -51,8 +51,11 @@ class EquationError(RecurraError, ValueError):
             shown, at = _excerpt(source, column)
             lead = "".join(_blank(c) for c in shown[:at])
             parts += [f"    {shown}", f"    {lead}{'^' * max(1, min(length, len(shown) - at))}"]
-        if mend:
+        if mend and source:
             parts.append(mend)
+        elif mend:  # of the text as a whole nothing is quoted, and one line says it
+            sentence = mend[0].lower() + mend[1:] if mend[1:2].islower() else mend
+            parts[-1] += f"; {sentence.removesuffix('.')}"
         super().__init__("\n".join(parts))
 
     def within(self, file: str) -> "EquationError":

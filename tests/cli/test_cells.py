@@ -124,7 +124,7 @@ def test_equations_may_come_from_standard_input(recurra, monkeypatch):
 def test_a_file_that_is_no_cell_is_refused_by_name(refused, tmp_path, content, expected):
     path = tmp_path / "mine.txt"
     path.mkdir() if content is None else path.write_bytes(content)
-    said = refused("cells", path, lines=4 if "line" in expected or "zero" in expected else 2)
+    said = refused("cells", path, lines=4 if "line" in expected or "zero" in expected else 1)
     assert said.startswith(str(path))
     assert expected in said
 

@@ -370,13 +370,13 @@ def test_the_mark_of_an_expression_of_several_lines_ends_with_its_first():
 @pytest.mark.parametrize("text", ["", "   ", "\n\n", "# h[t] = b", "\t\r\n  # nothing\r\n"])
 def test_a_text_without_equations(text):
     error = refused(text)
-    assert str(error).startswith("the text has no equations\nWrite at least one line")
+    assert str(error).startswith("the text has no equations; write at least one line")
     assert error.line == 0
 
 
 @pytest.mark.parametrize("text", [None, 3, b"h[t] = b", ["h[t] = b"]])
 def test_what_is_no_text(text):
-    assert str(refused(text)).startswith(f"a cell's equations are text, not {type(text).__name__}\n")
+    assert str(refused(text)).startswith(f"a cell's equations are text, not {type(text).__name__}; give a string")
 
 
 @pytest.mark.parametrize("digits", [400, 5000])
@@ -444,12 +444,12 @@ def test_noise_misused(text, problem, marked, mend):
 
 
 def test_noise_that_is_never_read():
-    assert str(refused("h[t] = W @ x[t]", noise={"z": DROP})).startswith("the noise 'z' is never read\n")
+    assert str(refused("h[t] = W @ x[t]", noise={"z": DROP})).startswith("the noise 'z' is never read; use it")
 
 
 def test_an_initial_value_for_no_parameter():
     error = refused("h[t] = W @ x[t] + b", initial={"c": 1.0})
-    assert str(error) == "initial names 'c', which is not a parameter\nThe parameters are: W, b."
+    assert str(error) == "initial names 'c', which is not a parameter; the parameters are: W, b"
 
 
 def test_a_parameter_read_as_a_value():

@@ -36,7 +36,7 @@ def check_error(text, error):
     assert error.mend
     assert error.problem in str(error)
     assert "\n" not in error.problem + error.mend
-    assert str(error).count("\n") == (3 if error.line and error.source else 1)
+    assert str(error).count("\n") == (3 if error.line and error.source else 0)
     if error.line:
         lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
         assert error.source == lines[error.line - 1]

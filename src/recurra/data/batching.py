@@ -220,16 +220,47 @@ class SentenceBatches:
     def order(self, number: int) -> list[list[int]]:
         """Says which sentences each batch of an epoch holds, by their places in the list given."""
         draw = generator_of(self.seed, number)
-        size = len(self._rows)
-        taken = torch.randperm(size, generator=draw) if self.shuffle else torch.arange(size)
-        batches: list[list[int]] = []
-        for start in range(0, size, POOL * self.batch_size):
-            pool = taken[start : start + POOL * self.batch_size]
-            members = pool[torch.argsort(self._lengths[pool], stable=True)].tolist()
-            batches += [members[at : at + self.batch_size] for at in range(0, len(members), self.batch_size)]
-        if self.shuffle:
-            batches = [batches[place] for place in torch.randperm(len(batches), generator=draw).tolist()]
-        return batches
+        return batches_by_length(self._lengths, self.batch_size, draw, shuffle=self.shuffle)
+
+
+def batches_by_length(
+    lengths: Tensor, batch_size: int, draw: torch.Generator, *, shuffle: bool, max_steps: int | None = None
+) -> list[list[int]]:
+    """Examples of like length as batches: which of them each batch holds.
+
+    They are taken in a random order, those of 100 batches at a time are sorted by length (equal ones stay in their
+    random order) and cut into batches, and the batches are put in a random order.
+
+    Args:
+        lengths: The steps of each example, (N,).
+        batch_size: The rows of a batch; the last may hold fewer.
+        draw: What the orders are drawn from.
+        shuffle: Whether there are random orders; otherwise that of the examples, but for the sorting.
+        max_steps: The most steps of a batch, rows times the longest of them; None for no limit.
+    """
+    taken = torch.randperm(len(lengths), generator=draw) if shuffle else torch.arange(len(lengths))
+    batches: list[list[int]] = []
+    for start in range(0, len(taken), POOL * batch_size):
+        pool = taken[start : start + POOL * batch_size]
+        steps, ranks = lengths[pool].sort(stable=True)
+        batches += _cut(pool[ranks].tolist(), steps.tolist(), batch_size, max_steps)
+    if shuffle:
+        batches = [batches[place] for place in torch.randperm(len(batches), generator=draw).tolist()]
+    return batches
+
+
+def _cut(members: Sequence[int], lengths: Sequence[int], batch_size: int, max_steps: int | None) -> Iterator[list[int]]:
+    """Examples from the shortest to the longest, as batches."""
+    batch: list[int] = []
+    for member, length in zip(members, lengths, strict=True):
+        # The last example is the longest, so it says how long every row of the batch is.
+        too_large = max_steps is not None and length * (len(batch) + 1) > max_steps
+        if batch and (len(batch) == batch_size or too_large):
+            yield batch
+            batch = []
+        batch.append(member)
+    if batch:
+        yield batch
 
 
 def generator_of(seed: int, number: int) -> torch.Generator:

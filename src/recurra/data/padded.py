@@ -14,7 +14,7 @@ import torch
 
 from recurra.checks import whole_number
 from recurra.data.batch import Batch
-from recurra.data.batching import POOL, Epoch, generator_of
+from recurra.data.batching import Epoch, batches_by_length, generator_of
 from recurra.data.dataset import Dataset
 from recurra.errors import DataError, ShapeError
 
@@ -104,28 +104,8 @@ class PaddedBatches(Generic[R, BatchT]):
 
     def order(self, number: int) -> list[list[int]]:
         """Says which examples each batch of an epoch holds, by their indices in the dataset."""
-        draw, size = generator_of(self.seed, number), len(self.dataset)
-        taken = torch.randperm(size, generator=draw) if self.shuffle else torch.arange(size)
-        batches: list[list[int]] = []
-        for pool in torch.split(taken, POOL * self.batch_size):
-            lengths, ranks = self._lengths[pool].sort(stable=True)
-            batches += self._cut(pool[ranks].tolist(), lengths.tolist())
-        if self.shuffle:
-            batches = [batches[place] for place in torch.randperm(len(batches), generator=draw).tolist()]
-        return batches
-
-    def _cut(self, members: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Examples from the shortest to the longest, as batches."""
-        batch: list[int] = []
-        for member, length in zip(members, lengths, strict=True):
-            # The last example is the longest, so it says how long every row of the batch is.
-            too_large = self.max_steps is not None and length * (len(batch) + 1) > self.max_steps
-            if batch and (len(batch) == self.batch_size or too_large):
-                yield batch
-                batch = []
-            batch.append(member)
-        if batch:
-            yield batch
+        draw = generator_of(self.seed, number)
+        return batches_by_length(self._lengths, self.batch_size, draw, shuffle=self.shuffle, max_steps=self.max_steps)
 
     def _generator(self, number: int, place: int) -> torch.Generator:
         """What is drawn for a batch: a function of the seed, the epoch and the place in it."""

@@ -6,7 +6,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from recurra.checks import LARGEST_SEED, whole_number
-from recurra.data.batching import IGNORED, Epoch, generator_of, ids_of, rows_of
+from recurra.data.batch import Batch
+from recurra.data.batching import Epoch, generator_of, ids_of
 from recurra.data.distortion import Distortion
 from recurra.errors import DataError, SettingError, ShapeError
 
@@ -163,44 +164,15 @@ def _sizes(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class ImageBatch:
-    """Images as sequences, and the class of each.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageBatch(Batch):
+    """Images as sequences; the targets are the class of each, (B,).
 
     Args:
         inputs: The pixels in the order in which they are read, (B, T, I): I of them a step.
-        targets: The classes, (B,).
-        fresh: Whether no state is carried into this batch, which is always so.
     """
 
     inputs: Tensor
-    targets: Tensor
-    fresh: bool = True
-
-    @property
-    def count(self) -> int:
-        """The number of images that count: all of them, but for one that stands in for none."""
-        return int((self.targets != IGNORED).sum())
-
-    def to(self, device: torch.device | str) -> ImageBatch:
-        """The same batch on a device."""
-        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
-
-    def shard(self, rank: int, world: int) -> ImageBatch:
-        """The images that one process of several takes, an even share in their order.
-
-        Where there are fewer images than processes, one without gets the first with a target that counts for nothing.
-
-        Args:
-            rank: Which process, from 0.
-            world: How many there are.
-
-        Raises:
-            SettingError: There is no such process.
-        """
-        rows, idle = rows_of(len(self.inputs), rank, world)
-        targets = torch.full_like(self.targets[rows], IGNORED) if idle else self.targets[rows]
-        return replace(self, inputs=self.inputs[rows], targets=targets)
 
 
 class ImageBatches:
@@ -296,6 +268,10 @@ class ImageBatches:
                 images = self.distortion(images, draws[members])
             pixels = images.flatten(1) if self._order is None else images.flatten(1)[:, self._order]
             pixels = (pixels - self.mean) / self.deviation
-            return ImageBatch(pixels.view(len(members), -1, self.pixels_per_step), self._labels[members])
+            return ImageBatch(
+                index=members,
+                inputs=pixels.view(len(members), -1, self.pixels_per_step),
+                targets=self._labels[members],
+            )
 
         return Epoch(len(self), start, make)

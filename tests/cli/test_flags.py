@@ -7,7 +7,7 @@ from pydantic import Field
 
 from recurra.cli.flags import from_flags, with_flags
 from recurra.errors import EquationError
-from recurra.tasks.task import Settings, TaskConfig
+from recurra.tasks.settings import Settings, TaskConfig
 
 
 class Sizes(Settings):

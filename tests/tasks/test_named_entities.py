@@ -51,7 +51,7 @@ def test_it_learns_its_example_and_says_so(trained):
 def test_what_is_measured_is_what_is_answered(tmp_path):
     run, sentences = begun(tmp_path)  # untrained, so that the figure is none of the extremes
     report = run.evaluate(sentences)
-    [metric] = TASK.metrics(run.config)
+    [metric] = TASK.metrics(run.config, run.assets)
     answers = run.answers(sentences)
     total = add(metric.tally(sentence, answer) for sentence, answer in zip(sentences, answers, strict=True))
     assert 0 < report.figures["f1"] < 1
@@ -110,7 +110,7 @@ def test_a_softmax_with_constraints_and_a_label_for_the_sentence(tmp_path):
     run, sentences = begun(
         tmp_path,
         data=tmp_path / "train.seq.in",
-        output="softmax",
+        head="softmax",
         sentence_label=True,
         epochs=30,
         learning_rate=0.03,

@@ -57,11 +57,11 @@ def _batch(model: LanguageModelRun, text: str | None, steps: int) -> tuple[Token
     vocabulary = model.vocabulary
     with Waiting("writing texts to measure on") as waiting:
         drawn = model.sample(steps, number=TEXTS, seed=0, watch=waiting.step) if text is None else [text]
-    parts = [part for one in drawn for part in (sentences(one) if model.data.sentences else [one])]
+    parts = [part for one in drawn for part in (sentences(one) if model.by_sentence else [one])]
     rows: list[list[int]] = []
     for part in parts:
         ids = vocabulary.encode(part)
-        end = [vocabulary.end] if model.data.sentences and vocabulary.end is not None else []
+        end = [vocabulary.end] if model.by_sentence and vocabulary.end is not None else []
         tokens = [*([] if model.start is None else [model.start]), *ids, *end]
         rows += [tokens[first : first + steps + 1] for first in range(0, len(tokens) - 1, steps)]
     # Those that are cut off short say little about what is far back.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,21 @@ from torch import Tensor
 from recurra.checks import LARGEST_SEED, whole_number
 from recurra.data.batch import Batch
 from recurra.data.batching import Epoch, generator_of, ids_of
+from recurra.data.dataset import Examples
 from recurra.data.distortion import Distortion
+from recurra.data.lines import Source
 from recurra.errors import DataError, SettingError, ShapeError
 
-__all__ = ["ImageBatch", "ImageBatches", "labels_beside", "mean_and_deviation", "read_idx", "read_images"]
+__all__ = [
+    "ImageBatch",
+    "ImageBatches",
+    "ImageExamples",
+    "LabelledImage",
+    "labels_beside",
+    "mean_and_deviation",
+    "read_idx",
+    "read_images",
+]
 
 LARGEST = 2**62
 """More elements than any tensor can have."""
@@ -173,6 +184,56 @@ class ImageBatch(Batch):
     """
 
     inputs: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """An image.
+
+    Args:
+        pixels: (height, width), uint8.
+        label: Its class; None where that is not known.
+    """
+
+    pixels: Tensor
+    label: int | None = None
+
+    def __len__(self) -> int:
+        return self.pixels.numel()
+
+
+@dataclass
+class ImageExamples(Examples[LabelledImage]):
+    """The images of a file, in memory.
+
+    Args:
+        images: (N, height, width), uint8.
+        labels: The classes (N,), uint8.
+    """
+
+    images: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, dtype=torch.uint8))
+    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
+
+    @classmethod
+    def of(cls, images: Tensor, labels: Tensor, path: Path, fingerprint_of: Callable[[], str]) -> ImageExamples:
+        """The examples of images and labels.
+
+        Args:
+            images: (N, height, width), uint8.
+            labels: The classes (N,).
+            path: The file they are of.
+            fingerprint_of: Gives the digest of what was read.
+        """
+        items = [LabelledImage(image, label) for image, label in zip(images, labels.tolist(), strict=True)]
+        sources = [Source(path, number) for number in range(1, len(items) + 1)]
+        lengths = [images[0].numel() if len(images) else 0] * len(items)
+        return cls(items, sources, lengths, fingerprint_of=fingerprint_of, images=images, labels=labels)
+
+    def subset(self, indices: Sequence[int], name: str) -> ImageExamples:
+        """Some of the images."""
+        chosen = torch.tensor(indices, dtype=torch.int64)
+        part = super().subset(indices, name)
+        return self.of(self.images[chosen], self.labels[chosen], self.sources[0].path, part.fingerprint_of)
 
 
 class ImageBatches:

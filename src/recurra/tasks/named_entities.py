@@ -13,95 +13,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from recurra.data import IGNORED, Vocabulary
 from recurra.data.batch import Batch
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
+from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
-from recurra.data.tagged import TaggedFormat, TaggedSentence, read_tagged, sentences_to_predict
+from recurra.data.tagged import TaggedSentence, plain_sentence, read_tagged, sentences_to_predict
 from recurra.data.tags import Scheme, Span, read_spans, tags_of, write_tags
 from recurra.decoding.constraints import iobes_constraints
-from recurra.errors import DataError
+from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric, span_f1
 from recurra.models.encoder import Encoder
-from recurra.models.pooling import PoolingKind
 from recurra.models.tagger import Tagger
-from recurra.models.token_input import CharacterNetwork, TokenInput, Tokens
+from recurra.models.token_input import TokenInput, Tokens
 from recurra.nn.crf import CRF
 from recurra.tasks.assets import Assets, KeptVocabulary
-from recurra.tasks.contract import Facts, Task
-from recurra.tasks.network_settings import NetworkSettings
-from recurra.tasks.task import Settings, TaskConfig
-from recurra.training import StepLoss, TrainingSettings
+from recurra.tasks.named_entities_settings import NamedEntityConfig
+from recurra.tasks.task import Facts, Task
+from recurra.training import StepLoss
 
 __all__ = ["NAMED_ENTITIES", "NamedEntityConfig", "Tagging"]
-
-
-class TaggedSettings(Settings):
-    """The sentences, and how their files are read."""
-
-    data: Path = Field(description="File of tagged sentences to train on: columns, CoNLL-U or JSON lines.")
-    valid: Path | None = Field(None, description="File to validate on; without it, the last part of the data.")
-    valid_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the data kept for validation where no file is given."
-    )
-    word_column: int = Field(1, description="Column of the words, from 1; -1 is the last.")
-    tag_column: int = Field(-1, description="Column of the tags.")
-    separator: str | None = Field(None, description="What stands between columns; by default a tab, or white space.")
-    scheme: Scheme | None = Field(None, description="Scheme of the tags; by default it is detected.")
-    min_count: int = Field(1, ge=1, description="Words that occur less often are <UNK>.")
-
-    @property
-    def format(self) -> TaggedFormat:
-        """How the files are read."""
-        return TaggedFormat(None, self.word_column, self.tag_column, (), self.separator, self.scheme)
-
-
-class TaggerBatchSettings(Settings):
-    """How the sentences are handed to the model."""
-
-    batch_size: int = Field(24, ge=1, description="Sentences side by side in a step of training.")
-    max_words: int = Field(8192, ge=1, description="Most words of a batch, padding included.")
-
-
-class TaggerSettings(NetworkSettings):
-    """The network."""
-
-    cell: str | None = Field("lstm", description="Name of a cell; `recurra cells` lists them.")
-    hidden_size: int = Field(140, ge=1, description="Width of the recurrent layers.")
-    bidirectional: bool = Field(True, description="Read each sentence from its end to its beginning, too.")
-    dropout: float = Field(0.5, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
-    word_size: int = Field(100, ge=0, description="Width of a word's embedding; 0 leaves it out.")
-    word_dropout: float = Field(0.1, ge=0, lt=1, description="Rate at which words are read as <UNK> in training.")
-    once_dropout: float = Field(
-        0.5, ge=0, lt=1, description="Rate at which words that occur once are read as <UNK> in training."
-    )
-    character_network: CharacterNetwork = Field("cnn", description="How the characters of a word are read.")
-    character_size: int = Field(60, ge=1, description="Width of what the character network makes of a word.")
-    ngrams: int = Field(20_000, ge=0, description="Ids that hashed n-grams of characters share; 0 leaves them out.")
-    ngram_size: int = Field(50, ge=1, description="Width of the n-grams' embedding.")
-    output: Literal["crf", "softmax"] = Field("crf", description="How tags are read off.")
-    sentence_label: bool = Field(False, description="Learn the label of each sentence, too.")
-    pooling: PoolingKind = Field("max", description="What stands for a sentence whose label is learned.")
-
-
-class NamedEntityConfig(TaskConfig):
-    """All settings of a tagger's run."""
-
-    sentences: TaggedSettings
-    batches: TaggerBatchSettings = TaggerBatchSettings()
-    model: TaggerSettings = TaggerSettings()
-    training: TrainingSettings = TrainingSettings(
-        epochs=15, learning_rate=3e-3, weight_decay=0.01, schedule="cosine", warmup_steps=100, weight_average=0.998
-    )
 
 
 class NamedEntityAssets(Assets):
@@ -158,6 +97,20 @@ def read(config: NamedEntityConfig, path: Path, role: Role) -> Dataset[TaggedSen
 def stream(config: NamedEntityConfig, path: Path, problems: Problems) -> Iterator[TaggedSentence]:
     """The sentences to tag, one at a time."""
     return sentences_to_predict(path, config.sentences.format, problems)
+
+
+def parse(config: NamedEntityConfig, given: Any) -> TaggedSentence:  # noqa: ANN401  (whatever a caller has)
+    """A sentence is a text, or a tuple of its words."""
+    if isinstance(given, str):
+        return plain_sentence(given, Source(Path(), 1))
+    if isinstance(given, TaggedSentence):
+        return given
+    if isinstance(given, tuple) and all(isinstance(word, str) for word in given):
+        return TaggedSentence(given, Source(Path(), 1))
+    raise SettingError(
+        f"a sentence is a text or a tuple of words, and this is a {type(given).__name__}; give a str, or several in a "
+        "list"
+    )
 
 
 def fit(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> NamedEntityAssets:
@@ -261,7 +214,7 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
     )
     encoder = Encoder(inputs, settings.recurrent(inputs.width), settings.dropout)
     crf = CRF(len(assets.tags), *iobes_constraints(assets.tags.names))
-    return Tagger(encoder, crf, len(assets.labels or ()), settings.pooling, settings.output == "crf")
+    return Tagger(encoder, crf, len(assets.labels or ()), settings.pooling, settings.head == "crf")
 
 
 def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: None) -> StepLoss:
@@ -315,7 +268,7 @@ def _labels(assets: NamedEntityAssets, logits: Tensor | None, rows: int) -> list
     ]
 
 
-def metrics(config: NamedEntityConfig) -> list[Metric[TaggedSentence, Tagging]]:
+def metrics(config: NamedEntityConfig, assets: NamedEntityAssets) -> list[Metric[TaggedSentence, Tagging]]:
     """Span F1, and the accuracy of labels where they are learned."""
     measures: list[Metric[TaggedSentence, Tagging]] = [
         span_f1(lambda sentence: sentence.spans or (), lambda answer: answer.spans)
@@ -384,12 +337,12 @@ def example(folder: Path) -> dict[str, Any]:
 
 NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagger, TaggedBatch, Tagging] = Task(
     name="named-entity-recognition",
-    summary="Which words of a sentence are names, and of what.",
     unit=lambda config: "words",
     config=NamedEntityConfig,
     assets=NamedEntityAssets,
     read=read,
     stream=stream,
+    parse=parse,
     fit=fit,
     batches=batches,
     build=build,

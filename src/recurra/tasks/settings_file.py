@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from recurra.errors import SettingError
 from recurra.spelling import nearest, unknown
-from recurra.tasks.task import TaskConfig
+from recurra.tasks.settings import TaskConfig
 from recurra.training.checked import describe_problem, first_problem
 
 __all__ = [

@@ -610,3 +610,14 @@ def test_weights_that_are_not_finite_are_refused(unsealed, value):
     weights["readout.bias"][2] = value
     save_file(weights, unsealed / "model.safetensors")
     refused(unsealed, r"1 of the \d+ numbers of readout\.bias are not finite; copy it again, or train again")
+
+
+# Which weights are the best
+
+
+def test_any_metric_may_select_the_weights(train_tiny):
+    _, by_default = train_tiny(epochs=2)
+    _, by_loss = train_tiny(epochs=2, select_by="loss")
+    assert by_loss.best_metrics["loss"] == by_default.best_metrics["loss"]
+    with pytest.raises(SettingError, match="select_by: there is no metric 'perplexty'; did you mean perplexity"):
+        train_tiny(select_by="perplexty")

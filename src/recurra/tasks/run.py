@@ -19,6 +19,7 @@ from torch import nn
 
 from recurra.data.files import write_atomically
 from recurra.errors import RecurraError, RunError, SettingError
+from recurra.spelling import unknown
 from recurra.tasks.assets import ASSETS
 from recurra.tasks.folder import (
     CHECKPOINTS,
@@ -175,7 +176,7 @@ def _train(
     run, config = prepared.run, prepared.run.config
     run.folder = folder
     begun = _Begun(prepared, home, overrides or {})
-    selecting = run.metrics[0]
+    best_by, highest = _selection(run)
 
     def save_best(weights: Mapping[str, Any]) -> None:
         write_weights(folder / WEIGHTS, weights, config, begun.digests)
@@ -190,8 +191,8 @@ def _train(
             prepared.loss,
             config.training,
             evaluate=prepared.validate,
-            best_by=selecting.name,
-            highest=selecting.better == "higher",
+            best_by=best_by,
+            highest=highest,
             observers=watching,
             save_best=save_best,
             checkpoints=Checkpoints(folder / CHECKPOINTS, config.training.keep_checkpoints),
@@ -208,6 +209,19 @@ def _train(
             error.add_note(f"what was learned before is kept in {folder}")
         raise
     return result
+
+
+def _selection(run: AnyTrained) -> tuple[str, bool]:
+    """The metric that selects the weights, and whether the highest is the best.
+
+    Raises:
+        SettingError: There is no such metric.
+    """
+    directions = {"loss": False} | {metric.name: metric.better == "higher" for metric in run.metrics}
+    name = run.config.training.select_by or run.metrics[0].name
+    if name not in directions:
+        raise SettingError(f"select_by: {unknown('metric', name, directions)}")
+    return name, directions[name]
 
 
 def _calibrate(prepared: Prepared, folder: Path) -> None:

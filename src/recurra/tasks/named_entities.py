@@ -36,8 +36,9 @@ from recurra.models.tagger import Tagger
 from recurra.models.token_input import TokenInput, Tokens
 from recurra.nn.crf import CRF
 from recurra.tasks.assets import Assets, KeptVocabulary
+from recurra.tasks.entity_dictionary import known_entities
 from recurra.tasks.named_entities_settings import NamedEntityConfig
-from recurra.tasks.task import Facts, Task
+from recurra.tasks.task import Baseline, Facts, Task
 from recurra.training import StepLoss
 
 __all__ = ["NAMED_ENTITIES", "NamedEntityConfig", "Tagging"]
@@ -304,7 +305,19 @@ def show(sentence: TaggedSentence, answer: Tagging) -> dict[str, Any]:
 
 def facts(sentence: TaggedSentence) -> Facts:
     """What is known of a sentence without a model."""
-    return Facts(sentence.words, sentence.spans, sentence.document)
+    labels = [type_ for _, _, type_ in sentence.spans or ()]
+    return Facts(sentence.words, sentence.spans, sentence.document, labels, sentence.words)
+
+
+def baselines(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> list[Baseline[TaggedSentence, Tagging]]:
+    """Whatever was an entity in training is one again."""
+    find = known_entities(sentences)
+
+    def answer(sentence: TaggedSentence) -> Tagging:
+        spans = find(sentence)
+        return Tagging(tuple(spans), (1.0,) * len(spans))
+
+    return [Baseline("the entities of the training data, found again", answer)]
 
 
 def example(folder: Path) -> dict[str, Any]:
@@ -352,4 +365,5 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     show=show,
     facts=facts,
     example=example,
+    baselines=baselines,
 )

@@ -50,6 +50,8 @@ class Report:
         figures: Each metric by name.
         intervals: The 95% bootstrap interval of each, where it was asked for.
         tables: For metrics that have one, figures by class.
+        baselines: What trivial rules score, by rule and metric, where it was asked for.
+        seen: How many of the examples are among those trained on; None where that is not known.
     """
 
     examples: int
@@ -57,6 +59,8 @@ class Report:
     figures: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    seen: int | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -117,19 +121,24 @@ class Trained(Generic[C, R, A, M, B, P]):
         answers = list(self.answers(self.task.parse(self.config, one) for one in (given if many else [given])))
         return answers if many else answers[0]
 
-    def answers(self, inputs: Iterable[R]) -> Iterator[P]:
+    def answers(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[P]:
         """The answer to each input, in the order of the inputs and in memory that does not grow with them.
 
         Args:
             inputs: Examples, with or without answers of their own.
+            window: How many of them are read before the first is answered.
         """
-        for window in _batched(inputs, WINDOW):
-            lengths = [len(example) if hasattr(example, "__len__") else 1 for example in window]
-            dataset = Examples(window, [_NOWHERE] * len(window), lengths)
+        return (answer for _, answer in self.answered(inputs, window))
+
+    def answered(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[tuple[R, P]]:
+        """Each input with its answer; see `answers`."""
+        for examples in _batched(inputs, window):
+            lengths = [len(example) if hasattr(example, "__len__") else 1 for example in examples]
+            dataset = Examples(examples, [_NOWHERE] * len(examples), lengths)
             answers: dict[int, P] = {}
             for batch in self._batches(dataset, "predict").epoch(0):
                 answers.update(zip(batch.index.tolist(), self._predicted(batch), strict=True))
-            yield from (answers[index] for index in range(len(window)))
+            yield from ((example, answers[index]) for index, example in enumerate(examples))
 
     def evaluate(
         self,
@@ -163,7 +172,7 @@ class Trained(Generic[C, R, A, M, B, P]):
                     measuring.add_loss(place, float(loss.total), loss.count, batch)
             if answered:
                 for place, batch in self._shared(batches):
-                    answers, result = self._answered(batch)
+                    answers, result = self._measured(batch)
                     if result is not None:
                         measuring.add_loss(place, float(result.total), result.count, batch)
                     for index, answer in zip(batch.index.tolist(), answers, strict=True):
@@ -202,7 +211,7 @@ class Trained(Generic[C, R, A, M, B, P]):
         return ((place, b) for place, b in enumerate(batches.epoch(0)) if place % world.size == world.rank)
 
     @torch.no_grad()
-    def _answered(self, batch: B) -> tuple[Sequence[P], StepLoss | None]:
+    def _measured(self, batch: B) -> tuple[Sequence[P], StepLoss | None]:
         """The answers of a batch, and its loss if that comes with them."""
         if self.task.measure is None:
             return self._predicted(batch), None

@@ -265,7 +265,7 @@ def _draw_bars(axes: Axes, measured: Measured) -> None:
 
 STANDARD_NETWORK = Experiment(
     name="standard-network",
-    claim="a recurrent network knows a name wherever it stands, a standard one only where it stood in training",
+    claim="a recurrent network knows a name wherever it stands, a standard one only where it saw it",
     source="Elman 1990",
     minutes=0.5,
     full=Sizes(),

@@ -195,10 +195,11 @@ def judge(measured: Measured) -> list[Finding]:
         last = [scores[-1] for scores in measured["by_length"][network]]
         add(f"{network}, {longest} words", last, known, theory)
     needed = {network: sentences_needed(measured, network) for network in (RECURRENT, STANDARD)}
+    most = f"more than {measured['sentences'][-1]:,}"
     findings.append(
         Finding(
             f"sentences until F1 is {LEARNED}, names anywhere",
-            ", ".join(f"{network} {count:,}" if count else f"{network} more" for network, count in needed.items()),
+            ", ".join(f"{network} {f'{count:,}' if count else most}" for network, count in needed.items()),
             "the recurrent network needs fewer: it learns each name once, and not at each position",
             0 < needed[RECURRENT] < (needed[STANDARD] or math.inf),
         )

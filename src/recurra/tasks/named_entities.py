@@ -306,7 +306,8 @@ def show(sentence: TaggedSentence, answer: Tagging) -> dict[str, Any]:
 def facts(sentence: TaggedSentence) -> Facts:
     """What is known of a sentence without a model."""
     labels = [type_ for _, _, type_ in sentence.spans or ()]
-    return Facts(sentence.words, sentence.spans, sentence.document, labels, sentence.words)
+    group = None if sentence.document is None else f"{sentence.source.path}, document {sentence.document + 1}"
+    return Facts(sentence.words, sentence.spans, group, labels, sentence.words)
 
 
 def baselines(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> list[Baseline[TaggedSentence, Tagging]]:

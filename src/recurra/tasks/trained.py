@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from recurra.data.batch import Batch
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
+from recurra.errors import RunError
 from recurra.metrics import Bootstrap, Interval, Metric, Row, add
 from recurra.tasks.assets import Assets
 from recurra.tasks.settings import TaskConfig
@@ -121,6 +122,27 @@ class Trained(Generic[C, R, A, M, B, P]):
         answers = list(self.answers(self.task.parse(self.config, one) for one in (given if many else [given])))
         return answers if many else answers[0]
 
+    def resume(self, **overrides: Any) -> Self:  # noqa: ANN401  (each setting has a type of its own)
+        """Go on with the training of the run, as if it had never stopped.
+
+        Args:
+            **overrides: What changes by key, such as `epochs=20`: what ends a training, and where the data are now.
+
+        Returns:
+            The run with its best weights.
+
+        Raises:
+            RunError: It has no folder or no checkpoint, a limit that is given is over already, or a setting or the data
+                have changed.
+        """
+        from recurra.tasks.run import resume_run
+
+        if self.folder is None:
+            raise RunError("this model is kept in no folder, so that its training cannot go on; train one with `out`")
+        run, _ = resume_run(self.folder, {self.task.name: self.task}, overrides)
+        assert isinstance(run, type(self))
+        return run
+
     def answers(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[P]:
         """The answer to each input, in the order of the inputs and in memory that does not grow with them.
 
@@ -142,7 +164,7 @@ class Trained(Generic[C, R, A, M, B, P]):
 
     def evaluate(
         self,
-        dataset: Dataset[R],
+        data: Dataset[R] | str | Path | None = None,
         role: Role = "evaluate",
         *,
         intervals: bool = False,
@@ -154,13 +176,20 @@ class Trained(Generic[C, R, A, M, B, P]):
         Several processes share the batches, and each gets the whole report.
 
         Args:
-            dataset: The examples, with their answers.
+            data: The examples with their answers, or the file of them; None for what the training validated on.
             role: "validate" measures as a training does, which may be faster and less exact.
             intervals: Whether to draw the interval of each figure, from the groups that examples belong to.
             batches: The dataset in batches, where they have been made already.
             watch: Is given the batches before they are read, and returns those that are, so that their reading can be
                 watched.
         """
+        dataset: Dataset[R]
+        if data is None or isinstance(data, str | Path):
+            from recurra.tasks.evaluation import data_to_evaluate
+
+            dataset, role = data_to_evaluate(self, data)
+        else:
+            dataset = data
         measuring = _Measuring(self.metrics, intervals)
         batches = watch(self._batches(dataset, role) if batches is None else batches)
         answered = any(metric.tally is not None for metric in measuring.metrics)

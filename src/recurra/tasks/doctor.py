@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -13,7 +14,7 @@ from recurra.metrics import add
 from recurra.tasks.settings import TaskConfig
 from recurra.tasks.task import Facts, Task
 
-__all__ = ["Checkup", "PartSummary", "baseline_figures", "check_up"]
+__all__ = ["Checkup", "PartSummary", "baseline_figures", "check_up", "warnings_of"]
 
 R = TypeVar("R")
 AnyTask = Task[Any, Any, Any, Any, Any, Any]
@@ -63,6 +64,25 @@ class Checkup(Generic[R]):
     warnings: Sequence[str]
 
 
+def warnings_of(task: AnyTask, parts: Mapping[str, Dataset[Any]]) -> list[str]:
+    """What would make the figures of a training worthless, each in a sentence with where it is.
+
+    Args:
+        task: The use the parts are for.
+        parts: The parts by name; the one to train on comes first.
+    """
+    facts = {name: [task.facts(part[index]) for index in range(len(part))] for name, part in parts.items()}
+    return _warnings(parts, facts)
+
+
+def _warnings(parts: Mapping[str, Dataset[Any]], facts: Mapping[str, Sequence[Facts]]) -> list[str]:
+    names = list(parts)
+    warnings = _contradictions(parts, facts)
+    for first, second in itertools.combinations(names, 2):
+        warnings += _leaks(first, second, parts, facts)
+    return warnings + _labels(names[0], names[1:], facts)
+
+
 def check_up(task: AnyTask, config: TaskConfig, parts: Mapping[str, Dataset[Any]]) -> Checkup[Any]:
     """Look through the parts of a dataset.
 
@@ -72,7 +92,7 @@ def check_up(task: AnyTask, config: TaskConfig, parts: Mapping[str, Dataset[Any]
         parts: The parts by name; the one to train on comes first.
     """
     facts = {name: [task.facts(part[index]) for index in range(len(part))] for name, part in parts.items()}
-    [train, *others] = parts
+    train = next(iter(parts))
     known = {word for fact in facts[train] for word in fact.words}
     assets = None
     summaries = []
@@ -82,12 +102,7 @@ def check_up(task: AnyTask, config: TaskConfig, parts: Mapping[str, Dataset[Any]
             assets = assets or task.fit(config, parts[train])
             figures = baseline_figures(task, config, assets, parts[train], part)
         summaries.append(_summary(name, part, facts[name], None if name == train else known, figures))
-    warnings = [*_contradictions(parts, facts)]
-    for place, first in enumerate(parts):
-        for second in list(parts)[place + 1 :]:
-            warnings += _leaks(first, second, parts, facts)
-    warnings += _labels(train, others, facts)
-    return Checkup(summaries, warnings)
+    return Checkup(summaries, _warnings(parts, facts))
 
 
 def baseline_figures(

@@ -349,6 +349,19 @@ def example(folder: Path) -> dict[str, Any]:
     return {"data": folder / "train.conll", "hidden_size": 8, "word_size": 8, "epochs": 3, "ngrams": 100}
 
 
+def rows(assets: NamedEntityAssets) -> dict[str, tuple[str, ...]]:
+    """The words, characters, tags and labels that rows of parameters belong to."""
+    return {
+        "encoder.inputs.words.weight": assets.words.tokens,
+        "encoder.inputs.characters.embedding.weight": ("", *assets.characters.tokens),
+        **dict.fromkeys(
+            ("readout.weight", "readout.bias", "crf.transitions", "crf.start", "crf.end"),
+            assets.tags.names,
+        ),
+        **dict.fromkeys(("label_readout.weight", "label_readout.bias"), assets.labels.names if assets.labels else ()),
+    }
+
+
 NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagger, TaggedBatch, Tagging] = Task(
     name="named-entity-recognition",
     unit=lambda config: "words",
@@ -367,4 +380,5 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     facts=facts,
     example=example,
     baselines=baselines,
+    rows=rows,
 )

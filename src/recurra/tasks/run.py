@@ -160,7 +160,7 @@ def resume_run(
         home = None
         if world.is_first:
             home = held.enter_context(RunFolder.begun(folder) if begins else RunFolder.held(folder))
-        prepared = prepare(task, config)
+        prepared = prepare(task, config, resume=not begins)
         world.wait()
         result = _train(prepared, folder, observers, home, resume=not begins, overrides=overrides)
     return prepared.run, result

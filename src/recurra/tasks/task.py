@@ -112,6 +112,8 @@ class Task(Generic[C, R, A, M, B, P]):
         baselines: From the settings and the part to train on, trivial rules to stand beside the model.
         calibrate: After training, from what was trained and the part to validate on, the assets with what only a
             trained model can tell, such as thresholds; None for none.
+        rows: From the assets, the names of the rows of parameters that have any, such as words: by them another run's
+            weights are taken where a model starts from it.
         formats: Ways to write answers beside JSON lines, by name: each gives pieces of text, one after another, of what
             was trained and of examples with their answers as they come. The first is for people.
         trained: From nothing, the class of a trained model, with methods of its own if the use has any.
@@ -137,5 +139,6 @@ class Task(Generic[C, R, A, M, B, P]):
     describe: Callable[[C, A, Batches[B], Batches[B]], Sequence[str]] = _describe
     baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
     calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
+    rows: Callable[[A], Mapping[str, Sequence[Hashable]]] = lambda assets: {}
     formats: Mapping[str, Format[R, P]] = field(default_factory=dict)
     trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

@@ -20,7 +20,7 @@ from recurra.training.settings import DeviceName
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks import Trained
 
-__all__ = ["JSONL", "predict"]
+__all__ = ["JSONL", "predict", "print_answers"]
 
 JSONL = "jsonl"
 """The format that every use has: an answer a line."""
@@ -67,17 +67,29 @@ def predict(
     people = out is None and console.is_terminal
     pieces = _format(loaded, format_name, people)(loaded, pairs)
     if out is None:
-        for piece in pieces:
-            if isinstance(piece, Text) and people:
-                console.print(piece, soft_wrap=True, end="")
-            else:
-                sys.stdout.write(piece.plain if isinstance(piece, Text) else piece)
-            if live:
-                sys.stdout.flush()
+        _print(pieces, console, flush=live)
         return
     with writing_atomically(out) as output:
         for piece in pieces:
             output.write((piece.plain if isinstance(piece, Text) else piece).encode())
+
+
+def print_answers(
+    run: Trained[Any, Any, Any, Any, Any, Any], pairs: Iterable[tuple[Any, Any]], console: Console
+) -> None:
+    """Print answers as people read them."""
+    _print(_format(run, None, people=True)(run, pairs), console)
+
+
+def _print(pieces: Iterable[str | Text], console: Console, *, flush: bool = False) -> None:
+    """Print pieces of text as they come, coloured where the terminal can."""
+    for piece in pieces:
+        if isinstance(piece, Text) and console.is_terminal:
+            console.print(piece, soft_wrap=True, end="")
+        else:
+            console.file.write(piece.plain if isinstance(piece, Text) else piece)
+        if flush:
+            console.file.flush()
 
 
 def _inputs(run: Trained[Any, Any, Any, Any, Any, Any], file: Path | None, texts: Iterable[str]) -> Iterable[Any]:

@@ -24,7 +24,7 @@ from recurra.training import StepLoss
 if TYPE_CHECKING:
     from recurra.tasks.trained import Trained
 
-__all__ = ["Baseline", "Facts", "Format", "Task"]
+__all__ = ["Baseline", "Demo", "Facts", "Format", "Task"]
 
 C = TypeVar("C", bound=TaskConfig)
 R = TypeVar("R")
@@ -64,6 +64,21 @@ class Baseline(Generic[R, P]):
 
     name: str
     answer: Callable[[R], P]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A training that shows in a minute or two what a use can do.
+
+    Args:
+        about: What is learned, and where the data are from: real, or made for the purpose.
+        settings: The settings of the training, by key.
+        inputs: What the model answers at the end, as `Task.parse` takes it; empty for the first of those validated on.
+    """
+
+    about: str
+    settings: Mapping[str, Any]
+    inputs: Sequence[Any] = ()
 
 
 Format = Callable[["Trained[Any, R, Any, Any, Any, P]", Iterable[tuple[R, P]]], Iterator[str | Text]]
@@ -112,6 +127,7 @@ class Task(Generic[C, R, A, M, B, P]):
         baselines: From the settings and the part to train on, trivial rules to stand beside the model.
         calibrate: After training, from what was trained and the part to validate on, the assets with what only a
             trained model can tell, such as thresholds; None for none.
+        demo: Writes the data of a demonstration into a folder; None for that of `example`.
         rows: From the assets, the names of the rows of parameters that have any, such as words: by them another run's
             weights are taken where a model starts from it.
         formats: Ways to write answers beside JSON lines, by name: each gives pieces of text, one after another, of what
@@ -139,6 +155,7 @@ class Task(Generic[C, R, A, M, B, P]):
     describe: Callable[[C, A, Batches[B], Batches[B]], Sequence[str]] = _describe
     baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
     calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
+    demo: Callable[[Path], Demo] | None = None
     rows: Callable[[A], Mapping[str, Sequence[Hashable]]] = lambda assets: {}
     formats: Mapping[str, Format[R, P]] = field(default_factory=dict)
     trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

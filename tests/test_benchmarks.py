@@ -173,3 +173,30 @@ def test_what_cannot_be_done_is_refused_before_anything_is_measured(
     assert refused.value.code == 2
     assert said in capsys.readouterr().err
     assert (tmp_path / "notes.md").read_text() == "no marks"
+
+
+def test_models_that_write_text_are_the_same(modules):
+    sampling = modules("sampling")
+    run = sampling.model_of("lstm", 8)
+    lines = run.sample(20, number=9, seed=0)
+    sampling.check_equal(run, sampling.Plain("lstm", run.model), lines)
+    other = sampling.model_of("lstm", 8)
+    other.model.readout.bias.data[0] += 1
+    with pytest.raises(RuntimeError, match="the probabilities differ"):
+        sampling.check_equal(run, sampling.Plain("lstm", other.model), lines)
+
+
+def test_the_table_of_writing_stands_between_its_marks(modules, monkeypatch, tmp_path):
+    sampling = modules("sampling")
+    monkeypatch.setattr("torch.set_num_threads", lambda threads: None)
+    monkeypatch.setattr(
+        sampling, "measure", lambda cell, size, effort: [sampling.Rate(cell, size, "sample", 60.0, 8.0)]
+    )
+    document = tmp_path / "README.md"
+    document.write_text((FOLDER / "README.md").read_text())
+    sampling.main(["--quick", "--markdown", str(document)])
+    before, after = ((FOLDER / "README.md").read_text().split(mark) for mark in (sampling.BEGIN, sampling.END))
+    text = document.read_text()
+    assert text.startswith(before[0])
+    assert text.endswith(after[1])
+    assert "| lstm | 128 | sample | 60 | 8 | 7.5x |" in text

@@ -12,7 +12,7 @@ def test_a_run_is_measured_on_another_text(recurra, trained, here, name):
     done = recurra("evaluate", trained / name, "--data", "other.txt")
     metrics = evaluate_run(load(trained / name), here / "other.txt").metrics
     assert (done.code, done.err) == (0, "")
-    rows = dict(line.rsplit(maxsplit=1) for line in done.out.splitlines())
+    rows = {line.split()[0]: line.split()[1] for line in done.out.splitlines()[2:]}
     assert rows["loss"] == f"{metrics['loss']:.3f}"
     assert rows["perplexity"] == f"{metrics['perplexity']:.2f}"
     assert ("bits/character" in rows) == (name != "words")
@@ -25,7 +25,7 @@ def test_without_a_file_it_is_measured_on_what_the_training_validated_on(recurra
     measured = json.loads(recurra("evaluate", trained / name, "--json").out)
     assert measured["data"] is None
     assert measured["loss"] == pytest.approx(validation["loss"], rel=1e-5)
-    assert recurra("evaluate", trained / name).out.startswith("on what its training validated on:\n")
+    assert recurra("evaluate", trained / name).out.startswith("on what its training validated on: ")
 
 
 def test_data_that_have_changed_since_are_refused(recurra, refused, pets, tiny):
@@ -42,7 +42,9 @@ def test_json_has_every_digit(recurra, trained, here):
     done = recurra("evaluate", trained / "stream", "--data", "other.txt", "--json")
     assert done.code == 0
     expected = {"run": str(trained / "stream"), "data": "other.txt"}
-    assert json.loads(done.out) == expected | evaluate_run(load(trained / "stream"), here / "other.txt").metrics
+    expected |= evaluate_run(load(trained / "stream"), here / "other.txt").metrics
+    measured = json.loads(done.out)
+    assert {name: measured[name] for name in expected} == expected
 
 
 def test_an_image_classifier_is_measured(recurra, here):
@@ -51,7 +53,7 @@ def test_an_image_classifier_is_measured(recurra, here):
     assert recurra("train", "image-classification", "--data", data, *flags).code == 0
     done = recurra("evaluate", "run", "--data", data)
     assert done.code == 0
-    assert [line.split()[0] for line in done.out.splitlines()] == ["loss", "accuracy"]
+    assert [line.split()[0] for line in done.out.splitlines()[-2:]] == ["loss", "accuracy"]
     assert done.out.rstrip().endswith("%")
 
 

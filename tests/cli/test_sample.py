@@ -1,6 +1,17 @@
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
 import pytest
+from rich.console import Console
 
 import recurra as library
+from recurra.cli.live_text import LiveText
+from recurra.training.figures import printable
 
 
 def test_a_seed_repeats_the_output(recurra, trained):
@@ -61,11 +72,11 @@ def test_unknown_may_be_drawn_if_asked(recurra, trained):
         (["--temperature", "nan"], "temperature is nan"),
         (["--length", "0"], "length is 0; it must be 1 or more"),
         (["--length", "x"], "invalid value for '--length'"),
-        (["--length", "9" * 12], "there is not enough memory for this"),
         (["--number", "0"], "number is 0; it must be 1 or more"),
         (["--seed", "-1"], "invalid value for '--seed'"),
         (["--seed", "9" * 30], "invalid value for '--seed'"),
         (["--primer", "caf\udce9"], "character 4 of the text is the lone surrogate U+DCE9"),
+        (["--stop", ""], "the stop string '' is empty"),
         (["--primr", "x"], "there is no option --primr; did you mean --primer?"),
     ],
 )
@@ -85,5 +96,59 @@ def test_a_damaged_run_is_one_line(refused, trained, here):
 
 
 def test_what_is_no_text_cannot_harm_a_terminal(recurra, trained, monkeypatch):
-    monkeypatch.setattr("recurra.tasks.language_model_run.LanguageModelRun.sample", lambda *_, **__: ["a\x1b[2Jb"])
-    assert recurra("sample", trained / "stream").out == "a␛[2Jb\n"
+    monkeypatch.setattr("recurra.data.decoder.Decoder.feed", lambda *_: "\x1b[2J")
+    assert recurra("sample", trained / "stream", "--length", 2).out == "␛[2J␛[2J\n"
+    out = recurra("sample", trained / "stream", "--length", 1, "--number", 2).out
+    assert out == "# 1\n␛[2J\n# 2\n␛[2J\n"
+
+
+def test_tabs_stand_where_they_would_in_the_whole_text(capsys):
+    text = "a\tbc\td\n\té\t\x1b\tend\t."
+    with LiveText(Console(), before="") as live:
+        for piece in re.split("(?<=[b\t])", text):
+            live.write(piece)
+    assert capsys.readouterr().out == printable(text, "utf-8")
+
+
+@pytest.mark.parametrize("name", ["stream", "words", "lines"])
+def test_json_has_a_text_a_line(recurra, trained, name):
+    done = recurra("sample", trained / name, "--number", 3, "--length", 12, "--seed", 5, "--json", "--primer", "the")
+    assert done.err == ""
+    objects = [json.loads(line) for line in done.out.splitlines()]
+    model = library.load(trained / name)
+    assert [each["text"] for each in objects] == model.sample(12, number=3, seed=5, primer="the")
+    assert all(list(each) == ["text", "seed", "log_probability", "ended"] for each in objects)
+    assert {each["seed"] for each in objects} == {5}
+    assert {each["ended"] for each in objects} <= {"length", "end"}
+
+
+def test_a_text_stops_where_it_is_told_to(recurra, trained):
+    words = ["sample", trained / "stream", "--length", 300, "--seed", 4]
+    whole = recurra(*words).out.removesuffix("\n")
+    stop = whole[100:103]
+    out = recurra(*words, "--stop", stop, "--stop", "never written").out
+    assert out == whole[: whole.index(stop)] + "\n"
+    [line] = recurra(*words, "--stop", stop, "--json").out.splitlines()
+    assert (json.loads(line)["text"], json.loads(line)["ended"]) == (out.removesuffix("\n"), "stop")
+
+
+def test_a_text_is_written_while_it_is_drawn_and_ctrl_c_leaves_what_was(trained):
+    program = [sys.executable, "-m", "recurra.cli.app", "sample", str(trained / "stream"), "--length", "1000000000"]
+    environment = os.environ | {"PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        begin = process.stdout.read(200)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert len(begin) == 200
+    assert process.returncode == 130
+    assert errors == b"\nrecurra: stopped\n"
+    assert (begin + rest).decode()
+
+
+def test_whoever_reads_may_go(trained):
+    program = f"{shlex.quote(sys.executable)} -m recurra.cli.app sample {shlex.quote(str(trained / 'stream'))}"
+    done = subprocess.run(
+        f"{program} --length 1000000000 | head -c 100", shell=True, capture_output=True, timeout=60, check=False
+    )
+    assert len(done.stdout) == 100
+    assert done.stderr == b""

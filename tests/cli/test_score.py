@@ -1,4 +1,5 @@
 import io
+import json
 import math
 import re
 
@@ -117,3 +118,74 @@ def test_the_table_fits_the_window(recurra, trained, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     out = recurra("score", trained / "words", "the " + "verylongword" * 20 + " sat").out
     assert max(map(len, out.splitlines())) <= columns
+
+
+# Many
+
+
+LINES = ["the cat sat", "", "a dog", "the emu sat on the mat and the mat", " "]
+
+
+def values(out):
+    return [line.split("\t") for line in out.splitlines()]
+
+
+@pytest.mark.parametrize("name", ["words", "stream", "lines"])
+def test_each_line_has_its_score_in_its_place(recurra, trained, here, name):
+    (here / "lines.txt").write_text("\n".join(LINES))
+    done = recurra("score", trained / name, "--input", here / "lines.txt")
+    assert done.code == 0
+    model = library.load(trained / name)
+    assert [text for _, text in values(done.out)] == LINES
+    for (figure, text), line in zip(values(done.out), LINES, strict=True):
+        known = bool(line.strip()) or (name == "stream" and line)
+        assert figure == (f"{model.score(text).log_probability:.4f}" if known else "-")
+    missing = "line 2" if name == "stream" else "lines 2, 5"
+    assert done.err == f"nothing to score in {missing}\n"
+
+
+def test_objects_say_the_same(recurra, trained, standard_input):
+    standard_input("\n".join(LINES).encode())
+    done = recurra("score", trained / "words", "--input", "-", "--json")
+    objects = [json.loads(line) for line in done.out.splitlines()]
+    assert [each["text"] for each in objects] == LINES
+    alone = json.loads(recurra("score", trained / "words", LINES[0], "--json").out)
+    assert list(objects[0]) == list(alone) == ["text", "log_probability", "perplexity", "bits", "count"]
+    assert [*objects[0].values()][1:] == pytest.approx([*alone.values()][1:], rel=1e-6)
+    assert objects[1] == {
+        "text": "",
+        **dict.fromkeys(["log_probability", "perplexity", "bits", "count"]),
+        "error": "there is nothing to score: it is empty, or one unit with nothing to read before it",
+    }
+    [line] = recurra("score", trained / "words", "the emu", "--json", "--units").out.splitlines()
+    units = json.loads(line)["units"]
+    assert [(unit["text"], unit["unknown"]) for unit in units] == [("the", False), ("emu", True), ("<EOS>", False)]
+    assert sum(unit["log_probability"] for unit in units) == pytest.approx(json.loads(line)["log_probability"])
+
+
+def test_a_line_that_is_no_text_is_answered_in_its_place_and_said_at_the_end(recurra, trained, here):
+    (here / "lines.txt").write_bytes(b"the cat\ncaf\xe9\nthe dog\n")
+    done = recurra("score", trained / "words", "--input", here / "lines.txt")
+    assert done.code == 2
+    assert [text for _, text in values(done.out)] == ["the cat", "", "the dog"]
+    assert [figure == "-" for figure, _ in values(done.out)] == [False, True, False]
+    assert re.fullmatch(r"recurra: .*lines.txt:2: byte 4 of the line is 0xe9.*answered without a score\n", done.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "give a text or --input FILE"),
+        (["the cat", "--input", "-"], "give a text or --input FILE, not both"),
+        (["--input", "nowhere.txt"], "nowhere.txt: there is no such file"),
+        (["--input", "."], "this is a folder"),
+    ],
+)
+def test_one_thing_is_scored(refused, trained, words, line):
+    assert line in refused("score", trained / "words", *words)
+
+
+def test_a_file_of_nothing_has_no_answers(recurra, trained, here):
+    (here / "lines.txt").write_text("")
+    done = recurra("score", trained / "words", "--input", here / "lines.txt")
+    assert (done.code, done.out, done.err) == (0, "", "")

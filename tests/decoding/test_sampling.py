@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.decoding import SamplingSettings, draw_tokens, filter_logits, sample
+from recurra.decoding import Drawer, SamplingSettings, draw_tokens, filter_logits, sample
 from recurra.errors import RunError, SettingError, ShapeError
 
 LOGITS = st.lists(st.floats(-3, 3), min_size=2, max_size=7)
@@ -277,11 +277,51 @@ def test_drawing_leaves_no_gradient():
     sample(step, torch.tensor([0]), 2, None)
 
 
-def test_the_ends_of_the_interval_draw_tokens_that_have_a_probability():
-    from recurra.decoding.sampling import _draw
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_ends_of_the_interval_draw_tokens_that_have_a_probability(rows):
+    logits = np.array([[-math.inf, 0.3, -math.inf, 0.1, 0.2, -math.inf]] * rows)
+    draw = Drawer(rows)
+    draw(logits)
+    draw._numbers = np.array([[0.0] * rows, [1 - 2**-53] * rows])
+    draw._step = 0
+    assert [draw(logits), draw(logits)] == [[1] * rows, [4] * rows]
 
-    logits = np.array([[-math.inf, 0.3, -math.inf, 0.1, 0.2, -math.inf]])
-    assert [_draw(logits, SamplingSettings(), np.array([end])).item() for end in (0.0, 1 - 2**-53)] == [1, 4]
+
+@given(cases(), st.integers(0, 2**32), st.booleans())
+def test_a_token_is_drawn_by_inverting_the_distribution_of_the_filtered_logits(case, seed, beside):
+    logits, choice = case
+    rows = 2 if beside else 1
+    draw = Drawer(rows, choice, torch.Generator().manual_seed(seed))
+    [token, *_] = draw(logits.numpy()[None].repeat(rows, 0))
+    probabilities = filter_logits(logits, choice).softmax(-1)
+    level, below = draw._numbers[0, 0], probabilities[:token].sum().item()
+    assert probabilities[token] > 0
+    assert below - 1e-9 <= level <= below + probabilities[token].item() + 1e-9
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("choice", [SamplingSettings(), SamplingSettings(0.3, top_k=2, banned=(0,))])
+def test_probabilities_of_what_is_drawn_are_the_models_own(rows, choice):
+    logits = torch.randn(rows, 9, generator=torch.Generator().manual_seed(1))
+    draw = Drawer(rows, choice, score=True)
+    tokens = draw(logits.numpy())
+    expected = logits.double().log_softmax(-1)[range(rows), tokens].tolist()
+    assert draw.log_probabilities == pytest.approx(expected, rel=1e-12)
+
+
+def test_what_is_drawn_does_not_depend_on_how_many_steps_numbers_are_drawn_for_at_once(monkeypatch):
+    whole = drawn(2, 50, seed=9)
+    monkeypatch.setattr("recurra.decoding.drawing.BLOCK", 7)
+    assert drawn(2, 50, seed=9) == whole
+
+
+def test_a_failure_in_a_later_block_names_its_step(monkeypatch):
+    monkeypatch.setattr("recurra.decoding.drawing.BLOCK", 4)
+    draw = Drawer(1)
+    for _ in range(9):
+        draw(np.zeros((1, 3)))
+    with pytest.raises(RunError, match="logits at step 10 are not numbers"):
+        draw(np.array([[0.0, math.nan, 1.0]]))
 
 
 def test_what_cannot_be_drawn_from_is_refused():

@@ -288,3 +288,36 @@ def test_under_autocast_it_learns_what_it_learns_without(backend):
 def test_what_cannot_be_is_refused(given, message):
     with pytest.raises(SettingError, match=message):
         LanguageModel(**{"vocabulary_size": 7, "cell": "rnn", "embedding_size": 4, "hidden_size": 4} | given)
+
+
+OPTIONS = {
+    "plain": {},
+    "tied": {"tie_weights": True, "embedding_size": 16},
+    "tied and projected": {"tie_weights": True},
+    "deep": {"num_layers": 3},
+    "reference": {"backend": "reference"},
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_logits_of_a_stream_are_those_of_its_steps_and_of_the_whole(options, batch, dtype):
+    torch.manual_seed(0)
+    model = LanguageModel(9, "lstm", **{"embedding_size": 6, "hidden_size": 16} | options).eval().to(dtype)
+    tokens = torch.randint(9, (batch, 7))
+    stream, steps = model.stream(batch), model.stream(batch)
+    found = torch.stack([torch.from_numpy(stream.logits(tokens[:, t].tolist()).copy()) for t in range(7)], 1)
+    whole = model(tokens)[0]
+    tolerance = 0.1 if dtype is torch.bfloat16 else 1e-5
+    torch.testing.assert_close(found.to(dtype), whole, rtol=0, atol=tolerance)
+    each = torch.stack([steps.step(tokens[:, t]) for t in range(7)], 1)
+    torch.testing.assert_close(found.to(dtype), each, rtol=0, atol=tolerance)
+    for key, value in stream.state.items():
+        torch.testing.assert_close(value, steps.state[key], rtol=0, atol=tolerance)
+
+
+def test_a_stream_takes_a_token_for_each_text():
+    model = LanguageModel(9, "gru", embedding_size=4, hidden_size=5).eval()
+    with pytest.raises(ShapeError, match="there are 2 tokens; expected one for each of 3 texts"):
+        model.stream(3).logits([1, 2])

@@ -63,6 +63,65 @@ def test_cells_that_read_something_else(text, backend):
     torch.testing.assert_close(streamed(layer.stream(2), x), layer(x)[0], rtol=0, atol=1e-12)
 
 
+def looked_up(stream, table, ids, hidden):
+    rows, out = torch.zeros(len(ids), dtype=torch.int64), torch.empty(len(ids), hidden, dtype=table.dtype)
+    advance, outputs = stream.lookup(table, rows, out), []
+    for t in range(ids.shape[1]):
+        rows.copy_(ids[:, t])
+        advance()
+        outputs.append(out.clone())
+    return torch.stack(outputs, 1)
+
+
+@EVERY_BACKEND
+@pytest.mark.parametrize("name", [*CATALOGUE, *ODD.values()])
+@pytest.mark.parametrize(("batch", "layers"), [(1, 1), (3, 2)])
+def test_steps_whose_inputs_are_rows_of_a_table_are_what_a_whole_pass_is(name, batch, layers, backend):
+    layer = layer_of(name if name in CATALOGUE else Cell(name), backend, sizes=(7, 7), num_layers=layers)
+    table, ids = torch.randn(8, 7, dtype=torch.float64), torch.randint(8, (batch, 6))
+    stream = layer.stream(batch)
+    stream.step(table[ids[:, 0]])
+    outputs, last = layer(table[ids])
+    torch.testing.assert_close(looked_up(stream, table, ids[:, 1:], 7), outputs[:, 1:], rtol=0, atol=1e-12)
+    for key, value in stream.state.items():
+        torch.testing.assert_close(value, last[key], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_large_table_is_read_row_by_row(monkeypatch, batch):
+    layer = layer_of("lstm")
+    table, ids = torch.randn(9, 5, dtype=torch.float64), torch.randint(9, (batch, 4))
+    kept = looked_up(layer.stream(batch), table, ids, 7)
+    monkeypatch.setattr("recurra.backends.cpu.stream.MOST_PRODUCTS", 9 * 4 * 7 - 1)
+    assert torch.equal(looked_up(layer.stream(batch), table, ids, 7), kept)
+
+
+@EVERY_BACKEND
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("row", [-1, 9])
+def test_a_row_that_a_table_has_not_is_not_read(backend, batch, row):
+    rows, out = torch.zeros(batch, dtype=torch.int64), torch.empty(batch, 7, dtype=torch.float64)
+    advance = layer_of("gru", backend).stream(batch).lookup(torch.randn(9, 5, dtype=torch.float64), rows, out)
+    rows[-1] = row
+    with pytest.raises((IndexError, RuntimeError), match=r"no row|out of range"):
+        advance()
+
+
+def test_a_table_that_does_not_fit_is_refused():
+    stream = layer_of("gru").stream(2)
+    table, rows, out = torch.randn(9, 5, dtype=torch.float64), torch.zeros(2, dtype=torch.int64), torch.empty(2, 7)
+    good = {"inputs": table, "rows": rows, "out": out.double()}
+    wrong = {
+        "inputs": (table[:, :4], table.float(), table.T.contiguous().T, torch.nn.Parameter(table)),
+        "rows": (rows[:1], rows.int(), torch.zeros(4, dtype=torch.int64)[::2]),
+        "out": (out, out.double()[:1], out.double()[:, :6]),
+    }
+    for name, tensors in wrong.items():
+        for tensor in tensors:
+            with pytest.raises(ShapeError, match=f"{name} is .*; expected"):
+                stream.lookup(**{**good, name: tensor})
+
+
 def test_what_is_dropped_in_training_is_not_in_a_stream():
     layer = layer_of("lstm", num_layers=2, dropout=0.5, zoneout=0.3, weight_drop=0.5, input_dropout=0.5)
     x = torch.randn(2, 5, 5, dtype=torch.float64)

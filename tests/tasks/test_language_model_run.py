@@ -111,6 +111,41 @@ def test_unknown_words_are_marked_and_shown_as_they_are(random_run, words):
     assert score.log_probability == random_run(words).score(f"the {UNKNOWN} sat").log_probability
 
 
+@pytest.mark.parametrize("sentences", [False, True])
+@pytest.mark.parametrize("level", ["word", "character", "byte"])
+def test_many_are_scored_as_each_alone_is_in_their_order(random_run, monkeypatch, level, sentences):
+    monkeypatch.setattr("recurra.tasks.language_model_run.CHUNK", 20)  # some are longer
+    run = random_run(Vocabulary.build(TEXT.splitlines(), level, end_of_sentence=True), sentences=sentences)
+    texts = [TEXT[first : first + 7 * size] for size in range(1, 6) for first in (9, 0, 3)] + ["", TEXT, "cat"]
+    for window in (4, 100):
+        scores = list(run.score_many(iter(texts), window=window))
+        for text, score in zip(texts, scores, strict=True):
+            assert (score is None) == (text == "")
+            if score is not None:
+                alone = run.score(text)
+                assert [unit.text for unit in score.units] == [unit.text for unit in alone.units]
+                found = [unit.log_probability for unit in score.units]
+                assert found == pytest.approx([unit.log_probability for unit in alone.units], rel=1e-5, abs=1e-6)
+
+
+def test_many_are_read_as_they_are_asked_for(random_run, words):
+    taken = []
+
+    def texts():
+        for text in ["the cat"] * 100:
+            taken.append(text)
+            yield text
+
+    scores = random_run(words).score_many(texts(), window=5)
+    assert next(scores).count == 3
+    assert len(taken) == 5
+    assert len(list(scores)) == 99
+    assert next(random_run(Vocabulary("character", "abc")).score_many(["a", "ab"])) is None
+    for wrong in ("the cat", ["the", 5]):
+        with pytest.raises(SettingError, match=r"score_many takes"):
+            list(random_run(words).score_many(wrong))
+
+
 @pytest.mark.parametrize("text", ["", " ", "\n \n"])
 def test_a_text_of_nothing_cannot_be_scored(random_run, words, text):
     for sentences in (False, True):
@@ -195,6 +230,105 @@ def test_the_primer_is_kept_as_it_was_given(random_run, level, primer, begins):
     run.model.readout.bias.data[run.vocabulary.encode("a")[0]] = 100.0  # what follows is known
     [text] = run.sample(3, primer=primer, seed=0)
     assert text == begins + ("a a a" if level == "word" else "aaa")
+
+
+LEVELS = {"word": 40, "character": 60, "byte": 60, "bpe": 60}
+STRANGE = "the cat sät on ☃\nthe 😀 sat\n"
+
+
+@pytest.mark.parametrize("sentences", [False, True])
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_pieces_of_a_text_are_the_text(random_run, level, sentences):
+    vocabulary = Vocabulary.build(
+        STRANGE.splitlines(), level, end_of_sentence=True, max_size=270 if level == "bpe" else None
+    )
+    run = random_run(vocabulary, sentences=sentences)
+    for seed, primer in ((1, ""), (2, "the "), (3, "the"), (4, "ät  ")):
+        pieces = list(run.sample_stream(LEVELS[level], seed=seed, primer=primer))
+        assert ["".join(pieces)] == run.sample(LEVELS[level], seed=seed, primer=primer)
+        assert all(pieces)
+
+
+def test_bytes_are_held_back_until_they_are_a_character(random_run):
+    run = random_run(Vocabulary("byte"))
+    rows = iter(["☃é".encode() + b"\xe2\x98"])
+    tokens = iter([*next(rows)])
+    sampling = run.sampling(7, seed=0)
+    sampling._draw = lambda logits: [next(tokens)]
+    sampling._draw.log_probabilities, sampling._draw.score = [0.0], False
+    assert [piece for (piece,) in sampling] == ["", "", "", "☃", "", "é", "", "", "�"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_text_ends_before_a_stop_string_wherever_units_begin_and_end(random_run, level):
+    vocabulary = Vocabulary.build(STRANGE, level, **({"max_size": 270} if level == "bpe" else {}))
+    run = random_run(vocabulary)
+    [whole] = run.sample(LEVELS[level], seed=3)
+    for first, last in ((9, 10), (20, 25), (30, 31), (0, 3), (14, 22)):
+        stop = whole[first:last]
+        for stops in ([stop], stop, ["never", stop, stop + "and more"]):
+            assert run.sample(LEVELS[level], seed=3, stop=stops) == [whole[: whole.index(stop)]]
+            assert "".join(run.sample_stream(LEVELS[level], seed=3, stop=stops)) == whole[: whole.index(stop)]
+    sampling = run.sampling(LEVELS[level], number=4, seed=3, stop=[whole[5:7], "e"])
+    list(sampling)
+    assert {text.ended for text in sampling.texts} <= {"stop", "length"}
+    for text, alone in zip(sampling.texts, run.sample(LEVELS[level], number=4, seed=3), strict=True):
+        assert alone.startswith(text.text)
+        assert "e" not in text.text
+
+
+def test_a_primer_holds_no_stop_string(random_run):
+    run = random_run(Vocabulary.build(TEXT, "character"))
+    [whole] = run.sample(30, seed=1, primer="the")
+    assert run.sample(30, seed=1, primer="the", stop="the") == [whole[:3] + whole[3:].partition("the")[0]]
+
+
+@pytest.mark.parametrize("given", [{}, {"temperature": 0.5, "top_k": 4}, {"temperature": 0.0}, {"top_p": 0.7}])
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize(
+    "options", [{}, {"tie_weights": True}, {"num_layers": 2, "tie_weights": True, "hidden_size": 9}]
+)
+def test_probabilities_while_drawing_are_those_of_the_whole_forward_pass(random_run, number, given, options):
+    run = random_run(Vocabulary.build(TEXT, "character"), **options)
+    sampling = run.sampling(40, number=number, seed=6, score=True, **given)
+    list(sampling)
+    for text in sampling.texts:
+        ids = [run.start, *run.vocabulary.encode(text.text)]
+        logits, _ = run.model(torch.tensor([ids[:-1]]))
+        expected = logits[0].double().log_softmax(-1)[range(40), ids[1:]].sum().item()
+        assert text.log_probability == pytest.approx(expected, rel=1e-5)
+        assert (text.ended, text.seed) == ("length", 6)
+        assert text.log_probability == pytest.approx(run.score(text.text).log_probability, rel=1e-5)
+    assert [text.log_probability for text in run.sampling(3).texts] == [None]
+
+
+def test_a_sentence_that_ended_has_the_probability_of_its_end(random_run, words):
+    run = random_run(words, sentences=True)
+    sampling = run.sampling(200, number=9, seed=3, score=True, allow_unknown=True)
+    list(sampling)
+    assert sum(text.ended == "end" for text in sampling.texts) > 5
+    for text in sampling.texts:
+        if text.ended == "end" and text.text:
+            assert text.log_probability == pytest.approx(run.score(text.text).log_probability, rel=1e-5)
+
+
+def test_a_text_begins_at_once_however_long_it_is_to_be(random_run, words):
+    pieces = random_run(words).sample_stream(10**15, seed=1)
+    assert "".join(next(pieces) for _ in range(5)) in random_run(words).sample(5, seed=1)
+    with pytest.raises(SettingError, match="number is 2; a stream is of one text"):
+        random_run(words).sample_stream(5, number=2)
+    with pytest.raises(SettingError, match="the stop string '' is empty"):
+        random_run(words).sample_stream(5, stop=["a", ""])
+    with pytest.raises(SettingError, match="the stop string 3 is no text"):
+        random_run(words).sample(5, stop=[3])
+
+
+def test_a_repeated_seed_is_told(random_run, words):
+    run = random_run(words)
+    sampling = run.sampling(20)
+    list(sampling)
+    [text] = sampling.texts
+    assert run.sample(20, seed=text.seed) == [text.text]
 
 
 def test_the_primers_unknown_units_can_be_named(random_run, words):

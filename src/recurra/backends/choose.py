@@ -51,6 +51,14 @@ class Stepper(Protocol):
         """The output (B, H) for an input (B, I), which is contiguous and of the parameters' dtype and device."""
         ...
 
+    def bound(self, x: Tensor, out: Tensor) -> Callable[[], None]:
+        """What advances it by one step a call, from what x (B, I) holds then to out (B, H)."""
+        ...
+
+    def lookup(self, inputs: Tensor, rows: Tensor, out: Tensor) -> Callable[[], None]:
+        """The same from the rows of inputs (N, I) that `rows` (B,) then names."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:

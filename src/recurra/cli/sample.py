@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,9 +14,14 @@ from rich.text import Text
 
 from recurra.cli.completion import run_folders
 from recurra.cli.flags import seed_option
+from recurra.cli.json_lines import write_json_line
 from recurra.cli.language import load_language_model, unit_name
+from recurra.cli.live_text import LiveText
 from recurra.cli.waiting import Waiting
 from recurra.training.figures import printable
+
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.tasks.sampled_text import Sampling
 
 __all__ = ["sample"]
 
@@ -30,6 +35,10 @@ def sample(
     ] = "",
     length: Annotated[int, typer.Option("--length", help="Most units to draw.", metavar="N")] = 400,
     number: Annotated[int, typer.Option("--number", "-n", help="How many texts to draw.", metavar="N")] = 1,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option("--stop", help="End a text where this would be written; may be given again.", metavar="TEXT"),
+    ] = None,
     temperature: Annotated[
         float,
         typer.Option(
@@ -45,37 +54,75 @@ def sample(
     ] = None,
     allow_unknown: Annotated[bool, typer.Option("--allow-unknown", help="Let <UNK> be drawn.")] = False,
     seed: Annotated[int | None, seed_option("Repeats the output; without it every call differs.")] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="A JSON object a text: text, seed, log_probability, and by what it ended."),
+    ] = False,
 ) -> None:
     """Draw novel sequences from a language model, a unit at a time."""
     model = load_language_model(run)
     seed = secrets.randbelow(2**31) if seed is None else seed
-    with Waiting("sampling") as waiting:
-        texts = model.sample(
-            length,
-            number=number,
-            primer=primer,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            allow_unknown=allow_unknown,
-            seed=seed,
-            watch=waiting.step,
-        )
-    _print(texts, primer)
+    sampling = model.sampling(
+        length,
+        number=number,
+        primer=primer,
+        stop=stop or (),
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        allow_unknown=allow_unknown,
+        seed=seed,
+        score=as_json,
+    )
+    if as_json:
+        _wait(sampling, length)
+        for text in sampling.texts:
+            write_json_line(dataclasses.asdict(text))
+    else:
+        _print(sampling, primer, length)
     aside = Console(stderr=True, highlight=False)
     unknown = model.unknown_in(primer)
     if unknown:
         names, level = ", ".join(repr(unit) for unit in unknown), unit_name(model.vocabulary.level)
         aside.print(Text(f"the model knows no {level} {names} of the primer: read as <UNK>", style="dim"))
-    aside.print(Text(f"seed {seed}: --seed {seed} repeats this", style="dim"))
+    if not as_json:
+        aside.print(Text(f"seed {seed}: --seed {seed} repeats this", style="dim"))
 
 
-def _print(texts: Sequence[str], primer: str) -> None:
-    """Print the texts as they are, the primer in bold, several of them told apart."""
+def _wait(sampling: Sampling, length: int) -> None:
+    """Draw what is left to be drawn."""
+    with Waiting("sampling") as waiting:
+        for _ in sampling:
+            waiting.step(sampling.drawn, length)
+
+
+def _print(sampling: Sampling, primer: str, length: int) -> None:
+    """Print the texts as they are, the primer in bold, several of them told apart.
+
+    They are drawn side by side, which takes little longer than one of them: the first is printed as it is drawn.
+    """
     console = Console(highlight=False)
-    for place, text in enumerate(texts, 1):
-        if len(texts) > 1:
-            console.print(Rule(f"{place}", align="left", style="dim") if console.is_terminal else f"# {place}")
-        shown = Text(printable(text, console.encoding))
+    several = len(sampling.texts) > 1
+    _head(console, 1, several)
+    first = next(sampling)[0]
+    console.print(Text(printable(first, console.encoding), style="bold"), end="", soft_wrap=True)
+    with LiveText(console, before=first) as live:
+        for pieces in sampling:
+            live.write(pieces[0])
+            if sampling.has_ended(0):
+                break
+    console.print()
+    if not several:
+        return
+    _wait(sampling, length)
+    for place, text in enumerate(sampling.texts[1:], 2):
+        _head(console, place, several)
+        shown = Text(printable(text.text, console.encoding))
         shown.stylize("bold", 0, len(printable(primer, console.encoding)))
         console.print(shown, soft_wrap=True)
+
+
+def _head(console: Console, place: int, several: bool) -> None:
+    """What stands above each of several texts."""
+    if several:
+        console.print(Rule(f"{place}", align="left", style="dim") if console.is_terminal else f"# {place}")

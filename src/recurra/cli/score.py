@@ -14,7 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra.cli.completion import run_folders
+from recurra.cli.json_lines import write_json_line
 from recurra.cli.language import load_language_model, standard_input, unit_name
+from recurra.cli.score_many import score_as_json, score_lines
+from recurra.errors import SettingError
 from recurra.training.figures import SIGNS, printable
 
 if TYPE_CHECKING:  # torch is imported once a command runs
@@ -36,14 +39,32 @@ def score(
     run: Annotated[
         Path, typer.Argument(help="Folder of a language model's run.", metavar="RUN", autocompletion=run_folders)
     ],
-    text: Annotated[str, typer.Argument(help="What to score; - reads standard input.", metavar="TEXT")],
+    text: Annotated[
+        str | None, typer.Argument(help="What to score; - reads standard input.", metavar="TEXT", show_default=False)
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", help="Score each line of a file instead; - reads standard input.", metavar="FILE"),
+    ] = None,
     units: Annotated[
         bool, typer.Option("--units", help="A row for each unit of the model, such as each character, not each word.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON object a text instead of a table; with --units, of each unit too.")
+    ] = False,
 ) -> None:
     """Show how probable a language model finds a sentence: each word, given those before it, and the whole."""
+    if (text is None) == (source is None):
+        raise SettingError(f"give a text or --input FILE{', not both' if text is not None else ''}")
     model = load_language_model(run)
-    whole = model.score(standard_input() if text == "-" else text)
+    if source is not None:
+        score_lines(model, source, json=as_json, units=units)
+        return
+    text = standard_input() if text == "-" else text
+    whole = model.score(text or "")
+    if as_json:
+        write_json_line(score_as_json(text or "", whole, units=units))
+        return
     console = Console(highlight=False)
     console.print(_table(whole.units if units else whole.words, units, console))
     console.print()

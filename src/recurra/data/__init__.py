@@ -3,6 +3,7 @@
 - `text`: a file, its sentences, the part kept for validation
 - `units`: how a text is cut into words, characters, bytes or byte pairs
 - `vocabulary`: which units a model knows and the id of each
+- `decoder`: ids to text one at a time
 - `batching`: batches, sentences as batches, and the part of them that a process takes
 - `streams`: a stream as batches, for truncated backpropagation through time
 - `images`: files of images with labels, and their pixels as batches

@@ -31,6 +31,8 @@ class Units(ABC):
     level: ClassVar[Level]
     closed: ClassVar[bool]
     newline: ClassVar[str]
+    between: ClassVar[bytes] = b""
+    """What `join` puts between two units of a line."""
 
     def split(self, text: str) -> list[str]:
         """Cuts a text into units.
@@ -47,6 +49,10 @@ class Units(ABC):
     @abstractmethod
     def join(self, units: Iterable[str]) -> str:
         """Puts units together to a text; an <EOS> becomes a new line."""
+
+    def bytes_of(self, unit: str) -> bytes:
+        """The bytes of UTF-8 that a unit other than <EOS> is joined as; they need not be whole characters."""
+        return self.join([unit]).encode("utf-8")
 
     def known(self) -> Sequence[str]:
         """The units that this way of cutting has of itself, in the order of their ids; none if they are learned."""
@@ -75,6 +81,7 @@ class Words(Units):
     level = "word"
     closed = False
     newline = "\n"
+    between = b" "
 
     def __init__(self, lines: bool = True) -> None:
         self.lines = lines
@@ -150,6 +157,10 @@ class Bytes(Units):
         return bytes(_BYTE_OF_SPELLING[self.newline if unit == END else unit] for unit in units).decode(
             "utf-8", errors="replace"
         )
+
+    def bytes_of(self, unit: str) -> bytes:
+        """The byte itself."""
+        return bytes([_BYTE_OF_SPELLING[unit]])
 
     def text_of(self, unit: str) -> str:
         """The character that a byte is by itself, or its value."""
@@ -264,6 +275,12 @@ class BytePairs(Units):
     def join(self, units: Iterable[str]) -> str:
         """Joins pieces and reads their bytes as UTF-8."""
         return str(self._tokenizer.decoder.decode([self.newline if unit == END else unit for unit in units]))
+
+    def bytes_of(self, unit: str) -> bytes:
+        """The bytes of a piece; what is no piece of bytes, such as an added token, is its own text."""
+        if all(sign in _BYTE_OF_SIGN for sign in unit):
+            return bytes(_BYTE_OF_SIGN[sign] for sign in unit)
+        return super().bytes_of(unit)
 
     def text_of(self, unit: str) -> str:
         """The text that a piece writes: Ġbe is " be"."""

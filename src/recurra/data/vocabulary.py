@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from recurra.checks import as_whole_number, whole_number
+from recurra.data.decoder import Decoder
 from recurra.data.files import write_atomically
 from recurra.data.units import END, UNKNOWN, BytePairs, Level, Units, units_at
 from recurra.errors import DataError, RunError, SettingError
@@ -235,6 +236,14 @@ class Vocabulary:
             'Hi!'
         """
         return self._units.join([self._tokens[number] for number in self._checked(ids)])
+
+    def decoder(self, before: str = "") -> "Decoder":
+        """What turns ids into text one at a time, as they are drawn; see `Decoder`.
+
+        Args:
+            before: What is written already, such as a primer.
+        """
+        return Decoder(self._units, self._tokens, before)
 
     def one_hot(self, ids: Iterable[int] | Tensor) -> Tensor:
         """Turns ids into one-hot vectors, as the equations read words: a row is 0 but for a 1 at the unit's id.

@@ -1,134 +1,16 @@
 """Sampling: drawing novel sequences from a model, a token at a time."""
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recurra.checks import as_whole_number, is_number, whole_number
-from recurra.errors import RunError, SettingError, ShapeError
+from recurra.checks import whole_number
+from recurra.decoding.drawing import Drawer, Logits, SamplingSettings
+from recurra.errors import ShapeError
 
 State = TypeVar("State")
-
-Logits = npt.NDArray[Any]
-"""Numbers (B, V) or (B, T) as an array."""
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How the next token is drawn from a model's logits.
-
-    Args:
-        temperature: The logits are divided by it: below 1 sharpens, above 1 flattens, 0 takes the most probable token.
-        top_k: Draw from the k most probable tokens only; None from all.
-        top_p: Draw from the nucleus only, the fewest tokens whose probabilities sum to p or more; None or 1 from all.
-        banned: The ids of tokens that are never drawn, such as that of <UNK>.
-
-    Raises:
-        SettingError: A value is outside its range.
-
-    Example:
-        >>> SamplingSettings(top_p=1.5)
-        Traceback (most recent call last):
-        recurra.errors.SettingError: top_p is 1.5; it must be above 0 and at most 1
-    """
-
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-    banned: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not is_number(self.temperature) or not 0 <= self.temperature < math.inf:
-            raise SettingError(
-                f"temperature is {self.temperature}; it must be 0 (the most probable token) or a number above"
-            )
-        if self.top_k is not None:
-            object.__setattr__(self, "top_k", whole_number("top_k", self.top_k, 1))
-        if self.top_p is not None and not (is_number(self.top_p) and 0 < self.top_p <= 1):
-            raise SettingError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
-        for token in self.banned:
-            if (number := as_whole_number(token)) is None or number < 0:
-                raise SettingError(f"the banned token {token} is no id; ids are whole numbers, 0 or more")
-
-
-def filter_logits(logits: Tensor, settings: SamplingSettings) -> Tensor:
-    """Turns a model's logits into those that a token is drawn from.
-
-    In this order: banned tokens are left out; the logits are divided by the temperature; all but the k most probable
-    tokens are left out (Fan, Lewis and Dauphin, "Hierarchical neural story generation", ACL 2018); of those, all but
-    the nucleus, the fewest most probable ones whose probabilities, out of those kept so far, sum to p or more
-    (Holtzman et al., "The curious case of neural text degeneration", ICLR 2020). Of equally probable tokens the one
-    with the lower id comes first. Temperature 0 leaves the most probable token alone.
-
-    Args:
-        logits: The model's logits, (..., V).
-        settings: How to draw.
-
-    Returns:
-        Logits (..., V), the largest of each row 0, minus infinity for what is left out; their softmax is the
-        distribution to draw from.
-
-    Raises:
-        SettingError: A banned token is not one of the V, or no token is left to draw.
-
-    Example:
-        >>> filter_logits(torch.tensor([2.0, 1.0, 3.0, 0.0]), SamplingSettings(top_k=2)).tolist()
-        [-1.0, -inf, 0.0, -inf]
-    """
-    rows = logits.detach().cpu()
-    plain = rows.numpy() if rows.dtype in (torch.float32, torch.float64) else rows.float().numpy()
-    return torch.from_numpy(_filtered(plain, settings)).to(logits)
-
-
-def _filtered(logits: Logits, settings: SamplingSettings) -> Logits:
-    """`filter_logits` on an array: a row of a hundred tokens is over before torch would have begun."""
-    kept = _without_banned(logits, settings.banned)
-    largest = kept.max(axis=-1, keepdims=True)
-    if (largest == -math.inf).any():
-        banned, size = len(set(settings.banned)), logits.shape[-1]
-        others = " and the model rules out the others" if banned < size else ""
-        raise SettingError(f"no token is left to draw: {banned} of the {size} are banned{others}; ban fewer")
-    # Shifting by the largest first keeps the division from overflowing, however low the temperature.
-    shifted: Logits = kept - largest
-    if settings.temperature not in (0, 1):
-        with np.errstate(over="ignore"):  # to minus infinity, which is what is meant
-            shifted = shifted / settings.temperature
-    top_k = settings.top_k if settings.temperature else 1
-    top_p = settings.top_p if settings.top_p != 1 else None
-    if top_k is None and top_p is None:
-        return shifted
-    order = np.argsort(-shifted, axis=-1, kind="stable")
-    keep = np.ones(shifted.shape, dtype=bool)
-    if top_k is not None:
-        keep[..., top_k:] = False
-    if top_p is not None:
-        weights = np.exp(np.where(keep, np.take_along_axis(shifted, order, -1), -math.inf), dtype=np.float64)
-        probabilities = weights / weights.sum(axis=-1, keepdims=True)
-        # A token belongs to the nucleus if those before it do not reach p; so the first always does.
-        keep &= probabilities.cumsum(axis=-1) - probabilities < top_p
-        keep[..., 0] = True
-    chosen = np.zeros(shifted.shape, dtype=bool)
-    np.put_along_axis(chosen, order, keep, -1)
-    return np.where(chosen, shifted, -math.inf).astype(shifted.dtype)
-
-
-def _without_banned(logits: Logits, banned: tuple[int, ...]) -> Logits:
-    """The logits with minus infinity for the banned tokens."""
-    if not banned:
-        return logits
-    if max(banned) >= logits.shape[-1]:
-        raise SettingError(
-            f"the banned token {max(banned)} is not one of the {logits.shape[-1]} (0 to {logits.shape[-1] - 1})"
-        )
-    kept = logits.copy()
-    kept[..., list(banned)] = -math.inf
-    return kept
 
 
 @torch.no_grad()
@@ -220,46 +102,22 @@ def draw_tokens(
         ShapeError: The logits have another shape.
         RunError: A logit is not a number, as after training that diverged.
     """
-    settings = SamplingSettings() if settings is None else settings
     length = whole_number("length", length, 0)
-    uniforms = _uniforms(len(first), length, generator)
+    draw = Drawer(len(first), settings, generator)
     tokens = first
     for time in range(length):
         with torch.no_grad():
             logits = step(tokens)
-        drawn = _draw(_checked(logits, len(first), time), settings, uniforms[:, time])
-        yield drawn.tolist()
-        tokens = torch.from_numpy(drawn).to(first.device)
+        drawn = draw(_as_array(logits, len(first)))
+        yield drawn
+        if time + 1 < length:
+            tokens = torch.tensor(drawn, dtype=torch.int64, device=first.device)
 
 
-def _uniforms(rows: int, length: int, generator: torch.Generator | None) -> Logits:
-    """Numbers (B, T) in [0, 1), each row from a generator of its own, whose seed the given one draws."""
-    if generator is not None and generator.device.type != "cpu":
-        raise SettingError(f"the generator is on {generator.device}; give one on the processor: torch.Generator()")
-    seeds = torch.randint(2**62, (rows,), generator=generator).tolist()
-    uniforms = torch.empty(rows, length, dtype=torch.float64)
-    for row, seed in enumerate(seeds):
-        uniforms[row] = torch.rand(length, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    return uniforms.numpy()
-
-
-def _checked(logits: Tensor, rows: int, time: int) -> Logits:
-    """The logits as an array in double precision, known to be ones that can be drawn from."""
+def _as_array(logits: Tensor, rows: int) -> Logits:
+    """The logits as an array."""
     if logits.ndim != 2 or len(logits) != rows:
         raise ShapeError(f"a step gives logits (B, V) with B = {rows}; these are {tuple(logits.shape)}")
-    numbers: Logits = logits.detach().to("cpu", torch.float64).numpy()
-    if numbers.size and not numbers.max() < math.inf:  # a maximum is NaN where a number is
-        raise RunError(
-            f"the model's logits at step {time + 1} are not numbers, as after training that diverged; train again with "
-            "a lower learning rate or gradients clipped"
-        )
+    plain = logits.detach()
+    numbers: Logits = (plain if plain.dtype in (torch.float32, torch.float64) else plain.float()).cpu().numpy()
     return numbers
-
-
-def _draw(logits: Logits, settings: SamplingSettings, uniforms: Logits) -> npt.NDArray[np.int64]:
-    """Draws a token a row by inverting the cumulative distribution at a number in [0, 1)."""
-    cumulative = np.exp(_filtered(logits, settings)).cumsum(axis=-1)
-    # A double below 1 times the total stays below the total when rounded, so there is a first place above the product,
-    # and that is a token with a probability: where there is none, the cumulative sum does not rise.
-    levels = uniforms * cumulative[:, -1] if len(cumulative) else uniforms
-    return np.array([row.searchsorted(level, "right") for row, level in zip(cumulative, levels, strict=True)], np.int64)

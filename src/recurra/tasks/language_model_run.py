@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 import torch
 from torch import Tensor
 
-from recurra import decoding
 from recurra.checks import LARGEST_SEED
 from recurra.data import END, TokenBatch, Vocabulary
 from recurra.data import sentences as sentences_of
-from recurra.decoding import SamplingSettings, sequence_log_probabilities
+from recurra.decoding import Drawer, SamplingSettings
 from recurra.errors import DataError, SettingError
 from recurra.models import LanguageModel
+from recurra.models.language_model_stream import LanguageModelStream
+from recurra.tasks.sampled_text import Sampling
 from recurra.tasks.score import Score
+from recurra.tasks.scoring import log_probabilities
 from recurra.tasks.text_tokens import opening, start_of
 from recurra.tasks.trained import Trained
 
@@ -30,8 +34,26 @@ CHUNK = 256
 """Steps read at once, so that a long text needs no more memory than a short one."""
 
 EMPTY = "the text is empty; give at least one word"
+ALONE = "the text is one unit long, and the model has nothing to read before it; give a longer one"
+
+WINDOW = 512
+"""How many texts are looked at together, to find those of like length."""
 
 State = dict[str, Tensor] | None
+
+
+class SamplingOptions(TypedDict, total=False):
+    """How to draw texts: what `LanguageModelRun.sampling` takes."""
+
+    number: int
+    primer: str
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    allow_unknown: bool
+    seed: int | None
+    stop: str | Sequence[str]
+    score: bool
 
 
 class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[float, ...]]):
@@ -85,28 +107,97 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
             DataError: The text has nothing to score.
         """
         _check_text("score", text)
-        parts = sentences_of(text) if self.by_sentence else [text]
-        scores = [self._score(part) for part in parts if part]
-        if not scores:
+        readings = self._readings(text)
+        if not readings:
             raise DataError(EMPTY)
-        return Score.of_all(scores)
+        if any(len(reading.tokens) < 2 for reading in readings):
+            raise DataError(ALONE)
+        return self._scores([readings])[0]
 
-    def _score(self, text: str) -> Score:
-        vocabulary = self.vocabulary
-        ids, units = vocabulary.encode(text), vocabulary.split(text)
-        if not ids:
-            raise DataError(EMPTY)
-        if vocabulary.end is not None and ids[-1:] != [vocabulary.end]:
-            ids, units = [*ids, vocabulary.end], [*units, END]
-        tokens = ids if self.start is None else [self.start, *ids]
-        if len(tokens) < 2:
-            raise DataError("the text is one unit long, and the model has nothing to read before it; give a longer one")
-        scores: list[float | None] = [] if self.start is not None else [None]
-        for targets, logits, _ in self._read(tokens):
-            scores += sequence_log_probabilities(logits, targets)[0].tolist()
-        return Score.of(vocabulary, units, ids, scores)
+    def score_many(self, texts: Iterable[str], window: int = WINDOW) -> Iterator[Score | None]:
+        """The probability of each of many texts, in their order: what `score` gives of each, several times as fast.
+
+        Memory does not grow with their number.
+
+        Args:
+            texts: What to score.
+            window: So many texts are read before the first of them is answered, to score those of like length together.
+
+        Yields:
+            The score of each; None for one that has nothing to score.
+        """
+        if isinstance(texts, str):
+            raise SettingError("score_many takes several texts; this is a str: give a list of them, or use score")
+        iterator = iter(texts)
+        while several := list(itertools.islice(iterator, window)):
+            for text in several:
+                _check_text("score_many", text)
+            read = [self._readings(text) for text in several]
+            known = [bool(readings) and all(len(each.tokens) > 1 for each in readings) for readings in read]
+            scores = iter(self._scores([readings for readings, whole in zip(read, known, strict=True) if whole]))
+            yield from (next(scores) if whole else None for whole in known)
+
+    def _readings(self, text: str) -> list[_Reading]:
+        """What is read to score a text: one row of tokens, or where each line is a sentence, one for each."""
+        vocabulary, readings = self.vocabulary, []
+        for part in sentences_of(text) if self.by_sentence else [text]:
+            ids, units = vocabulary.encode(part), vocabulary.split(part)
+            if not ids:
+                continue
+            if vocabulary.end is not None and ids[-1:] != [vocabulary.end]:
+                ids, units = [*ids, vocabulary.end], [*units, END]
+            readings.append(_Reading(units, ids, ids if self.start is None else [self.start, *ids]))
+        return readings
+
+    def _scores(self, texts: Sequence[Sequence[_Reading]]) -> list[Score]:
+        """The score of each text from what is read for it."""
+        rows = [reading.tokens for readings in texts for reading in readings]
+        found = iter(log_probabilities(self.model, rows, CHUNK))
+        given: list[float | None] = [] if self.start is not None else [None]
+        return [
+            Score.of_all([Score.of(self.vocabulary, r.units, r.ids, [*given, *next(found)]) for r in readings])
+            for readings in texts
+        ]
 
     def sample(
+        self, length: int = 200, *, watch: Callable[[int, int], None] | None = None, **options: Unpack[SamplingOptions]
+    ) -> list[str]:
+        """Novel texts, drawn a unit at a time; each begins with the primer.
+
+        Args:
+            length: The most units to draw; a model of sentences may end sooner.
+            watch: Is told after each unit how many are drawn of each text, and of how many at most.
+            **options: How to draw, such as `number`, `primer`, `temperature` and `seed`: see `sampling`.
+
+        Raises:
+            SettingError: A value is outside its range.
+        """
+        sampling = self.sampling(length, **options)
+        told = 0
+        for _ in sampling:
+            if watch is not None and sampling.drawn > told:
+                told = sampling.drawn
+                watch(told, length)
+        return [text.text for text in sampling.texts]
+
+    def sample_stream(self, length: int = 200, **options: Unpack[SamplingOptions]) -> Iterator[str]:
+        """A novel text in pieces, each as soon as it is drawn; together they are the text that `sample` gives.
+
+        Args:
+            length: The most units to draw.
+            **options: How to draw: see `sampling`.
+
+        Yields:
+            The primer, then what each step adds to it.
+
+        Raises:
+            SettingError: A value is outside its range, or more than one text is asked for.
+        """
+        if options.get("number", 1) != 1:
+            raise SettingError(f"number is {options['number']}; a stream is of one text: use sampling for several")
+        return (piece for (piece,) in self.sampling(length, **options) if piece)
+
+    def sampling(
         self,
         length: int = 200,
         *,
@@ -117,9 +208,10 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
         top_p: float | None = None,
         allow_unknown: bool = False,
         seed: int | None = None,
-        watch: Callable[[int, int], None] | None = None,
-    ) -> list[str]:
-        """Novel texts, drawn a unit at a time; each begins with the primer.
+        stop: str | Sequence[str] = (),
+        score: bool = False,
+    ) -> Sampling:
+        """Novel texts while they are drawn, side by side.
 
         Args:
             length: The most units to draw; a model of sentences may end sooner.
@@ -130,7 +222,8 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
             top_p: Draw from the fewest units whose probabilities sum to p only.
             allow_unknown: Whether <UNK> may be drawn.
             seed: Repeats the output; without it every call differs.
-            watch: Is told after each unit how many are drawn of each text, and of how many at most.
+            stop: Strings that end a text once one of them has been written after the primer; it is left out.
+            score: Whether to sum up how probable the model finds what is drawn.
 
         Raises:
             SettingError: A value is outside its range.
@@ -145,29 +238,23 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
             raise SettingError(f"seed is {seed}; it must be from 0 to {LARGEST_SEED}")
         vocabulary = self.vocabulary
         banned = () if allow_unknown or vocabulary.unknown is None else (vocabulary.unknown,)
+        settings = SamplingSettings(temperature, top_k, top_p, banned)
         given = self._primed(primer)
-        state: State = None
-        for _, _, after in self._read(given):
-            state = after
+        seed = secrets.randbelow(LARGEST_SEED + 1) if seed is None else seed
+        draw = Drawer(number, settings, torch.Generator().manual_seed(seed), score=score)
+        end = vocabulary.end if self.by_sentence else None
+        stream = self._stream_after(given, number)
+        return Sampling(stream, draw, length, given[-1], vocabulary, primer, stop, end, seed)
+
+    def _stream_after(self, tokens: Sequence[int], number: int) -> LanguageModelStream:
+        """The model a token a call, side by side, once it has read all tokens but the last."""
         stream = self.model.stream(number)
+        state: State = None
+        for _, _, after in self._read(tokens):
+            state = after
         if state is not None:
             stream.state = {name: value.expand(-1, number, -1) for name, value in state.items()}
-
-        def advance(tokens: Tensor, state: State) -> tuple[Tensor, State]:
-            return stream.step(tokens), state
-
-        generator = torch.Generator()
-        generator.seed() if seed is None else generator.manual_seed(seed)
-        drawn = decoding.sample(
-            advance if watch is None else _watched(advance, length, watch),
-            torch.full((number,), given[-1], device=self.device),
-            length,
-            None,
-            settings=SamplingSettings(temperature, top_k, top_p, banned),
-            end=vocabulary.end if self.by_sentence else None,
-            generator=generator,
-        )
-        return [self._written(primer, row) for row in drawn]
+        return stream
 
     def _primed(self, primer: str) -> list[int]:
         """What the model reads before it writes: what every text begins after, and the primer."""
@@ -176,15 +263,6 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
         start = [] if self.start is None else [self.start]
         # A model that knows no beginning of a text reads the most frequent unit.
         return [*start, *self.vocabulary.encode(primer)] or [0]
-
-    def _written(self, primer: str, drawn: Sequence[int]) -> str:
-        """The primer as it was given, and what was drawn after it."""
-        given = self.vocabulary.encode(primer)
-        text = self.vocabulary.decode([*given, *drawn]).removeprefix(self.vocabulary.decode(given))
-        if self.by_sentence:
-            text = text.removesuffix("\n")
-        # Between words a space is written, unless the primer brings its own.
-        return primer.rstrip(" ") + text if text.startswith(" ") and self.vocabulary.level == "word" else primer + text
 
     @torch.no_grad()
     def _read(self, tokens: Sequence[int]) -> Iterator[tuple[Tensor, Tensor, State]]:
@@ -240,18 +318,12 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
         ]
 
 
-def _watched(
-    step: Callable[[Tensor, State], tuple[Tensor, State]], length: int, watch: Callable[[int, int], None]
-) -> Callable[[Tensor, State], tuple[Tensor, State]]:
-    """A step of the model that tells how often it has been taken."""
-    taken = count(1)
+class _Reading(NamedTuple):
+    """A part of a text that is scored by itself: its units, the id of each, and the tokens that are read."""
 
-    def watched(tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        result = step(tokens, state)
-        watch(next(taken), length)
-        return result
-
-    return watched
+    units: Sequence[str]
+    ids: Sequence[int]
+    tokens: Sequence[int]
 
 
 def _check_text(what: str, text: object) -> None:

@@ -119,10 +119,10 @@ class Score:
 
 def _words(vocabulary: Vocabulary, ids: Sequence[int]) -> list[tuple[int, int]]:
     """Where words begin and end: white space belongs to the word after it, and <EOS> is a word of its own."""
-    opens = [0]
+    opens, texts = [0], {number: vocabulary.decode([number]) for number in set(ids)}
     within = False  # whether the word at hand has more than white space
     for place, number in enumerate(ids):
-        text = vocabulary.decode([number])
+        text = texts[number]
         if place and (number == vocabulary.end or (within and text[:1].isspace())):
             opens.append(place)
             within = False

@@ -16,6 +16,9 @@ UNKNOWN = "-"
 SIGNS = str.maketrans({" ": "␣", "\n": "\\n", "\t": "\\t"})
 """How white space is shown that is a unit of its own."""
 
+TAB = 4
+"""Columns from one tab stop to the next."""
+
 
 @dataclass(frozen=True)
 class MetricView:
@@ -91,7 +94,7 @@ def printable(text: str, encoding: str) -> str:
         >>> printable("a" + chr(27) + "[2J b", "utf-8")
         'a␛[2J b'
     """
-    shown = "".join(_visible(character) for character in text.expandtabs(4))
+    shown = "".join(_visible(character) for character in text.expandtabs(TAB))
     return shown.encode(encoding, "replace").decode(encoding)
 
 

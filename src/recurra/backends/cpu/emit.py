@@ -394,9 +394,10 @@ class _Entry:
                     with b.if_then(self.splits_inputs):
                         configure(b, self.of.code)
                         b.call(self.split, [self.table, self.lines, rows, parts])
-                self._shared(
-                    lambda first, end: b.call(inputs, [self.table, self.lines, rows, place, first, end, parts])
-                )
+                with b.if_then(b.icmp_signed("!=", self.word("inputs.product"), constant(0))):
+                    self._shared(
+                        lambda first, end: b.call(inputs, [self.table, self.lines, rows, place, first, end, parts])
+                    )
             with loop_over(b, constant(0), count) as within:
                 step = b.add(begin, within)
                 t, rows = self._running(step)

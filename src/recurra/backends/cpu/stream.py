@@ -14,6 +14,7 @@ from recurra.backends.cpu import run, threads
 from recurra.backends.cpu.arrange import arrange
 from recurra.backends.cpu.prepare import prepare
 from recurra.backends.cpu.table import PACK_WORDS
+from recurra.backends.gathered import gathered
 from recurra.backends.layout import Layout
 from recurra.equations.cell import Cell
 
@@ -21,6 +22,9 @@ __all__ = ["Stepper"]
 
 OUTPUTS = 32
 """For how many steps outputs are made at once."""
+
+MOST_PRODUCTS = 1 << 20
+"""So many numbers at most are kept for the rows of a table: more would leave a core's cache no room for the weights."""
 
 SMALL = 512
 """Steps of no more units than this, over all rows, are too short for another thread to gain from them."""
@@ -106,13 +110,126 @@ class Stepper:
 
     def _computed(self, x: Tensor) -> Tensor:
         """A step of a cell whose products before the loop read something else than its input."""
+        operands = self._read(x)
+        self._tell(self._memory.words, operands)
+        return self._advance(None)
+
+    def _read(self, x: Tensor) -> list[Tensor]:
+        """What each of the products before the loop reads of an input."""
         prepared = self._prepared
+        if prepared.plain:
+            return [x] * len(prepared.wanted)
         found = run.operands(prepared.cell, prepared.wanted, prepared.hidden, x[None])
-        operands = [tensor.contiguous() for tensor in found]
+        return [tensor.contiguous() for tensor in found]
+
+    def _tell(self, words: ctypes.Array[ctypes.c_int64], operands: Sequence[Tensor]) -> None:
+        """Have a table tell where the operands are."""
         for places, operand in zip(self._operands, operands, strict=True):
             for word in places:
-                self._memory.words[word] = operand.data_ptr()
-        return self._advance(None)
+                words[word] = operand.data_ptr()
+
+    # -- from and to the same tensors at every step ---------------------------------------------------------------
+
+    def bound(self, x: Tensor, out: Tensor) -> Callable[[], None]:
+        """What advances it by one step a call, from what x holds then; the output is left in `out`.
+
+        Args:
+            x: (B, I), contiguous.
+            out: (B, H), contiguous.
+        """
+        if not self._prepared.plain:
+
+            def computed() -> None:
+                out.copy_(self.step(x))
+
+            return computed
+        words = self._table()
+        self._tell(words, self._read(x))
+        return self._calling(words, out, x)
+
+    def lookup(self, inputs: Tensor, rows: Tensor, out: Tensor) -> Callable[[], None]:
+        """What advances it by one step a call, whose input are the rows of `inputs` that `rows` then names.
+
+        What the products before the loop make of each row is computed once, unless that would be too many numbers.
+
+        Args:
+            inputs: (N, I), contiguous.
+            rows: (B,), whole numbers below N.
+            out: (B, H), contiguous.
+        """
+        slots, products = self._arrangement.kernel.slots, len(self._arrangement.kernel.loop.products)
+        batch, count = self._shape[1], len(inputs)
+        if not products or count * products * self._prepared.hidden > MOST_PRODUCTS:
+            return gathered(self.bound, inputs, rows, out)
+        table, words = self._products(inputs), self._table()
+        words[slots["inputs.product"]] = words[slots["inputs.split"]] = 0
+        if batch > 1:
+            chosen = table.new_empty(batch, table.shape[1])
+            words[slots["products"]] = chosen.data_ptr()
+            advance = self._calling(words, out, chosen)
+
+            def step() -> None:
+                torch.index_select(table, 0, rows, out=chosen)
+                advance()
+
+            return step
+        advance = self._calling(words, out, table)
+        begin, apart, word = table.data_ptr(), table.stride(0) * table.element_size(), slots["products"]
+        numbers = rows.numpy()
+
+        def step_of_one() -> None:
+            number = numbers.item(0)
+            if not 0 <= number < count:
+                raise IndexError(f"there is no row {number} among {count}")
+            words[word] = begin + number * apart
+            advance()
+
+        return step_of_one
+
+    def _products(self, inputs: Tensor) -> Tensor:
+        """What the products before the loop make of rows (N, ·), by the loop itself: as it will find them."""
+        slots, batch = self._arrangement.kernel.slots, self._shape[1]
+        blocks = -(-len(inputs) // batch)
+        padded = inputs.new_zeros(blocks * batch, inputs.shape[1])
+        padded[: len(inputs)] = inputs
+        words = self._table()
+        line = len(self._arrangement.kernel.loop.products) * words[slots["padded"]]
+        table = inputs.new_empty(blocks * batch, line)
+        states = {key: torch.zeros_like(state) for key, state in self.state.items()}
+        for key, rows in states.items():
+            words[slots[f"before.{key}"]] = words[slots[f"after.{key}"]] = rows.data_ptr()
+        advance = self._calling(words, inputs.new_empty(batch, self._prepared.hidden))
+        for x, to in zip(padded.view(blocks, batch, -1), table.view(blocks, batch, -1), strict=True):
+            operands = self._read(x)
+            self._tell(words, operands)
+            words[slots["products"]] = to.data_ptr()
+            advance()
+        return table[: len(inputs)]
+
+    def _table(self) -> ctypes.Array[ctypes.c_int64]:
+        """A table of its own for calls that always read and write in the same places."""
+        words = self._memory.words
+        return type(words).from_buffer_copy(words)
+
+    def _calling(self, words: ctypes.Array[ctypes.c_int64], out: Tensor, *kept: Tensor) -> Callable[[], None]:
+        """Calls with a table; the output goes to `out`, and some tensors that the table names stay in memory."""
+        call, address = self._call, ctypes.addressof(words)
+        wide = out if self._exact else out.new_empty(self._shape[1:])
+        words[self._output] = wide.data_ptr()
+        memory = (self, words, wide, out, *kept)
+
+        def advance(memory: tuple[object, ...] = memory) -> None:
+            call(address)
+
+        if self._exact:
+            return advance
+        numbers, narrow = out.numpy(), wide[:, : self._prepared.hidden].numpy()
+
+        def cut() -> None:
+            advance()
+            numbers[...] = narrow
+
+        return cut
 
     def _advancing(self) -> Callable[[Tensor | None], Tensor]:
         """What a step does, as a function with all it needs at hand: a tenth of a microsecond counts here."""

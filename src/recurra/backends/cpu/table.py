@@ -21,7 +21,7 @@ COMMON = (
     "split",  # address of the function that makes parts of rows, for products in the loop; 0 if they work on numbers
     "few",  # fewer rows than this are worked on as numbers all the same
     "depth",  # how many numbers each unit of a recurrent panel has, one of parts if there are such
-    "inputs.product",  # address of the function that does the products before the loop, on either
+    "inputs.product",  # address of the function that does the products before the loop, on either; 0 if they are there
     "inputs.split",  # address of the function that makes parts of their rows; 0 if they work on numbers
     "parts",  # of rows (threads, parts.size)
     "parts.size",

@@ -149,7 +149,9 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
     given = [flag, "mine.txt" if key == "equations" else value]
     if field.annotation is bool:
         given = [flag if value == "true" else f"--no-{flag[2:]}"]
-    needed = ["--optimiser", "sgd"] if key == "momentum" else []
+    if key == "rate_factors":
+        given = [flag, value := "embedding.*=0.5"]
+    needed = {"momentum": ["--optimiser", "sgd"], "unfreeze_every": ["--freeze", "embedding.*"]}.get(key, [])
     data = [] if key == "data" else ["--data", "pets.txt"]
     recurra(*TRAIN, *data, *needed, *given)
     quoted = (
@@ -164,7 +166,8 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
     if key == "equations":
         assert by_flag.model.equations == EQUATIONS
     else:
-        assert str(getattr(getattr(by_flag, section), key)).lower() == value
+        made = getattr(getattr(by_flag, section), key)
+        assert (",".join(made) if isinstance(made, tuple) else str(made).lower()) == value
     assert flag in recurra(*TRAIN, "--help").out.replace("--[no-]", "--")
 
 

@@ -169,7 +169,7 @@ def _explained(parameter: Any) -> Text:  # noqa: ANN401
     """What it does, and its default."""
     default = getattr(parameter, "show_default", None)
     if default is True and parameter.default not in (None, False, ""):
-        default = "on" if parameter.is_flag else str(parameter.default)
+        default = "on" if getattr(parameter, "is_flag", False) else str(parameter.default)
     text = Text(getattr(parameter, "help", None) or "")
     return text.append(f" [{default}]", style="dim") if isinstance(default, str) else text
 

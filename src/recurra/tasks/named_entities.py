@@ -39,10 +39,11 @@ from recurra.nn.crf import CRF
 from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.contract import Facts, Task
 from recurra.tasks.network_settings import NetworkSettings
+from recurra.tasks.tagging import Tagging, show
 from recurra.tasks.task import Settings, TaskConfig
 from recurra.training import StepLoss, TrainingSettings
 
-__all__ = ["NAMED_ENTITIES", "NamedEntityConfig", "Tagging"]
+__all__ = ["NAMED_ENTITIES", "NamedEntityAssets", "NamedEntityConfig"]
 
 
 class TaggedSettings(Settings):
@@ -112,23 +113,6 @@ class NamedEntityAssets(Assets):
     characters: KeptVocabulary
     tags: Labels
     labels: Labels | None = None
-
-
-@dataclass(frozen=True)
-class Tagging:
-    """A tagger's answer.
-
-    Args:
-        spans: First word, end and type of each entity.
-        confidences: The probability of each of them.
-        label: The sentence's label; None for a model without.
-        label_probability: Its probability.
-    """
-
-    spans: tuple[Span, ...]
-    confidences: tuple[float, ...]
-    label: str | None = None
-    label_probability: float | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -330,23 +314,6 @@ def metrics(config: NamedEntityConfig) -> list[Metric[TaggedSentence, Tagging]]:
             )
         )
     return measures
-
-
-def show(sentence: TaggedSentence, answer: Tagging) -> dict[str, Any]:
-    """The answer as JSON."""
-    entities = []
-    for (start, end, type_), confidence in zip(answer.spans, answer.confidences, strict=True):
-        entity: dict[str, Any] = {"start": start, "end": end}
-        text = " ".join(sentence.words[start:end])
-        if sentence.offsets is not None and sentence.text is not None:
-            first, last = sentence.offsets[start][0], sentence.offsets[end - 1][1]
-            entity, text = {"start": first, "end": last}, sentence.text[first:last]
-        entities.append({**entity, "type": type_, "text": text, "confidence": round(confidence, 4)})
-    shown: dict[str, Any] = {"text": sentence.text} if sentence.text is not None else {"tokens": list(sentence.words)}
-    shown["entities"] = entities
-    if answer.label is not None:
-        shown |= {"label": answer.label, "label_confidence": round(answer.label_probability or 0.0, 4)}
-    return shown
 
 
 def facts(sentence: TaggedSentence) -> Facts:

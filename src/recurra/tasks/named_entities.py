@@ -30,7 +30,7 @@ from recurra.data.tagged import TaggedFormat, TaggedSentence, read_tagged, sente
 from recurra.data.tags import Scheme, Span, read_spans, tags_of, write_tags
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError
-from recurra.metrics import Metric, span_f1
+from recurra.metrics import Metric
 from recurra.models.encoder import Encoder
 from recurra.models.pooling import PoolingKind
 from recurra.models.tagger import Tagger
@@ -38,6 +38,7 @@ from recurra.models.token_input import CharacterNetwork, TokenInput, Tokens
 from recurra.nn.crf import CRF
 from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.contract import Facts, Task
+from recurra.tasks.entity_metrics import SeenEntities, entity_metrics
 from recurra.tasks.network_settings import NetworkSettings
 from recurra.tasks.tagging import Tagging, show
 from recurra.tasks.task import Settings, TaskConfig
@@ -113,6 +114,9 @@ class NamedEntityAssets(Assets):
     characters: KeptVocabulary
     tags: Labels
     labels: Labels | None = None
+    scheme: Scheme = Scheme.IOB2
+    prefixed: bool = True
+    seen: SeenEntities | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -166,6 +170,9 @@ def fit(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> NamedE
         characters=Vocabulary("character", sorted(characters)),
         tags=Labels(names=tuple(tags_of(sorted(types), Scheme.IOBES))),
         labels=Labels.of(labels) if config.model.sentence_label else None,
+        scheme=getattr(sentences, "scheme", None) or Scheme.IOB2,
+        prefixed=getattr(sentences, "prefixed", True),
+        seen=SeenEntities.of(sentences[index] for index in range(len(sentences))),
     )
 
 
@@ -299,21 +306,15 @@ def _labels(assets: NamedEntityAssets, logits: Tensor | None, rows: int) -> list
     ]
 
 
-def metrics(config: NamedEntityConfig) -> list[Metric[TaggedSentence, Tagging]]:
-    """Span F1, and the accuracy of labels where they are learned."""
-    measures: list[Metric[TaggedSentence, Tagging]] = [
-        span_f1(lambda sentence: sentence.spans or (), lambda answer: answer.spans)
-    ]
-    if config.model.sentence_label:
-        measures.append(
-            Metric(
-                "label_accuracy",
-                "label accuracy",
-                lambda sentence, answer: {"right": sentence.label == answer.label, "all": 1},
-                lambda tally: tally["right"] / tally["all"] if tally["all"] else float("nan"),
-            )
-        )
-    return measures
+def metrics(
+    config: NamedEntityConfig, assets: NamedEntityAssets | None = None
+) -> list[Metric[TaggedSentence, Tagging]]:
+    """Span F1 first; with the assets, F1 of entities that the training part has and of others, too."""
+    labels = config.model.sentence_label
+    if assets is None:
+        return entity_metrics(labels=labels)
+    words = frozenset(assets.words.tokens)
+    return entity_metrics(assets.seen, lambda word: _key(word) in words, scheme=assets.scheme, labels=labels)
 
 
 def facts(sentence: TaggedSentence) -> Facts:

@@ -7,10 +7,11 @@ import torch
 
 from recurra.data.lines import Source
 from recurra.data.tagged_sentence import TaggedSentence
-from recurra.errors import RunError
+from recurra.data.tags import Scheme
+from recurra.errors import RunError, SettingError
 from recurra.metrics import add
 from recurra.tasks.named_entities import NAMED_ENTITIES as TASK
-from recurra.tasks.named_entities import NamedEntityAssets
+from recurra.tasks.named_entities import NamedEntityAssets, at_precision
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.trained import Trained
 from recurra.training import seed_everything, train
@@ -125,3 +126,40 @@ def test_a_softmax_with_constraints_and_a_label_for_the_sentence(tmp_path):
     shown = TASK.show(sentences[0], next(run.answers([sentences[0]])))
     assert shown["label"] == "ask"
     assert [entity["text"] for entity in shown["entities"]] == ["Ann"]
+
+
+def test_confidences_are_calibrated_on_the_part_validated_on_and_a_precision_can_be_asked_for(trained):
+    run, sentences = trained
+    with pytest.raises(SettingError, match="nothing was held out when it was trained; train it again with a part"):
+        at_precision(run.assets, 0.9)
+    assets = TASK.calibrate(run, sentences)
+    assert assets.dial.gold == {"PER": 36, "LOC": 18}
+    calibrated = Trained(TASK, run.config, assets, run.model)
+    for sentence, before, after in zip(sentences, run.answers(sentences), calibrated.answers(sentences), strict=True):
+        assert after.spans == before.spans == sentence.spans
+        expected = [assets.dial.calibrated(s[2], c) for s, c in zip(before.spans, before.confidences, strict=True)]
+        assert list(after.confidences) == pytest.approx(expected)
+    assert TASK.calibrate(calibrated, sentences) == assets  # of the model's own confidences, not of calibrated ones
+    setting = at_precision(assets, 0.8)
+    assert all(setting.apply(answer) == answer for answer in calibrated.answers(sentences))
+    assert setting.notes == ["a precision of 0.8 costs no recall on the part validated on: 100.0%"]
+    assert len(at_precision(assets, 0.95).notes) == 3
+    assert [answer.spans for answer in map(at_precision(assets, 0.95).apply, calibrated.answers(sentences))] == [
+        ()
+    ] * 18
+
+
+def test_entities_seen_in_training_are_told_from_others(trained):
+    run, sentences = trained
+    metrics = {metric.name: metric for metric in TASK.metrics(run.config, run.assets)}
+    total = add(
+        metrics["f1_seen"].tally(sentence, answer)
+        for sentence, answer in zip(sentences, run.answers(sentences), strict=True)
+    )
+    assert metrics["f1_seen"].value(total) == 1.0
+    new = TaggedSentence(("Zacharias", "met", "Ron", "."), Source("typed", 1), ((0, 1, "PER"), (2, 3, "PER")))
+    answer = next(run.answers([new]))
+    assert metrics["f1_seen"].tally(new, answer)["gold", "PER"] == 1
+    assert metrics["f1_unseen"].tally(new, answer)["gold", "PER"] == 1
+    assert metrics["f1_unknown_words"].tally(new, answer)["gold", "PER"] == 1
+    assert run.assets.scheme is Scheme.IO

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
 from recurra.data.tagged import TaggedFormat, TaggedSentence, read_tagged, sentences_to_predict
 from recurra.data.tags import Scheme, Span, read_spans, tags_of, write_tags
 from recurra.decoding.constraints import iobes_constraints
-from recurra.errors import DataError
+from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
 from recurra.models.encoder import Encoder
 from recurra.models.pooling import PoolingKind
@@ -40,11 +40,15 @@ from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.contract import Facts, Task
 from recurra.tasks.entity_metrics import SeenEntities, entity_metrics
 from recurra.tasks.network_settings import NetworkSettings
+from recurra.tasks.precision_dial import PrecisionDial, PrecisionSetting
 from recurra.tasks.tagging import Tagging, show
 from recurra.tasks.task import Settings, TaskConfig
 from recurra.training import StepLoss, TrainingSettings
 
-__all__ = ["NAMED_ENTITIES", "NamedEntityAssets", "NamedEntityConfig"]
+if TYPE_CHECKING:
+    from recurra.tasks.trained import Trained
+
+__all__ = ["NAMED_ENTITIES", "NamedEntityAssets", "NamedEntityConfig", "at_precision"]
 
 
 class TaggedSettings(Settings):
@@ -117,6 +121,7 @@ class NamedEntityAssets(Assets):
     scheme: Scheme = Scheme.IOB2
     prefixed: bool = True
     seen: SeenEntities | None = None
+    dial: PrecisionDial | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -287,10 +292,11 @@ def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger,
         for start, end, _ in rows[-1]:
             within = F.one_hot(torch.tensor([numbers[tag] for tag in tags[start:end]]), len(numbers)).bool()
             windows.append((row, start, within))
-    confidences = iter(model.crf.window_probabilities(scores.tags, windows, lengths).tolist())
+    probabilities = iter(model.crf.window_probabilities(scores.tags, windows, lengths).tolist())
+    calibrated = assets.dial.calibrated if assets.dial is not None else lambda type_, confidence: confidence
     labels = _labels(assets, scores.labels, len(rows))
     return [
-        Tagging(tuple(spans), tuple(next(confidences) for _ in spans), *label)
+        Tagging(tuple(spans), tuple(calibrated(type_, next(probabilities)) for _, _, type_ in spans), *label)
         for spans, label in zip(rows, labels, strict=True)
     ]
 
@@ -315,6 +321,30 @@ def metrics(
         return entity_metrics(labels=labels)
     words = frozenset(assets.words.tokens)
     return entity_metrics(assets.seen, lambda word: _key(word) in words, scheme=assets.scheme, labels=labels)
+
+
+def calibrate(
+    trained: Trained[Any, TaggedSentence, NamedEntityAssets, Any, Any, Tagging], valid: Dataset[TaggedSentence]
+) -> NamedEntityAssets:
+    """The assets with the precision dial that follows from the part to validate on."""
+    uncalibrated = replace(trained, assets=trained.assets.model_copy(update={"dial": None}))
+    sentences = [valid[index] for index in range(len(valid))]
+    dial = PrecisionDial.fit(zip(sentences, uncalibrated.answers(sentences), strict=True))
+    return trained.assets.model_copy(update={"dial": dial})
+
+
+def at_precision(assets: NamedEntityAssets, precision: float) -> PrecisionSetting:
+    """What leaves out of answers whatever is not as precise as is asked for; its notes say what that costs.
+
+    Raises:
+        SettingError: The run has no dial, or the precision is not between 0 and 1.
+    """
+    if assets.dial is None:
+        raise SettingError(
+            "the run does not know the precision of its confidences: nothing was held out when it was trained; train "
+            "it again with a part to validate on, or leave --precision out"
+        )
+    return assets.dial.at(precision)
 
 
 def facts(sentence: TaggedSentence) -> Facts:
@@ -366,5 +396,6 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     metrics=metrics,
     show=show,
     facts=facts,
+    calibrate=calibrate,
     example=example,
 )

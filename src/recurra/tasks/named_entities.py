@@ -27,10 +27,10 @@ from recurra.data.labels import Labels
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
 from recurra.data.tagged import TaggedFormat, TaggedSentence, read_tagged, sentences_to_predict
-from recurra.data.tags import Scheme, Span, read_spans, tags_of, write_tags
+from recurra.data.tags import Scheme, Span, tags_of, write_tags
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError, SettingError
-from recurra.metrics import Metric
+from recurra.metrics import Metric, conlleval_spans
 from recurra.models.encoder import Encoder
 from recurra.models.pooling import PoolingKind
 from recurra.models.tagger import Tagger
@@ -84,6 +84,11 @@ class TaggerSettings(NetworkSettings):
     cell: str | None = Field("lstm", description="Name of a cell; `recurra cells` lists them.")
     hidden_size: int = Field(140, ge=1, description="Width of the recurrent layers.")
     bidirectional: bool = Field(True, description="Read each sentence from its end to its beginning, too.")
+    lookahead: int | None = Field(
+        None,
+        ge=0,
+        description="Decide the tag of a word once so many words after it are known; takes --no-bidirectional.",
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
     word_size: int = Field(100, ge=0, description="Width of a word's embedding; 0 leaves it out.")
     word_dropout: float = Field(0.1, ge=0, lt=1, description="Rate at which words are read as <UNK> in training.")
@@ -214,7 +219,8 @@ def batches(
             rates = torch.where(words >= assets.frequent, settings.once_dropout, settings.word_dropout)
             dropped = torch.rand(words.shape, generator=draw) < rates
             words = words.masked_fill(dropped, assets.words.unknown or 0)
-        headlines = torch.tensor([[is_headline(sentence.words)] for sentence in members])
+        # A network of one direction must not know what is still to come.
+        headlines = torch.tensor([[settings.bidirectional and is_headline(sentence.words)] for sentence in members])
         shapes = torch.where(headlines & (spelled.shapes > 0), spelled.shapes + SHAPES - 1, spelled.shapes)
         targets = torch.full(words.shape, IGNORED)
         for row, sentence in enumerate(members):
@@ -255,9 +261,21 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
         features=[2 * SHAPES - 1],
         dropout=settings.dropout,
     )
-    encoder = Encoder(inputs, settings.recurrent(inputs.width), settings.dropout)
+    if settings.bidirectional and settings.lookahead is not None:
+        raise SettingError(
+            f"--lookahead is {settings.lookahead}, and a bidirectional network reads each sentence to its end; add "
+            "--no-bidirectional, or leave --lookahead out"
+        )
+    encoder = Encoder(inputs, settings.recurrent(inputs.width), settings.dropout, settings.lookahead or 0)
     crf = CRF(len(assets.tags), *iobes_constraints(assets.tags.names))
-    return Tagger(encoder, crf, len(assets.labels or ()), settings.pooling, settings.output == "crf")
+    return Tagger(
+        encoder,
+        crf,
+        len(assets.labels or ()),
+        settings.pooling,
+        settings.output == "crf",
+        settings.lookahead is not None,
+    )
 
 
 def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: None) -> StepLoss:
@@ -285,10 +303,11 @@ def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger,
     rows: list[list[Span]] = []
     windows: list[tuple[int, int, Tensor]] = []
     numbers = {tag: number for number, tag in enumerate(assets.tags.names)}
-    paths = model.crf.decode(scores.tags, lengths)
+    paths = model.decode(scores.tags, lengths)
     for row, (path, length) in enumerate(zip(paths, batch.lengths.tolist(), strict=True)):
-        tags = assets.tags.decode(path[:length])
-        rows.append(read_spans(tags, Scheme.IOBES))
+        # Tags that are decided at once may leave a span open at the end.
+        rows.append(conlleval_spans(assets.tags.decode(path[:length])))
+        tags = write_tags(rows[-1], length, Scheme.IOBES)
         for start, end, _ in rows[-1]:
             within = F.one_hot(torch.tensor([numbers[tag] for tag in tags[start:end]]), len(numbers)).bool()
             windows.append((row, start, within))

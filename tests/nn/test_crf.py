@@ -207,7 +207,7 @@ def test_settings_out_of_range_are_refused():
 
 
 def test_a_window_may_be_long_beside_many_that_are_short():
-    # Padded to the longest, these windows took 14 GB.
+    # Side by side with the longest, each of the others would be advanced as many steps as it.
     layer, scores = CRF(3), torch.randn(1, 4000, 3, generator=torch.Generator().manual_seed(0))
     every, one = torch.ones(1, 3, dtype=torch.bool), torch.tensor([[True, False, False]])
     windows = [(0, step, one) for step in range(3000)] + [(0, 0, every.expand(4000, 3))]

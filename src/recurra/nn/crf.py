@@ -18,6 +18,7 @@ from recurra.nn.lattice import (
     inside,
     marginal_probabilities,
     pair_sums,
+    window_probabilities,
 )
 
 __all__ = ["CRF"]
@@ -159,7 +160,7 @@ class CRF(nn.Module):
         probabilities = scores.new_zeros(len(windows))
         for members in groups.values():
             group = [windows[number] for number in members]
-            probabilities[members] = _window_probabilities(scores, group, transitions, forward, backward, ends)
+            probabilities[members] = window_probabilities(scores, group, transitions, forward, backward, ends)
         return probabilities
 
     @torch.no_grad()
@@ -290,34 +291,6 @@ class CRF(nn.Module):
 
     def _log_partition(self, scores: Tensor, ends: Tensor) -> Tensor:
         return _LogPartition.apply(scores, *self.potentials(), ends)  # type: ignore[no-untyped-call,no-any-return]
-
-
-def _window_probabilities(
-    scores: Tensor,
-    windows: Sequence[tuple[int, int, Tensor]],
-    transitions: Tensor,
-    forward: Tensor,
-    backward: Tensor,
-    ends: Tensor,
-) -> Tensor:
-    """The probability of each window, by the log sums up to every step and on from it."""
-    rows = torch.tensor([row for row, _, _ in windows], device=scores.device)
-    firsts = torch.tensor([first for _, first, _ in windows], device=scores.device)
-    steps = torch.tensor([len(tags) for _, _, tags in windows], device=scores.device)
-    valid = (rows >= 0) & (rows < len(scores)) & (firsts >= 0) & (steps > 0)
-    if not bool(valid.all()) or bool((firsts + steps > ends[rows]).any()):
-        raise ShapeError("a window lies outside its row: its first step is counted from 0, and its steps end there")
-    masks = nn.utils.rnn.pad_sequence([tags for _, _, tags in windows], batch_first=True).to(scores.device)
-    # Side by side: the sequences that agree with the window, and all of them.
-    masks = torch.stack([masks, torch.ones_like(masks)])
-    reached = forward[rows, firsts].masked_fill(~masks[:, :, 0], NEVER)
-    for step in range(1, int(steps.max())):
-        at = (firsts + step).clamp(max=scores.shape[1] - 1)
-        onward = (reached.unsqueeze(3) + transitions).logsumexp(2) + scores[rows, at]
-        onward = onward - onward[1].amax(1, keepdim=True)
-        reached = torch.where((step < steps)[:, None], onward.masked_fill(~masks[:, :, step], NEVER), reached)
-    agreeing, every = (reached + backward[rows, firsts + steps - 1]).logsumexp(2).unbind()
-    return (agreeing - every).exp()
 
 
 def _constraint(name: str, constraint: Tensor | None, shape: tuple[int, ...]) -> Tensor:

@@ -225,11 +225,12 @@ def batches(
         shapes = torch.where(headlines & (spelled.shapes > 0), spelled.shapes + SHAPES - 1, spelled.shapes)
         targets = torch.full(words.shape, IGNORED)
         for row, sentence in enumerate(members):
-            known = [span for span in sentence.spans or () if f"S-{span[2]}" in assets.tags]
-            tags = write_tags(known, len(sentence), Scheme.IOBES)
+            spans = [span for span in sentence.spans or () if f"S-{span[2]}" in assets.tags]
+            tags = write_tags(spans, len(sentence), Scheme.IOBES)
             targets[row, : len(tags)] = torch.tensor([assets.tags.encode(tag) for tag in tags])
         tokens = Tokens(words, spelled.forms, spelled.characters, spelled.ngrams, spelled.vectors, shapes[..., None])
-        labels = [assets.labels.encode(s.label) if assets.labels and s.label else IGNORED for s in members]
+        known = assets.labels  # a label that the part to train on lacks is answered wrongly, and has no loss
+        labels = [known.encode(s.label) if known and s.label and s.label in known else IGNORED for s in members]
         return TaggedBatch(
             index=torch.arange(len(members)),
             targets=targets,

@@ -8,8 +8,8 @@ from torch import nn
 
 from recurra.data.lines import Source
 from recurra.data.tagged_sentence import TaggedSentence
+from recurra.data.tags import Scheme, write_tags
 from recurra.errors import SettingError
-from recurra.metrics import conlleval_spans
 from recurra.tasks.entity_stream import EntityStream
 from recurra.tasks.named_entities import NAMED_ENTITIES as TASK
 from recurra.tasks.settings_file import make_config
@@ -45,8 +45,7 @@ def test_word_by_word_the_answers_are_those_to_the_whole_sentence(tmp_path, look
     found = 0
     for sentence, answer in zip(sentences, run.answers(sentences), strict=True):
         tags = [tag for word in sentence.words for tag in stream.push(word)] + stream.close()
-        assert len(tags) == len(sentence)
-        assert tuple(conlleval_spans(tags)) == answer.spans
+        assert tags == write_tags(answer.spans, len(sentence), Scheme.IOB2)
         assert all(0 < confidence <= 1 for confidence in answer.confidences)
         found += len(answer.spans)
     assert found > 10

@@ -47,6 +47,8 @@ class Tagger(nn.Module):
         joined: Whether the CRF is trained; else a softmax is, and the CRF's constraints hold in decoding alone.
         online: Whether the tag of a word is decided as soon as its scores are known, which is when as many words after
             it have come as the encoder looks ahead; else when all of the sentence is known.
+        alike: Of each tag, the one that is given for it where tags are given before the sentence has ended, such as B
+            for S, which only the word after tells apart; None for itself.
 
     Example:
         >>> import torch
@@ -65,9 +67,10 @@ class Tagger(nn.Module):
         pooling: PoolingKind = "max",
         joined: bool = True,
         online: bool = False,
+        alike: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.encoder, self.crf, self.joined, self.online = encoder, crf, joined, online
+        self.encoder, self.crf, self.joined, self.online, self.alike = encoder, crf, joined, online, alike
         if not joined:
             crf.requires_grad_(False)
         self.readout = nn.Linear(encoder.width, crf.num_tags)
@@ -102,11 +105,11 @@ class Tagger(nn.Module):
             lengths: How many words of each row count, (B,); None for all.
         """
         if self.online:
-            return self.crf.decode_online(tags, lengths, self.encoder.lookahead)
+            return self.crf.decode_online(tags, lengths, self.encoder.lookahead, self.alike)
         return self.crf.decode(tags, lengths)
 
     def stream(self) -> TaggerStream:
-        """Tags words as they come, with the tags that `decode` gives of the whole.
+        """Tags words as they come, with the tags that `decode` gives of the whole, or those that stand for them.
 
         Raises:
             SettingError: The network reads each sentence from its end, too.

@@ -172,15 +172,23 @@ class CRF(nn.Module):
             path[:length] for path, length in zip(_traced(pointers, places[:, 0], ends), ends.tolist(), strict=True)
         ]
 
-    def stream(self) -> IncrementalViterbi:
-        """Decodes scores as they come in, by the parameters as they are now."""
-        return IncrementalViterbi(*self.potentials())
+    def stream(self, alike: Sequence[int] | None = None) -> IncrementalViterbi:
+        """Decodes scores as they come in, by the parameters as they are now.
+
+        Args:
+            alike: For each tag the one that stands for it while later tags may tell them apart; None for itself.
+        """
+        return IncrementalViterbi(*self.potentials(), alike)
 
     @torch.no_grad()
     def decode_online(
-        self, scores: Tensor, lengths: Tensor | Sequence[int] | None = None, lookahead: int = 0
+        self,
+        scores: Tensor,
+        lengths: Tensor | Sequence[int] | None = None,
+        lookahead: int = 0,
+        alike: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        """The tags of each row where each is decided as soon as its scores are known, or some steps later.
+        """The tags of each row where each is decided as soon as its scores are known.
 
         The tag of a step is that of the best way up to it, given the tags before; those of the last steps, that of the
         best way to the end. It is what a `stream` gives that is made to decide.
@@ -189,10 +197,11 @@ class CRF(nn.Module):
             scores: s<t>, (B, T, K).
             lengths: How many steps of each row count (B,); None for all.
             lookahead: How many steps before the end of a row its end is known.
+            alike: For each tag the one that is given for it; see `stream`.
         """
         scores, ends = self._checked(scores, lengths)
         rows = []
-        viterbi = self.stream()
+        viterbi = self.stream(alike)
         for row, length in zip(scores.cpu(), ends.tolist(), strict=True):
             tags: list[int] = []
             for step in range(length):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -18,12 +20,17 @@ class IncrementalViterbi:
     must come at once, a step is decided by the best way so far, and ways that disagree are given up; so the tags
     still obey the constraints among themselves.
 
+    Some tags differ only in what follows, as B and S of IOBES do, the first word of a span and the only one. To tell
+    them apart at once would be to guess, and a wrong guess would bind what follows. They can be said alike: one of
+    them stands for all, and is given as soon as the ways agree that it is one of them.
+
     Šrámek, Brejová and Vinař, "On-line Viterbi algorithm for analysis of long biological sequences", WABI 2007.
 
     Args:
         transitions: A (K, K), the previous tag first; minus infinity where forbidden.
         start: a (K,).
         end: b (K,).
+        alike: For each tag the one that stands for it, (K,); None for itself.
 
     Example:
         >>> import torch
@@ -33,9 +40,10 @@ class IncrementalViterbi:
         ([], [1], [0])
     """
 
-    def __init__(self, transitions: Tensor, start: Tensor, end: Tensor) -> None:
+    def __init__(self, transitions: Tensor, start: Tensor, end: Tensor, alike: Sequence[int] | None = None) -> None:
         self._transitions, self._start, self._end = (_array(tensor) for tensor in (transitions, start, end))
         self._every = np.arange(len(self._start))
+        self._alike = self._every if alike is None else np.array(alike)
         self._reset()
 
     def _reset(self) -> None:
@@ -75,7 +83,8 @@ class IncrementalViterbi:
             self._origins = self._every
         if decide:
             tags = self._path(int(self._best.argmax()))
-            self._best = np.where(self._every == tags[-1], self._best, -np.inf)
+            agree = (self._alike[self._traced(self._every)] == np.array(tags)[:, None]).all(0)
+            self._best = np.where(agree, self._best, -np.inf)
             self._pointers, self._origins = [], None
             return tags
         return self._agreed()
@@ -101,24 +110,26 @@ class IncrementalViterbi:
         assert self._best is not None
         assert self._origins is not None
         alive = np.flatnonzero(self._best > -np.inf)
-        if (self._origins[alive] != self._origins[alive[0]]).any():
+        first = self._alike[self._origins[alive]]
+        if (first != first[0]).any():
             return []
         tags = self._traced(alive)
-        agree = (tags == tags[:, :1]).all(1)
+        said = self._alike[tags]
+        agree = (said == said[:, :1]).all(1)
         count = len(agree) if agree.all() else int(agree.argmin())
         self._pointers = self._pointers[count:]
         self._origins = None
         if count < len(tags):
             self._origins = np.zeros_like(self._every)
             self._origins[alive] = tags[count]
-        return [int(tag) for tag in tags[:count, 0]]
+        return [int(tag) for tag in said[:count, 0]]
 
     def _path(self, tag: int) -> list[int]:
-        """The tags of the undecided steps on the best way to a tag of the last."""
-        return [int(tags[0]) for tags in self._traced(np.array([tag]))]
+        """What is said of the undecided steps on the best way to a tag of the last."""
+        return [int(tag) for tag in self._alike[self._traced(np.array([tag]))[:, 0]]]
 
     def _traced(self, tags: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The same for several tags side by side, (steps, tags)."""
+        """The tags of the undecided steps on the best ways to tags of the last, (steps, tags)."""
         path = [tags]
         for came_from in reversed(self._pointers):
             path.append(came_from[path[-1]])

@@ -15,7 +15,7 @@ __all__ = ["EntityStream"]
 
 
 class EntityStream:
-    """Tags the words of a sentence as they come; the tags are those that the whole sentence would have.
+    """Tags the words of a sentence as they come; the tags are those that the whole sentence would have, in IOB2.
 
     Args:
         trained: A tagger of one direction.
@@ -33,7 +33,7 @@ class EntityStream:
         """Take the next word.
 
         Returns:
-            The tags that it decides, from the first word without one, in IOBES.
+            The tags that it decides, from the first word without one, in IOB2.
         """
         self._words += 1
         source = Source(STANDARD_INPUT, self._words)

@@ -275,9 +275,15 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
         crf,
         len(assets.labels or ()),
         settings.pooling,
-        settings.output == "crf",
-        settings.lookahead is not None,
+        joined=settings.output == "crf",
+        online=settings.lookahead is not None,
+        alike=[assets.tags.encode(_begun(tag)) for tag in assets.tags.names],
     )
+
+
+def _begun(tag: str) -> str:
+    """A tag of IOBES as it can be said before the next word is known: that of IOB2."""
+    return {"S": "B", "E": "I"}.get(tag[0], tag[0]) + tag[1:]
 
 
 def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: None) -> StepLoss:
@@ -307,7 +313,7 @@ def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger,
     numbers = {tag: number for number, tag in enumerate(assets.tags.names)}
     paths = model.decode(scores.tags, lengths)
     for row, (path, length) in enumerate(zip(paths, batch.lengths.tolist(), strict=True)):
-        # Tags that are decided at once may leave a span open at the end.
+        # Tags that are decided at once are those of IOB2.
         rows.append(conlleval_spans(assets.tags.decode(path[:length])))
         tags = write_tags(rows[-1], length, Scheme.IOBES)
         for start, end, _ in rows[-1]:

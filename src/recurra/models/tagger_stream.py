@@ -67,12 +67,13 @@ class TaggerStream:
             The tags that it decides, from the first word without one.
         """
         inputs = self._model.encoder.inputs
-        was_training = inputs.training
+        if not inputs.training:
+            return self._step(inputs(x)[:, 0], decide=self._model.online)
         inputs.eval()
         try:
-            return self._step(inputs(x)[:, 0], decide=self._model.online)
+            return self.push(x)
         finally:
-            inputs.train(was_training)
+            inputs.train()
 
     @torch.no_grad()
     def close(self) -> list[int]:

@@ -67,3 +67,12 @@ def test_a_sentence_of_any_length_is_answered(tmp_path):
     assert all(0 <= confidence <= 1 for confidence in first.confidences)
     assert first.spans[-1][1] <= 10_000
     assert second.spans == next(run.answers([TaggedSentence(("Paris",), Source("typed", 2))])).spans
+
+
+def test_tags_that_are_decided_one_by_one_are_learned_one_by_one_unless_asked_otherwise():
+    def output(**given):
+        return make_config(TASK.config, {}, {"data": "a.conll", "bidirectional": False, **given}).model.output
+
+    assert output() == "crf"
+    assert output(lookahead=1) == output(lookahead=0) == "softmax"
+    assert output(lookahead=1, output="crf") == "crf"

@@ -58,6 +58,17 @@ def test_confidences_come_true_and_the_error_is_measured_on_others():
     assert dial.calibrated("a type of none", 0.9) == dial.scaling(0.9)
 
 
+def test_the_error_after_is_that_of_the_half_that_it_was_not_fitted_on():
+    entity = ((0, 1, "PER"),)
+    pairs = [
+        (TaggedSentence(("a",), Source("a", 1), entity if number % 2 else ()), Tagging(entity, (0.9,)))
+        for number in range(200)
+    ]
+    dial = PrecisionDial.fit(pairs)
+    assert dial.calibrated("PER", 0.9) == pytest.approx(0.5, abs=0.1)  # which is right for both halves together
+    assert dial.error_after > 0.8
+
+
 def test_the_cost_is_said():
     dial = PrecisionDial.fit(corpus(2000))
     right = sum(sentence.spans == answer.spans for sentence, answer in corpus(2000))

@@ -14,7 +14,7 @@ from recurra.nn.crf import CRF
 TAGS = ["O", "B-X", "I-X", "E-X", "S-X"]
 
 
-def tagger(lookahead=None, cell="gru", joined=True, bidirectional=False, seed=0, alike=None):
+def tagger(lookahead=None, cell="gru", joined=True, bidirectional=False, seed=0, representatives=None):
     torch.manual_seed(seed)
     recurrent = Recurrent(cell, 8, 12, num_layers=2, bidirectional=bidirectional, dropout=0.5)
     model = Tagger(
@@ -22,7 +22,7 @@ def tagger(lookahead=None, cell="gru", joined=True, bidirectional=False, seed=0,
         CRF(len(TAGS), *iobes_constraints(TAGS)),
         joined=joined,
         online=lookahead is not None,
-        alike=alike,
+        representatives=representatives,
     )
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.7)
@@ -35,9 +35,9 @@ def streamed(stream, words):
 
 
 @pytest.mark.parametrize("lookahead", [None, 0, 1, 3])
-@pytest.mark.parametrize(("cell", "joined", "alike"), [("gru", True, None), ("lstm", False, [0, 1, 2, 2, 1])])
-def test_the_stream_gives_the_tags_of_the_whole(lookahead, cell, joined, alike):
-    model = tagger(lookahead, cell, joined, alike=alike)
+@pytest.mark.parametrize(("cell", "joined", "representatives"), [("gru", True, None), ("lstm", False, [0, 1, 2, 2, 1])])
+def test_the_stream_gives_the_tags_of_the_whole(lookahead, cell, joined, representatives):
+    model = tagger(lookahead, cell, joined, representatives=representatives)
     stream = model.stream()
     draw = torch.Generator().manual_seed(1)
     words = torch.randint(6, (30, 25), generator=draw)
@@ -46,7 +46,7 @@ def test_the_stream_gives_the_tags_of_the_whole(lookahead, cell, joined, alike):
     whole = model.decode(scores.tags, lengths.clamp(min=1))
     for row, length in enumerate(lengths.tolist()):
         pieces, tags = streamed(stream, words[row, :length])
-        assert tags == [tag if alike is None else alike[tag] for tag in whole[row][:length]]
+        assert tags == [tag if representatives is None else representatives[tag] for tag in whole[row][:length]]
         if lookahead is not None:  # each tag when it must come, neither earlier nor later
             assert [len(piece) for piece in pieces] == [int(step >= lookahead) for step in range(length)]
 

@@ -27,17 +27,17 @@ def scores(seed, steps, tags, scale=1.0):
     return torch.randn(steps, tags, generator=torch.Generator().manual_seed(seed + 1_000_000)) * scale
 
 
-ALIKE = [0, 1, 2, 2, 1, 5, 6, 6, 5]
+REPRESENTATIVES = [0, 1, 2, 2, 1, 5, 6, 6, 5]
 """B for S, and I for E."""
 
 
-def streamed(layer, rows, decide=lambda step: False, alike=None):
+def streamed(layer, rows, decide=lambda step: False, representatives=None):
     """The tags that each step decided, and those of the end."""
-    viterbi = layer.stream(alike)
+    viterbi = layer.stream(representatives)
     return [viterbi.push(row, decide=decide(step)) for step, row in enumerate(rows)] + [viterbi.close()]
 
 
-def best_path(layer, rows, fixed, *, closed, alike=(0, 1, 2)):
+def best_path(layer, rows, fixed, *, closed, representatives=(0, 1, 2)):
     """What is said of the best sequence of tags of which what is said begins as it is fixed, by enumeration."""
     transitions, start, end = (potential.tolist() for potential in layer.potentials())
     at_steps = rows.tolist()
@@ -48,8 +48,10 @@ def best_path(layer, rows, fixed, *, closed, alike=(0, 1, 2)):
         return total + end[path[-1]] if closed else total
 
     paths = itertools.product(range(layer.num_tags), repeat=len(rows))
-    agreeing = (path for path in paths if all(alike[tag] == said for tag, said in zip(path, fixed, strict=False)))
-    return tuple(alike[tag] for tag in max(agreeing, key=score))
+    agreeing = (
+        path for path in paths if all(representatives[tag] == said for tag, said in zip(path, fixed, strict=False))
+    )
+    return tuple(representatives[tag] for tag in max(agreeing, key=score))
 
 
 @pytest.mark.parametrize("constrained", [True, False])
@@ -61,8 +63,8 @@ def test_it_gives_what_decoding_the_whole_gives(constrained, scale, seed, steps)
     [whole] = layer.decode(rows[None])
     pieces = streamed(layer, rows)
     assert list(itertools.chain(*pieces)) == whole
-    sooner = streamed(layer, rows, alike=ALIKE)
-    assert list(itertools.chain(*sooner)) == [ALIKE[tag] for tag in whole]
+    sooner = streamed(layer, rows, representatives=REPRESENTATIVES)
+    assert list(itertools.chain(*sooner)) == [REPRESENTATIVES[tag] for tag in whole]
     counts = [list(itertools.accumulate(map(len, each))) for each in (pieces, sooner)]
     assert all(first <= second for first, second in zip(*counts, strict=True))
 
@@ -85,20 +87,22 @@ def test_a_tag_is_given_once_no_end_of_the_sequence_can_change_it(seed):
         assert count == len(agreed)
 
 
-@pytest.mark.parametrize("alike", [(0, 1, 2), (0, 1, 1)])
+@pytest.mark.parametrize("representatives", [(0, 1, 2), (0, 1, 1)])
 @pytest.mark.parametrize("lookahead", [0, 1, 2])
 @given(seed=st.integers(0, 10_000), steps=st.integers(1, 5))
-def test_tags_that_must_come_at_once_are_those_of_the_best_way_given_the_tags_before(lookahead, alike, seed, steps):
+def test_tags_that_must_come_at_once_are_those_of_the_best_way_given_the_tags_before(
+    lookahead, representatives, seed, steps
+):
     layer = crf(seed, tags=3)
     rows = scores(seed, steps, 3)
     expected = ()
     for step in range(steps - lookahead):
-        expected = best_path(layer, rows[: step + 1], expected, closed=False, alike=alike)
-    expected = best_path(layer, rows, expected, closed=True, alike=alike)
-    pieces = streamed(layer, rows, lambda step: step < steps - lookahead, alike)
+        expected = best_path(layer, rows[: step + 1], expected, closed=False, representatives=representatives)
+    expected = best_path(layer, rows, expected, closed=True, representatives=representatives)
+    pieces = streamed(layer, rows, lambda step: step < steps - lookahead, representatives)
     assert tuple(itertools.chain(*pieces)) == expected
     assert all(len(piece) == 1 for piece in pieces[: max(0, steps - lookahead)])
-    assert layer.decode_online(rows[None], lookahead=lookahead, alike=alike) == [list(expected)]
+    assert layer.decode_online(rows[None], lookahead=lookahead, representatives=representatives) == [list(expected)]
 
 
 @given(seed=st.integers(0, 10_000), steps=st.integers(1, 20), lookahead=st.integers(1, 3))

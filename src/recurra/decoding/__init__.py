@@ -2,6 +2,7 @@
 
 - `sampling`: novel sequences, by temperature, top-k and top-p
 - `scoring`: the probability of a given sequence, perplexity, bits per character
+- `calibration`: probabilities that come true as often as they say, and how sure one can be of a share
 """
 
 from recurra.decoding.sampling import SamplingSettings, draw_tokens, filter_logits, sample

@@ -47,8 +47,8 @@ class Tagger(nn.Module):
         joined: Whether the CRF is trained; else a softmax is, and the CRF's constraints hold in decoding alone.
         online: Whether the tag of a word is decided as soon as its scores are known, which is when as many words after
             it have come as the encoder looks ahead; else when all of the sentence is known.
-        alike: Of each tag, the one that is given for it where tags are given before the sentence has ended, such as B
-            for S, which only the word after tells apart; None for itself.
+        representatives: For each tag the one that is given for it where tags are given before the sentence has ended,
+            such as B for S, which only the word after tells apart; None for itself.
 
     Example:
         >>> import torch
@@ -67,10 +67,11 @@ class Tagger(nn.Module):
         pooling: PoolingKind = "max",
         joined: bool = True,
         online: bool = False,
-        alike: Sequence[int] | None = None,
+        representatives: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.encoder, self.crf, self.joined, self.online, self.alike = encoder, crf, joined, online, alike
+        self.encoder, self.crf, self.joined = encoder, crf, joined
+        self.online, self.representatives = online, representatives
         if not joined:
             crf.requires_grad_(False)
         self.readout = nn.Linear(encoder.width, crf.num_tags)
@@ -105,7 +106,7 @@ class Tagger(nn.Module):
             lengths: How many words of each row count, (B,); None for all.
         """
         if self.online:
-            return self.crf.decode_online(tags, lengths, self.encoder.lookahead, self.alike)
+            return self.crf.decode_online(tags, lengths, self.encoder.lookahead, self.representatives)
         return self.crf.decode(tags, lengths)
 
     def stream(self) -> TaggerStream:

@@ -20,8 +20,9 @@ class TaggerStream:
     """A sentence that is tagged while it comes in: the same tags as those of the whole, each as soon as it is decided.
 
     Made by `Tagger.stream`. A tagger that decides online gives the tag of a word when as many words after it have come
-    as its encoder looks ahead. Any other gives it when no later word can change it, which is mostly soon. Tags that are
-    `alike` are given as the one that stands for them.
+    as its encoder looks ahead. Any other gives it when no later word can change it, which is mostly soon. Tags that
+    only later words tell apart are given as their representative.
+
     The weights of the recurrent layers are packed when it is made; it runs as the model does in eval mode.
 
     Args:
@@ -53,7 +54,7 @@ class TaggerStream:
         self._model = model
         self._layers = model.encoder.recurrent.stream()
         self._readout = model.readout.weight.detach(), model.readout.bias.detach()
-        self._viterbi = model.crf.stream(model.alike)
+        self._viterbi = model.crf.stream(model.representatives)
         self._steps = 0
 
     @torch.no_grad()

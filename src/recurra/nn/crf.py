@@ -172,13 +172,14 @@ class CRF(nn.Module):
             path[:length] for path, length in zip(_traced(pointers, places[:, 0], ends), ends.tolist(), strict=True)
         ]
 
-    def stream(self, alike: Sequence[int] | None = None) -> IncrementalViterbi:
+    def stream(self, representatives: Sequence[int] | None = None) -> IncrementalViterbi:
         """Decodes scores as they come in, by the parameters as they are now.
 
         Args:
-            alike: For each tag the one that stands for it while later tags may tell them apart; None for itself.
+            representatives: For each tag the one that is given for it, where only later steps tell them apart; None for
+                itself.
         """
-        return IncrementalViterbi(*self.potentials(), alike)
+        return IncrementalViterbi(*self.potentials(), representatives)
 
     @torch.no_grad()
     def decode_online(
@@ -186,7 +187,7 @@ class CRF(nn.Module):
         scores: Tensor,
         lengths: Tensor | Sequence[int] | None = None,
         lookahead: int = 0,
-        alike: Sequence[int] | None = None,
+        representatives: Sequence[int] | None = None,
     ) -> list[list[int]]:
         """The tags of each row where each is decided as soon as its scores are known.
 
@@ -197,11 +198,11 @@ class CRF(nn.Module):
             scores: s<t>, (B, T, K).
             lengths: How many steps of each row count (B,); None for all.
             lookahead: How many steps before the end of a row its end is known.
-            alike: For each tag the one that is given for it; see `stream`.
+            representatives: For each tag the one that is given for it; see `stream`.
         """
         scores, ends = self._checked(scores, lengths)
         rows = []
-        viterbi = self.stream(alike)
+        viterbi = self.stream(representatives)
         for row, length in zip(scores.cpu(), ends.tolist(), strict=True):
             tags: list[int] = []
             for step in range(length):

@@ -21,8 +21,8 @@ class IncrementalViterbi:
     still obey the constraints among themselves.
 
     Some tags differ only in what follows, as B and S of IOBES do, the first word of a span and the only one. To tell
-    them apart at once would be to guess, and a wrong guess would bind what follows. They can be said alike: one of
-    them stands for all, and is given as soon as the ways agree that it is one of them.
+    them apart at once would be to guess, and a wrong guess would bind what follows. Such tags can share a
+    representative, which is given as soon as the ways agree that it is one of them.
 
     Šrámek, Brejová and Vinař, "On-line Viterbi algorithm for analysis of long biological sequences", WABI 2007.
 
@@ -30,7 +30,7 @@ class IncrementalViterbi:
         transitions: A (K, K), the previous tag first; minus infinity where forbidden.
         start: a (K,).
         end: b (K,).
-        alike: For each tag the one that stands for it, (K,); None for itself.
+        representatives: For each tag the one that is given for it, (K,); None for itself.
 
     Example:
         >>> import torch
@@ -40,10 +40,12 @@ class IncrementalViterbi:
         ([], [1], [0])
     """
 
-    def __init__(self, transitions: Tensor, start: Tensor, end: Tensor, alike: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, transitions: Tensor, start: Tensor, end: Tensor, representatives: Sequence[int] | None = None
+    ) -> None:
         self._transitions, self._start, self._end = (_array(tensor) for tensor in (transitions, start, end))
         self._every = np.arange(len(self._start))
-        self._alike = self._every if alike is None else np.array(alike)
+        self._representatives = self._every if representatives is None else np.array(representatives)
         self._reset()
 
     def _reset(self) -> None:
@@ -83,7 +85,7 @@ class IncrementalViterbi:
             self._origins = self._every
         if decide:
             tags = self._path(int(self._best.argmax()))
-            agree = (self._alike[self._traced(self._every)] == np.array(tags)[:, None]).all(0)
+            agree = (self._representatives[self._traced(self._every)] == np.array(tags)[:, None]).all(0)
             self._best = np.where(agree, self._best, -np.inf)
             self._pointers, self._origins = [], None
             return tags
@@ -110,23 +112,23 @@ class IncrementalViterbi:
         assert self._best is not None
         assert self._origins is not None
         alive = np.flatnonzero(self._best > -np.inf)
-        first = self._alike[self._origins[alive]]
+        first = self._representatives[self._origins[alive]]
         if (first != first[0]).any():
             return []
         tags = self._traced(alive)
-        said = self._alike[tags]
-        agree = (said == said[:, :1]).all(1)
+        given = self._representatives[tags]
+        agree = (given == given[:, :1]).all(1)
         count = len(agree) if agree.all() else int(agree.argmin())
         self._pointers = self._pointers[count:]
         self._origins = None
         if count < len(tags):
             self._origins = np.zeros_like(self._every)
             self._origins[alive] = tags[count]
-        return [int(tag) for tag in said[:count, 0]]
+        return [int(tag) for tag in given[:count, 0]]
 
     def _path(self, tag: int) -> list[int]:
-        """What is said of the undecided steps on the best way to a tag of the last."""
-        return [int(tag) for tag in self._alike[self._traced(np.array([tag]))[:, 0]]]
+        """The representatives of the tags of the undecided steps on the best way to a tag of the last."""
+        return [int(tag) for tag in self._representatives[self._traced(np.array([tag]))[:, 0]]]
 
     def _traced(self, tags: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The tags of the undecided steps on the best ways to tags of the last, (steps, tags)."""

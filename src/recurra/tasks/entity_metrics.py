@@ -116,8 +116,8 @@ def entity_metrics(
             return (" ".join(sentence.words[start:end]), type_) in seen
 
         measures += [
-            _of_part("f1_seen", "F1 of entities seen in training", is_seen),
-            _of_part("f1_unseen", "F1 of other entities", lambda *which: not is_seen(*which)),
+            _f1_of_part("f1_seen", "F1 of entities seen in training", is_seen),
+            _f1_of_part("f1_unseen", "F1 of other entities", lambda *which: not is_seen(*which)),
         ]
     if known is not None:
 
@@ -125,8 +125,8 @@ def entity_metrics(
             return all(map(known, sentence.words[span[0] : span[1]]))
 
         measures += [
-            _of_part("f1_known_words", "F1 of entities of known words", is_known),
-            _of_part("f1_unknown_words", "F1 of entities with an unknown word", lambda *which: not is_known(*which)),
+            _f1_of_part("f1_known_words", "F1 of entities of known words", is_known),
+            _f1_of_part("f1_unknown_words", "F1 of entities with an unknown word", lambda *which: not is_known(*which)),
         ]
     if labels:
         measures.append(_label_accuracy())
@@ -141,7 +141,7 @@ def _predicted(answer: Tagging) -> Collection[Span]:
     return answer.spans
 
 
-def _of_part(name: str, label: str, belongs: Callable[[TaggedSentence, Span], bool]) -> SentenceMetric:
+def _f1_of_part(name: str, label: str, belongs: Callable[[TaggedSentence, Span], bool]) -> SentenceMetric:
     """F1 of the entities that belong to a part."""
     whole = span_f1(_gold, _predicted, name, label)
 

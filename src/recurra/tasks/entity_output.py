@@ -24,11 +24,11 @@ from recurra.tasks.tagging import Tagging, entities, show
 
 __all__ = ["ENTITY_OUTPUTS", "EntityOutput", "columns", "json_lines", "terminal_text"]
 
-GROUNDS = (117, 156, 222, 217, 183, 122, 216, 251)
-"""Light grounds among the fixed part of the 256 colours; black text contrasts with each by more than 10 : 1, whatever
-the terminal's own colours are."""
+BACKGROUNDS = (117, 156, 222, 217, 183, 122, 216, 251)
+"""Light backgrounds among the fixed part of the 256 colours; black text contrasts with each by more than 11 : 1,
+whatever the terminal's own colours are."""
 
-FEW_GROUNDS = ("bright_cyan", "bright_green", "bright_yellow", "bright_magenta", "bright_red", "bright_blue")
+FEW_BACKGROUNDS = ("bright_cyan", "bright_green", "bright_yellow", "bright_magenta", "bright_red", "bright_blue")
 """The same where there are the 16 colours of the terminal's theme alone."""
 
 ATTRIBUTE = "NER"
@@ -68,7 +68,7 @@ def json_lines(answered: Answered, output: EntityOutput) -> Iterator[str]:
 
 
 def terminal_text(answered: Answered, output: EntityOutput) -> Iterator[str]:
-    """The text with its entities on grounds of colour, a line a sentence, after a legend.
+    """The text with its entities highlighted, a line a sentence, after a legend.
 
     Where there is no colour, or there are more types than colours, the type is written beside each entity.
     """
@@ -94,14 +94,14 @@ def terminal_text(answered: Answered, output: EntityOutput) -> Iterator[str]:
 
 def _styles(types: Sequence[str], console: Console) -> dict[str, str]:
     """The style of each type, in as many colours as the terminal has."""
-    grounds: Sequence[str]
+    backgrounds: Sequence[str]
     if console.color_system in {"256", "truecolor"}:
-        grounds = [f"color(16) on color({ground})" for ground in GROUNDS]
+        backgrounds = [f"color(16) on color({background})" for background in BACKGROUNDS]
     elif console.color_system is None:
         return {}
     else:
-        grounds = [f"black on {ground}" for ground in FEW_GROUNDS]
-    return {type_: grounds[number % len(grounds)] for number, type_ in enumerate(types)}
+        backgrounds = [f"black on {background}" for background in FEW_BACKGROUNDS]
+    return {type_: backgrounds[number % len(backgrounds)] for number, type_ in enumerate(types)}
 
 
 def _rendered(console: Console, line: Text) -> str:

@@ -18,11 +18,11 @@ GOLDEN_ANGLE = 137.508
 FIRST_HUE = 205
 
 STYLE = """
-:root { color-scheme: light dark; --ground: hsl(0 0% 100%); --text: hsl(220 15% 15%); --faint: hsl(220 8% 42%);
+:root { color-scheme: light dark; --background: hsl(0 0% 100%); --text: hsl(220 15% 15%); --faint: hsl(220 8% 42%);
   --chip: 88%; --edge: 62%; --vivid: 85% }
-@media (prefers-color-scheme: dark) { :root { --ground: hsl(220 12% 10%); --text: hsl(220 10% 90%);
+@media (prefers-color-scheme: dark) { :root { --background: hsl(220 12% 10%); --text: hsl(220 10% 90%);
   --faint: hsl(220 8% 62%); --chip: 24%; --edge: 46%; --vivid: 50% } }
-body { margin: 0 auto; max-width: 52rem; padding: 1.5rem; background: var(--ground); color: var(--text);
+body { margin: 0 auto; max-width: 52rem; padding: 1.5rem; background: var(--background); color: var(--text);
   font: 1.05rem/2 Georgia, "Times New Roman", serif; display: flex; flex-direction: column; counter-reset: sentence }
 h1, footer { font-family: system-ui, sans-serif } h1 { font-size: 1.2rem; order: -2; margin: 0 }
 footer { order: -1; font-size: .85rem; color: var(--faint); margin-bottom: 1rem }

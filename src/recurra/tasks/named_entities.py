@@ -291,11 +291,11 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
         settings.pooling,
         joined=settings.output == "crf",
         online=settings.lookahead is not None,
-        alike=[assets.tags.encode(_begun(tag)) for tag in assets.tags.names],
+        representatives=[assets.tags.encode(_before_the_next_word(tag)) for tag in assets.tags.names],
     )
 
 
-def _begun(tag: str) -> str:
+def _before_the_next_word(tag: str) -> str:
     """A tag of IOBES as it can be said before the next word is known: that of IOB2."""
     return {"S": "B", "E": "I"}.get(tag[0], tag[0]) + tag[1:]
 

@@ -154,9 +154,9 @@ class PrecisionDial(BaseModel):
     def at(self, precision: float) -> PrecisionSetting:
         """The dial set to a precision.
 
-        A type has the lowest threshold at which its precision on the part to validate on is so high that the lower end
-        of its 95% interval is no lower than what is asked for. Where there is none, no entity of the type is kept, and
-        a note says so. It holds for text like that part: on harder text the precision is lower.
+        A type has the lowest threshold at which one can be 95% sure, by its entities on the part to validate on, that
+        the precision is no lower than what is asked for. Where there is none, no entity of the type is kept, and a note
+        says so. It holds for text like that part: on harder text the precision is lower.
 
         On CoNLL-2003, set by the documents of one half of testa and measured on the other, a type had the precision of
         0.9, 0.95 or 0.97 that was asked for 93, 92 and 88 times in 100; without the design effect 86, 80 and 78 times.
@@ -191,7 +191,7 @@ class PrecisionDial(BaseModel):
         return PrecisionSetting(precision, thresholds, notes)
 
     def _bound(self, type_: str, point: OperatingPoint) -> float:
-        """The lower end of the interval of the precision at a threshold."""
+        """The precision of which one can be 95% sure at a threshold."""
         effect = self.effects.get(type_, 1.0)
         return wilson_lower_bound(point.right / effect, point.kept / effect)
 

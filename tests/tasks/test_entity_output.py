@@ -4,6 +4,7 @@ import html.parser
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
+from recurra.data.labels import Labels
 from recurra.data.lines import Source
 from recurra.data.tagged import TaggedFormat, plain_sentence, read_tagged, sentences_to_predict
 from recurra.data.tagged_sentence import TaggedSentence
-from recurra.data.tags import Scheme
-from recurra.tasks.entity_output import ENTITY_OUTPUTS, EntityOutput
-from recurra.tasks.tagging import Tagging
+from recurra.data.tags import Scheme, tags_of
+from recurra.tasks.entity_output import ENTITY_FORMATS
+from recurra.tasks.entity_page import html_page
+from recurra.tasks.tagging import Tagging, show
 
 TYPES = ("LOC", "PER")
 CONLL = """\
@@ -52,12 +55,18 @@ def answer(*spans, confidence=0.75, **label):
     return Tagging(tuple(spans), (confidence,) * len(spans), **label)
 
 
+def run(scheme=Scheme.IOB2, prefixed=True):
+    """As much of a trained tagger as the formats look at."""
+    tags = Labels(names=tuple(tags_of(TYPES, Scheme.IOBES)))
+    return SimpleNamespace(assets=SimpleNamespace(tags=tags, scheme=scheme, prefixed=prefixed))
+
+
 def written(name, pairs, **how):
-    return "".join(ENTITY_OUTPUTS[name](iter(pairs), EntityOutput(TYPES, **how)))
+    return "".join(map(plain, ENTITY_FORMATS[name](run(**how), iter(pairs))))
 
 
-def terminal(color_system, theme=None):
-    return Console(file=io.StringIO(), force_terminal=True, color_system=color_system, highlight=False, width=20)
+def plain(piece):
+    return piece.plain if isinstance(piece, Text) else piece
 
 
 # Columns
@@ -125,49 +134,44 @@ def test_text_and_json_become_words_with_tags_and_documents(file):
     ]
 
 
-# JSON lines
+# JSON
 
 
 def test_json_counts_characters_and_keeps_to_a_line():
     sentence = plain_sentence("\u2028𝕎 Ann\tleft\u0085", Source("a", 1))
     step = sentence.words.index("Ann")
-    line = written("jsonl", [(sentence, answer((step, step + 1, "PER"), confidence=0.123456))])
-    assert line.count("\n") == 1
-    shown = json.loads(line)
+    shown = show(sentence, answer((step, step + 1, "PER"), confidence=0.123456))
     [entity] = shown["entities"]
     assert shown["text"][entity["start"] : entity["end"]] == entity["text"] == "Ann"
     assert entity["confidence"] == 0.1235
+    assert "\n" not in json.dumps(shown, ensure_ascii=False)
 
 
-# A terminal
+# On a terminal
 
 
-def test_without_colour_the_type_stands_beside_the_entity():
+def test_the_type_stands_beside_the_entity_and_the_text_is_as_it_was():
     sentence = plain_sentence("In New  York, Ann left.", Source("a", 1))
     given = answer((1, 3, "LOC"), (4, 5, "PER"), label="news", label_probability=0.9)
-    assert written("text", [(sentence, given)], console=terminal(None)) == (
-        "news: In [New  York LOC], [Ann PER] left.\n"
-    )
+    assert written("text", [(sentence, given)]) == "news: In [New  York LOC], [Ann PER] left.\n"
 
 
 @pytest.mark.parametrize("colors", ["standard", "256", "truecolor"])
-def test_with_colour_a_legend_says_which_is_which_and_the_text_is_as_it_was(colors):
-    sentence = plain_sentence("In New York, a long way from here, Ann left.", Source("a", 1))
-    text = written("text", [(sentence, answer((1, 3, "LOC"), (10, 11, "PER")))], console=terminal(colors))
-    legend, blank, line, end = text.split("\n")  # so a line longer than the window is not cut
-    assert Text.from_ansi(legend).plain.split() == list(TYPES)
-    assert Text.from_ansi(line).plain == sentence.text
-    assert blank == end == ""
-    ground = {piece: code for code, piece in re.findall(r"\x1b\[([\d;]*)m ?([\w ]+?) ?\x1b\[0m", legend + line)}
-    assert ground["LOC"] == ground["New York"] != ground["PER"] == ground["Ann"]
-    many = EntityOutput([str(number) for number in range(30)], console=terminal(colors))
-    assert "Ann 7]" in Text.from_ansi("".join(ENTITY_OUTPUTS["text"]([(sentence, answer((10, 11, "7")))], many))).plain
+def test_types_have_colours_of_their_own(colors):
+    sentence = plain_sentence("In New York, a long way from here, Ann met Bob.", Source("a", 1))
+    pairs = [(sentence, answer((1, 3, "LOC"), (10, 11, "PER"), (12, 13, "PER")))]
+    [line] = ENTITY_FORMATS["text"](run(), pairs)
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=colors, highlight=False, width=20)
+    console.print(line, soft_wrap=True, end="")
+    text = console.file.getvalue()
+    assert text.count("\n") == 1  # a line longer than the window is not cut
+    background = {piece: code for code, piece in re.findall(r"\x1b\[([\d;]*)m(\[[\w ]+) ", text)}
+    assert background["[New York"] != background["[Ann"] == background["[Bob"]
 
 
 def test_nothing_in_a_text_steers_the_terminal():
     sentence = plain_sentence("a\x1b[31mb\x9b5n\r\nc\u2028 Ann", Source("a", 1))
-    text = written("text", [(sentence, answer())], console=terminal(None))
-    assert text == "a\ufffd[31mb\ufffd5n  c\ufffd Ann\n"
+    assert written("text", [(sentence, answer())]) == "a\ufffd[31mb\ufffd5n  c\ufffd Ann\n"
 
 
 # A page
@@ -206,7 +210,7 @@ def test_a_page_shows_any_text_and_obeys_none(texts, data):
         step = data.draw(st.integers(0, len(sentence)))
         spans = [(step, len(sentence), 'x"><b>')] if step < len(sentence) else []
         pairs.append((sentence, answer(*spans, label="<i>" if number else None, label_probability=0.5)))
-    text = written("html", pairs, title="<title>")
+    text = "".join(html_page(pairs, TYPES, "<title>"))
     page = Page(text)
     assert page.paragraphs == [sentence.text for sentence, _ in pairs]
     assert page.elements <= {
@@ -226,7 +230,7 @@ def test_the_legend_counts_and_documents_are_parted():
     assert 'title="PER 75.0 %"' in text
 
 
-@pytest.mark.parametrize("name", ENTITY_OUTPUTS)
+@pytest.mark.parametrize("name", ENTITY_FORMATS)
 def test_each_answer_is_written_before_the_next_is_asked_for(name):
     asked = []
 
@@ -236,8 +240,8 @@ def test_each_answer_is_written_before_the_next_is_asked_for(name):
             yield plain_sentence(f"Ann{number} left", Source("a", number)), answer((0, 1, "PER"))
 
     text = ""
-    for piece in ENTITY_OUTPUTS[name](stream(), EntityOutput(TYPES, console=terminal(None))):
-        text += piece
+    for piece in ENTITY_FORMATS[name](run(), stream()):
+        text += plain(piece)
         for number in asked:
             assert f"Ann{number}" in text
     assert asked == [0, 1, 2]

@@ -6,13 +6,13 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.text import Text
 
 from recurra.data.dataset import Problems
 from recurra.data.lines import Source
 from recurra.data.tagged_sentence import TaggedSentence
 from recurra.errors import DataError
-from recurra.tasks.entity_output import ENTITY_OUTPUTS, EntityOutput
+from recurra.tasks.entity_output import ENTITY_FORMATS
 from recurra.tasks.named_entities import NAMED_ENTITIES as TASK
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.trained import Trained
@@ -56,8 +56,10 @@ def written(run, path, name):
     """What a file is answered with in a format."""
     sentences = list(TASK.stream(run.config, path, Problems()))
     pairs = zip(sentences, run.answers(sentences), strict=True)
-    output = EntityOutput(["LOC", "PER"], run.assets.scheme, console=Console(color_system=None))
-    return "".join(ENTITY_OUTPUTS[name](pairs, output))
+    if name == "jsonl":
+        return "".join(f"{json.dumps(TASK.show(*pair), ensure_ascii=False)}\n" for pair in pairs)
+    pieces = ENTITY_FORMATS[name](run, pairs)
+    return "".join(piece.plain if isinstance(piece, Text) else piece for piece in pieces)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -1,4 +1,4 @@
-"""Tagged sentences for people and for programs: on a terminal, as JSON lines, in columns, as a page.
+"""Tagged sentences for people and for programs: on a terminal, in columns, as a page.
 
 Each format is a generator: it takes sentences with their answers, one at a time, and gives the text to write after
 each, so that a stream of any length is written in memory that does not grow.
@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.text import Text
 
 from recurra.data.tagged_format import DOCUMENT
 from recurra.data.tagged_sentence import BLANKS, FileLine, TaggedSentence
-from recurra.data.tags import OUTSIDE, Scheme, write_tags
+from recurra.data.tags import OUTSIDE, Scheme, split_tag, write_tags
 from recurra.tasks.entity_page import html_page
-from recurra.tasks.tagging import Tagging, entities, show
+from recurra.tasks.tagging import Tagging, entities
 
-__all__ = ["ENTITY_OUTPUTS", "EntityOutput", "columns", "json_lines", "terminal_text"]
+if TYPE_CHECKING:
+    from recurra.tasks.trained import Trained
+
+__all__ = ["ENTITY_FORMATS", "EntityOutput", "columns", "terminal_text"]
 
 BACKGROUNDS = (117, 156, 222, 217, 183, 122, 216, 251)
 """Light backgrounds among the fixed part of the 256 colours; black text contrasts with each by more than 11 : 1,
 whatever the terminal's own colours are."""
-
-FEW_BACKGROUNDS = ("bright_cyan", "bright_green", "bright_yellow", "bright_magenta", "bright_red", "bright_blue")
-"""The same where there are the 16 colours of the terminal's theme alone."""
 
 ATTRIBUTE = "NER"
 """The attribute of CoNLL-U that holds a tag."""
@@ -44,40 +43,27 @@ class EntityOutput:
         scheme: The scheme of the tags in columns: that of the data that the model was trained on.
         prefixed: Whether tags of IO have a prefix there.
         title: What the page is called.
-        console: The terminal; by default standard output.
     """
 
     types: Sequence[str]
     scheme: Scheme = Scheme.IOB2
     prefixed: bool = True
     title: str = "Named entities"
-    console: Console | None = None
 
 
 Answered = Iterable[tuple[TaggedSentence, Tagging]]
 """Sentences with their answers."""
 
 
-def json_lines(answered: Answered, output: EntityOutput) -> Iterator[str]:
-    """An object of JSON a line: the text, its entities by their characters, and the label of the sentence."""
-    for sentence, answer in answered:
-        yield json.dumps(show(sentence, answer), ensure_ascii=False) + "\n"
-
-
 # On a terminal
 
 
-def terminal_text(answered: Answered, output: EntityOutput) -> Iterator[str]:
-    """The text with its entities highlighted, a line a sentence, after a legend.
-
-    Where there is no colour, or there are more types than colours, the type is written beside each entity.
-    """
-    console = output.console or Console(highlight=False)
-    styles = _styles(output.types, console)
-    beside = console.color_system is None or len(set(styles.values())) < len(output.types)
-    if not beside and output.types:
-        legend = Text(" ").join(Text(f" {_visible(type_)} ", styles[type_]) for type_ in output.types)
-        yield _rendered(console, legend) + "\n"
+def terminal_text(answered: Answered, output: EntityOutput) -> Iterator[Text]:
+    """The text, a line a sentence, its entities in brackets with their types, highlighted where there is colour."""
+    styles = {
+        type_: f"color(16) on color({BACKGROUNDS[number % len(BACKGROUNDS)]})"
+        for number, type_ in enumerate(output.types)
+    }
     for sentence, answer in answered:
         text, placed = entities(sentence, answer)
         line, end = Text(), 0
@@ -85,29 +71,13 @@ def terminal_text(answered: Answered, output: EntityOutput) -> Iterator[str]:
             line.append(f"{_visible(answer.label)}: ", "bold")
         for entity in placed:
             line.append(_visible(text[end : entity.start]))
-            words, style = _visible(text[entity.start : entity.end]), styles.get(entity.type, "")
-            line.append(f"[{words} {_visible(entity.type)}]" if beside else words, style)
+            style = styles.get(entity.type, "reverse")
+            line.append(f"[{_visible(text[entity.start : entity.end])} ", style)
+            line.append(_visible(entity.type), f"{style} bold")
+            line.append("]", style)
             end = entity.end
-        line.append(_visible(text[end:]))
-        yield _rendered(console, line)
-
-
-def _styles(types: Sequence[str], console: Console) -> dict[str, str]:
-    """The style of each type, in as many colours as the terminal has."""
-    backgrounds: Sequence[str]
-    if console.color_system in {"256", "truecolor"}:
-        backgrounds = [f"color(16) on color({background})" for background in BACKGROUNDS]
-    elif console.color_system is None:
-        return {}
-    else:
-        backgrounds = [f"black on {background}" for background in FEW_BACKGROUNDS]
-    return {type_: backgrounds[number % len(backgrounds)] for number, type_ in enumerate(types)}
-
-
-def _rendered(console: Console, line: Text) -> str:
-    with console.capture() as capture:
-        console.print(line, soft_wrap=True)
-    return capture.get()
+        line.append(f"{_visible(text[end:])}\n")
+        yield line
 
 
 def _visible(text: str) -> str:
@@ -178,10 +148,22 @@ def _one_line(text: str) -> str:
     return re.sub(r"[\t\n\r]", " ", text)
 
 
-ENTITY_OUTPUTS: dict[str, Callable[[Answered, EntityOutput], Iterator[str]]] = {
-    "text": terminal_text,
-    "jsonl": json_lines,
-    "conll": columns,
-    "html": lambda answered, output: html_page(answered, output.types, output.title),
-}
-"""The formats by name."""
+def _page(answered: Answered, output: EntityOutput) -> Iterator[str]:
+    return html_page(answered, output.types, output.title)
+
+
+def _of_run(
+    write: Callable[[Answered, EntityOutput], Iterator[str | Text]],
+) -> Callable[[Any, Answered], Iterator[str | Text]]:
+    """A format for the answers of a run, by what is known of its tags."""
+
+    def written(trained: Trained[Any, TaggedSentence, Any, Any, Any, Tagging], answered: Answered) -> Iterator[Any]:
+        assets = trained.assets
+        types = dict.fromkeys(split_tag(tag)[1] for tag in assets.tags.names if tag != OUTSIDE)
+        return write(answered, EntityOutput(tuple(types), assets.scheme, assets.prefixed))
+
+    return written
+
+
+ENTITY_FORMATS = {"text": _of_run(terminal_text), "conll": _of_run(columns), "html": _of_run(_page)}
+"""The formats by name, beside JSON lines: each takes a trained tagger and sentences with their answers."""

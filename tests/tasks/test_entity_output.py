@@ -4,6 +4,7 @@ import html.parser
 import io
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -120,8 +121,8 @@ def test_conllu_stays_conllu(file):
 
 def test_text_and_json_become_words_with_tags_and_documents(file):
     sentences = [
-        plain_sentence("Ann left.", Source("a", 1)),
-        plain_sentence("", Source("a", 2)),
+        replace(plain_sentence("Ann left.", Source("a", 1)), document=0),
+        replace(plain_sentence("", Source("a", 2)), document=0),
         TaggedSentence(("New York", "a\tb"), Source("a", 3), document=1),
     ]
     answers = [answer((0, 1, "PER"), label="say\nit", label_probability=0.5), answer(), answer((0, 1, "LOC"))]

@@ -404,8 +404,8 @@ def example(folder: Path) -> dict[str, Any]:
         "ngrams": 1000,
         "ngram_size": 16,
         "batch_size": 16,
-        "epochs": 8,
-        "learning_rate": 0.01,
+        "epochs": 12,
+        "learning_rate": 0.02,
         "warmup_steps": 10,
         "weight_average": 0.9,
     }

@@ -204,3 +204,13 @@ def test_settings_out_of_range_are_refused():
         CRF(0)
     with pytest.raises(SettingError, match="n is 0"):
         CRF(2).n_best(torch.zeros(1, 1, 2), 0)
+
+
+def test_a_window_may_be_long_beside_many_that_are_short():
+    # Side by side with the longest, each of the others would be advanced as many steps as it.
+    layer, scores = CRF(3), torch.randn(1, 4000, 3, generator=torch.Generator().manual_seed(0))
+    every, one = torch.ones(1, 3, dtype=torch.bool), torch.tensor([[True, False, False]])
+    windows = [(0, step, one) for step in range(3000)] + [(0, 0, every.expand(4000, 3))]
+    probabilities = layer.window_probabilities(scores, windows)
+    assert torch.allclose(probabilities[:-1], layer.marginals(scores)[0, :3000, 0], atol=1e-5)
+    assert probabilities[-1] == 1

@@ -37,10 +37,26 @@ class TaggedExamples(Examples[TaggedSentence]):
     Args:
         format: The format of the file.
         scheme: The scheme of its tags; None if it has spans instead.
+        prefixed: Whether its tags have a prefix, as in I-PER; of those of IO, which may be types alone, one that has.
     """
 
     format: Format = "columns"
     scheme: Scheme | None = None
+    prefixed: bool = True
+
+    def subset(self, indices: Sequence[int], name: str) -> TaggedExamples:
+        """Some of the sentences, which are of the same format and scheme."""
+        part = super().subset(indices, name)
+        return TaggedExamples(
+            part.items,
+            part.sources,
+            part.lengths,
+            part.problems,
+            part.fingerprint_of,
+            self.format,
+            self.scheme,
+            self.prefixed,
+        )
 
 
 def read_tagged(path: Path, how: TaggedFormat, role: Role) -> TaggedExamples:
@@ -67,11 +83,13 @@ def read_tagged(path: Path, how: TaggedFormat, role: Role) -> TaggedExamples:
     """
     problems = Problems()
     format_, rows = _read(path, how, role, problems)
-    scheme = None
+    scheme, prefixed = None, True
     if role == "predict":
         sentences = [row.sentence for row in rows]
     else:
-        sentences, scheme = _with_spans(list(rows), path, how.scheme, problems)
+        tagged = list(rows)
+        sentences, scheme = _with_spans(tagged, path, how.scheme, problems)
+        prefixed = scheme is not Scheme.IO or any(tag.startswith("I-") for row in tagged for tag in row.tags or ())
         _check(sentences, path, how, format_)
     files = [path]
     if format_ == "parallel" and role != "predict":
@@ -84,6 +102,7 @@ def read_tagged(path: Path, how: TaggedFormat, role: Role) -> TaggedExamples:
         lambda: fingerprint_files(files, asdict(how)),
         format_,
         scheme,
+        prefixed,
     )
 
 

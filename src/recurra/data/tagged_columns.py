@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from recurra.data.dataset import Problems, Role
 from recurra.data.lines import Source, name_of, read_lines
 from recurra.data.tagged_format import CONLLU_COLUMNS, DOCUMENT, is_tag
-from recurra.data.tagged_sentence import BLANKS, TaggedFormat, TaggedRow, TaggedSentence
+from recurra.data.tagged_sentence import BLANKS, FileLine, TaggedFormat, TaggedRow, TaggedSentence
 from recurra.data.tags import OUTSIDE
 from recurra.errors import DataError
 
@@ -52,9 +54,13 @@ class _Columns:
             self.separator = ","
         self.width, self.first_line = (CONLLU_COLUMNS, 0) if conllu else (0, 0)
 
+    def separator_of(self, line: str) -> str | None:
+        """What stands between the columns of a line; None for spaces."""
+        return self.separator or ("\t" if "\t" in line else None)
+
     def cells(self, line: str) -> list[str]:
         """The columns of a line."""
-        separator = self.separator or ("\t" if "\t" in line else None)
+        separator = self.separator_of(line)
         if separator is None:
             return _SPACES.split(line.strip(BLANKS))
         if separator in QUOTED:
@@ -163,13 +169,40 @@ def read_columns(
         path: The file.
         lines: Its lines, with their numbers.
         how: How it is read.
-        role: What for; to predict, tags are not read.
+        role: What for; to predict, tags are not read, and each sentence has its lines.
         conllu: Whether it is CoNLL-U.
 
     Raises:
         DataError: A line has another number of columns than the others, or lacks its word or its tag.
     """
     columns = _Columns(path, how, role, conllu=conllu)
+    return _with_lines(columns, lines) if role == "predict" else _sentences(columns, lines)
+
+
+def _with_lines(columns: _Columns, lines: Iterable[tuple[int, str]]) -> Iterator[TaggedRow]:
+    """The sentences, each with its lines and those that follow; so each comes when the next is known, or the end."""
+    waiting: deque[tuple[int, str]] = deque()
+
+    def tapped() -> Iterator[tuple[int, str]]:
+        for entry in lines:
+            waiting.append(entry)
+            yield entry
+
+    previous: TaggedRow | None = None
+    for row in itertools.chain(_sentences(columns, tapped()), [None]):
+        if previous is not None:
+            steps = {number: step for step, number in enumerate(previous.lines)}
+            taken: list[FileLine] = []
+            while waiting and (row is None or waiting[0][0] < row.lines[0]):
+                number, line = waiting.popleft()
+                separator = columns.separator_of(line) or " "
+                taken.append(FileLine(line, separator, steps.get(number), columns.conllu))
+            yield replace(previous, sentence=replace(previous.sentence, lines=tuple(taken)))
+        previous = row
+
+
+def _sentences(columns: _Columns, lines: Iterable[tuple[int, str]]) -> Iterator[TaggedRow]:
+    """The sentences of the lines of a file."""
     label: str | None = None
     document: int | None = None
     begun = False  # whether the document has a sentence
@@ -186,7 +219,7 @@ def read_columns(
             new_document = re.match(r"#\s*newdoc\b", text) is not None
         elif text and not new_document:
             cells = columns.cells(line)
-            if conllu and _NOT_A_WORD.fullmatch(cells[0]):
+            if columns.conllu and _NOT_A_WORD.fullmatch(cells[0]):
                 continue
             columns.check(number, cells)
             rows.append((number, cells))

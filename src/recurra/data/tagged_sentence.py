@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from recurra.data.lines import Source
 from recurra.data.tags import Scheme, Span
 
-__all__ = ["BLANKS", "Format", "TaggedFormat", "TaggedRow", "TaggedSentence"]
+__all__ = ["BLANKS", "FileLine", "Format", "TaggedFormat", "TaggedRow", "TaggedSentence"]
 
 Format = Literal["columns", "conllu", "jsonl", "parallel", "text"]
 """The formats of tagged text, and plain text."""
 
 BLANKS = " \t"
 """What separates words and columns. Other white space, such as U+00A0 and U+2028, may be part of a word."""
+
+
+class FileLine(NamedTuple):
+    """A line of a file of columns, for an answer that is to stand beside it.
+
+    Args:
+        text: The line.
+        separator: What stands between its columns.
+        step: Which word of the sentence it holds, from 0; None for an empty line, a comment or the like.
+        attributes: Whether its last column is a list of attributes, as in CoNLL-U.
+    """
+
+    text: str
+    separator: str
+    step: int | None
+    attributes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,8 @@ class TaggedSentence:
         document: The number of the document it belongs to, from 0; None where its file tells no documents apart.
         text: The text that the words were cut from; None where the file has words alone.
         offsets: Where each word begins and ends in that text, in characters.
+        lines: The lines of a file of columns that is read to predict: the sentence's, and those up to the next
+            sentence's first word; for the first sentence those before it, too. So all of them are those of the file.
     """
 
     words: tuple[str, ...]
@@ -40,6 +58,7 @@ class TaggedSentence:
     document: int | None = None
     text: str | None = None
     offsets: tuple[tuple[int, int], ...] | None = None
+    lines: tuple[FileLine, ...] = ()
 
     def __len__(self) -> int:
         return len(self.words)

@@ -4,6 +4,7 @@
 - `sampling`: novel sequences, by temperature, top-k and top-p
 - `stopping`: strings that end a text
 - `scoring`: the probability of a given sequence, perplexity, bits per character
+- `calibration`: probabilities that come true as often as they say, and how sure one can be of a share
 """
 
 from recurra.decoding.drawing import Drawer, SamplingSettings, filter_logits

@@ -2,12 +2,22 @@
 
 - `metric`: what a metric is: tallies that add up, and the figure of their sum
 - `bootstrap`: the interval of a figure
-- `spans`: precision, recall and F1 of entities
+- `spans`: precision, recall and F1 of entities, and the accuracy of tags
 """
 
 from recurra.metrics.bootstrap import Bootstrap, Interval
 from recurra.metrics.metric import Metric, Row, Tally, add
-from recurra.metrics.spans import Span, conlleval_spans, f1_of, span_f1, span_tally
+from recurra.metrics.spans import (
+    Span,
+    conlleval_spans,
+    f1_of,
+    span_f1,
+    span_precision,
+    span_recall,
+    span_tally,
+    strict_spans,
+    token_accuracy,
+)
 
 __all__ = [
     "Bootstrap",
@@ -20,5 +30,9 @@ __all__ = [
     "conlleval_spans",
     "f1_of",
     "span_f1",
+    "span_precision",
+    "span_recall",
     "span_tally",
+    "strict_spans",
+    "token_accuracy",
 ]

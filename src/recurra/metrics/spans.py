@@ -1,15 +1,25 @@
-"""Spans: precision, recall and F1 of entities, as the shared task's own script conlleval counts them."""
+"""Spans: precision, recall and F1 of entities, as the shared task's own script conlleval counts them, or strictly."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from recurra.metrics.metric import Metric, Row, Tally
 
-__all__ = ["Span", "conlleval_spans", "f1_of", "span_f1", "span_tally"]
+__all__ = [
+    "Span",
+    "conlleval_spans",
+    "f1_of",
+    "span_f1",
+    "span_precision",
+    "span_recall",
+    "span_tally",
+    "strict_spans",
+    "token_accuracy",
+]
 
 R = TypeVar("R")
 P = TypeVar("P")
@@ -39,8 +49,7 @@ def conlleval_spans(tags: Sequence[str]) -> list[Span]:
     start: int | None = None
     previous, previous_type = "O", ""
     for step, tag in enumerate([*tags, "O"]):
-        prefix, _, type_ = tag.partition("-") if tag != "O" else ("O", "", "")
-        prefix = {"L": "E", "U": "S", "W": "S", "M": "I"}.get(prefix, prefix)
+        prefix, type_ = _split(tag)
         breaks = prefix in "OBS" or previous in "OES" or type_ != previous_type
         if start is not None and breaks:
             spans.append((start, step, previous_type))
@@ -49,6 +58,47 @@ def conlleval_spans(tags: Sequence[str]) -> list[Span]:
             start = step
         previous, previous_type = prefix, type_
     return spans
+
+
+def strict_spans(tags: Sequence[str], scheme: Literal["IOB2", "IOBES"]) -> list[Span]:
+    """The spans of a sequence of tags that obey a scheme; what does not obey it is no span.
+
+    In IOB2 a span is B and any number of I, in IOBES (and BILOU, with other letters) it is S, or B, any number of I,
+    and E, all of one type. On tags that obey the scheme throughout it says the same as `conlleval_spans`; on others the
+    figures that follow are not comparable with those of the shared tasks.
+
+    Args:
+        tags: The tags of a sentence.
+        scheme: What they are to obey.
+
+    Example:
+        >>> tags = ["I-PER", "B-PER", "I-PER", "O", "B-LOC", "I-ORG"]
+        >>> strict_spans(tags, "IOB2"), strict_spans(tags, "IOBES")
+        ([(1, 3, 'PER'), (4, 5, 'LOC')], [])
+    """
+    spans: list[Span] = []
+    start: int | None = None
+    open_type = ""
+    for step, tag in enumerate([*tags, "O"]):
+        prefix, type_ = _split(tag)
+        if start is not None and not (prefix in {"I", "E"} and type_ == open_type):
+            if scheme == "IOB2":
+                spans.append((start, step, open_type))
+            start = None
+        if prefix == "S" and scheme == "IOBES":
+            spans.append((step, step + 1, type_))
+        elif prefix == "B":
+            start, open_type = step, type_
+        elif prefix == "E" and start is not None:
+            spans.append((start, step + 1, open_type))
+            start = None
+    return spans
+
+
+def _split(tag: str) -> tuple[str, str]:
+    """The prefix of a tag, in the letters of IOBES, and its type."""
+    prefix, _, type_ = tag.partition("-") if tag != "O" else ("O", "", "")
+    return {"L": "E", "U": "S", "W": "S", "M": "I"}.get(prefix, prefix), type_
 
 
 def span_tally(gold: Iterable[Span], predicted: Iterable[Span]) -> Tally:
@@ -120,3 +170,50 @@ def span_f1(
         lambda tally: f1_of(*_sums(tally))[2],
         table=table,
     )
+
+
+def span_precision(
+    gold: Callable[[R], Iterable[Span]], predicted: Callable[[P], Iterable[Span]], name: str = "precision"
+) -> Metric[R, P]:
+    """The share of the spans predicted that are right; see `span_f1`."""
+    return _of_spans(gold, predicted, name, 0)
+
+
+def span_recall(
+    gold: Callable[[R], Iterable[Span]], predicted: Callable[[P], Iterable[Span]], name: str = "recall"
+) -> Metric[R, P]:
+    """The share of the spans there are that were predicted; see `span_f1`."""
+    return _of_spans(gold, predicted, name, 1)
+
+
+def _of_spans(
+    gold: Callable[[R], Iterable[Span]], predicted: Callable[[P], Iterable[Span]], name: str, which: int
+) -> Metric[R, P]:
+    return Metric(
+        name,
+        name,
+        lambda example, answer: span_tally(gold(example), predicted(answer)),
+        lambda tally: f1_of(*_sums(tally))[which],
+    )
+
+
+def token_accuracy(
+    gold: Callable[[R], Sequence[str]],
+    predicted: Callable[[R, P], Sequence[str]],
+    name: str = "token_accuracy",
+    label: str = "token accuracy",
+) -> Metric[R, P]:
+    """The share of steps whose tag is right, as conlleval prints it beside F1; it is high where most tags are O.
+
+    Args:
+        gold: The tags of an example.
+        predicted: From an example and an answer, as many tags.
+        name: The metric's name.
+        label: What it is called on the screen.
+    """
+
+    def tally(example: R, answer: P) -> Tally:
+        pairs = list(zip(gold(example), predicted(example, answer), strict=True))
+        return {"right": sum(expected == answered for expected, answered in pairs), "all": len(pairs)}
+
+    return Metric(name, label, tally, lambda tally: tally["right"] / tally["all"] if tally["all"] else math.nan)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recurra.models.encoder import Encoder
 from recurra.models.pooling import Pooling, PoolingKind
+from recurra.models.tagger_stream import TaggerStream
 from recurra.nn.crf import CRF
 from recurra.nn.dropout import Dropout
 
@@ -44,6 +45,10 @@ class Tagger(nn.Module):
         labels: How many labels a sentence may have; 0 for none.
         pooling: What stands for a sentence where it has a label.
         joined: Whether the CRF is trained; else a softmax is, and the CRF's constraints hold in decoding alone.
+        online: Whether the tag of a word is decided as soon as its scores are known, which is when as many words after
+            it have come as the encoder looks ahead; else when all of the sentence is known.
+        representatives: For each tag the one that is given for it where tags are given before the sentence has ended,
+            such as B for S, which only the word after tells apart; None for itself.
 
     Example:
         >>> import torch
@@ -55,10 +60,18 @@ class Tagger(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, crf: CRF, labels: int = 0, pooling: PoolingKind = "max", joined: bool = True
+        self,
+        encoder: Encoder,
+        crf: CRF,
+        labels: int = 0,
+        pooling: PoolingKind = "max",
+        joined: bool = True,
+        online: bool = False,
+        representatives: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.crf, self.joined = encoder, crf, joined
+        self.online, self.representatives = online, representatives
         if not joined:
             crf.requires_grad_(False)
         self.readout = nn.Linear(encoder.width, crf.num_tags)
@@ -84,3 +97,22 @@ class Tagger(nn.Module):
         if self.pooling is not None and self.label_readout is not None:
             labels = self.label_readout(self.label_dropout(self.pooling(encoded.outputs, lengths)))
         return TaggerScores(self.readout(encoded.outputs), labels), encoded.state
+
+    def decode(self, tags: Tensor, lengths: Tensor | Sequence[int] | None = None) -> list[list[int]]:
+        """The tags of each row, from their scores.
+
+        Args:
+            tags: The scores, (B, T, K).
+            lengths: How many words of each row count, (B,); None for all.
+        """
+        if self.online:
+            return self.crf.decode_online(tags, lengths, self.encoder.lookahead, self.representatives)
+        return self.crf.decode(tags, lengths)
+
+    def stream(self) -> TaggerStream:
+        """Tags words as they come, with the tags that `decode` gives of the whole, or those that stand for them.
+
+        Raises:
+            SettingError: The network reads each sentence from its end, too.
+        """
+        return TaggerStream(self)

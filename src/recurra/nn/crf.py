@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from recurra.errors import SettingError, ShapeError
+from recurra.nn.incremental_viterbi import IncrementalViterbi
 from recurra.nn.lattice import (
     NEVER,
     backward_log_sums,
@@ -17,6 +18,7 @@ from recurra.nn.lattice import (
     inside,
     marginal_probabilities,
     pair_sums,
+    window_probabilities,
 )
 
 __all__ = ["CRF"]
@@ -151,23 +153,15 @@ class CRF(nn.Module):
         transitions, start, end = self.potentials()
         forward, _ = forward_log_sums(scores, transitions, start, end, ends)
         backward = backward_log_sums(scores, transitions, end, ends)
-        rows = torch.tensor([row for row, _, _ in windows], device=scores.device)
-        firsts = torch.tensor([first for _, first, _ in windows], device=scores.device)
-        steps = torch.tensor([len(tags) for _, _, tags in windows], device=scores.device)
-        valid = (rows >= 0) & (rows < len(scores)) & (firsts >= 0) & (steps > 0)
-        if not bool(valid.all()) or bool((firsts + steps > ends[rows]).any()):
-            raise ShapeError("a window lies outside its row: its first step is counted from 0, and its steps end there")
-        masks = nn.utils.rnn.pad_sequence([tags for _, _, tags in windows], batch_first=True).to(scores.device)
-        # Side by side: the sequences that agree with the window, and all of them.
-        masks = torch.stack([masks, torch.ones_like(masks)])
-        reached = forward[rows, firsts].masked_fill(~masks[:, :, 0], NEVER)
-        for step in range(1, int(steps.max())):
-            at = (firsts + step).clamp(max=scores.shape[1] - 1)
-            onward = (reached.unsqueeze(3) + transitions).logsumexp(2) + scores[rows, at]
-            onward = onward - onward[1].amax(1, keepdim=True)
-            reached = torch.where((step < steps)[:, None], onward.masked_fill(~masks[:, :, step], NEVER), reached)
-        agreeing, every = (reached + backward[rows, firsts + steps - 1]).logsumexp(2).unbind()
-        return (agreeing - every).exp()
+        # Windows of like length together: padded to the longest, each step is that of twice its own at most.
+        groups: dict[int, list[int]] = {}
+        for number, (_, _, tags) in enumerate(windows):
+            groups.setdefault(len(tags).bit_length(), []).append(number)
+        probabilities = scores.new_zeros(len(windows))
+        for members in groups.values():
+            group = [windows[number] for number in members]
+            probabilities[members] = window_probabilities(scores, group, transitions, forward, backward, ends)
+        return probabilities
 
     @torch.no_grad()
     def decode(self, scores: Tensor, lengths: Tensor | Sequence[int] | None = None) -> list[list[int]]:
@@ -177,6 +171,44 @@ class CRF(nn.Module):
         return [
             path[:length] for path, length in zip(_traced(pointers, places[:, 0], ends), ends.tolist(), strict=True)
         ]
+
+    def stream(self, representatives: Sequence[int] | None = None) -> IncrementalViterbi:
+        """Decodes scores as they come in, by the parameters as they are now.
+
+        Args:
+            representatives: For each tag the one that is given for it, where only later steps tell them apart; None for
+                itself.
+        """
+        return IncrementalViterbi(*self.potentials(), representatives)
+
+    @torch.no_grad()
+    def decode_online(
+        self,
+        scores: Tensor,
+        lengths: Tensor | Sequence[int] | None = None,
+        lookahead: int = 0,
+        representatives: Sequence[int] | None = None,
+    ) -> list[list[int]]:
+        """The tags of each row where each is decided as soon as its scores are known.
+
+        The tag of a step is that of the best way up to it, given the tags before; those of the last steps, that of the
+        best way to the end. It is what a `stream` gives that is made to decide.
+
+        Args:
+            scores: s<t>, (B, T, K).
+            lengths: How many steps of each row count (B,); None for all.
+            lookahead: How many steps before the end of a row its end is known.
+            representatives: For each tag the one that is given for it; see `stream`.
+        """
+        scores, ends = self._checked(scores, lengths)
+        rows = []
+        viterbi = self.stream(representatives)
+        for row, length in zip(scores.cpu(), ends.tolist(), strict=True):
+            tags: list[int] = []
+            for step in range(length):
+                tags += viterbi.push(row[step], decide=step < length - lookahead)
+            rows.append(tags + viterbi.close())
+        return rows
 
     @torch.no_grad()
     def n_best(

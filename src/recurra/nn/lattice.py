@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["NEVER", "backward_log_sums", "forward_log_sums", "inside", "marginal_probabilities", "pair_sums"]
+from recurra.errors import ShapeError
+
+__all__ = [
+    "NEVER",
+    "backward_log_sums",
+    "forward_log_sums",
+    "inside",
+    "marginal_probabilities",
+    "pair_sums",
+    "window_probabilities",
+]
 
 MAX_PAIRS = 2**22
 """Numbers of pairwise marginals (B, T, K, K) that are held at a time."""
@@ -169,3 +180,37 @@ def pair_sums(
         counts = torch.arange(first, last, device=scores.device) < ends[:, None]
         total += (torch.where(counts[:, :, None], joint, 0).sum(1) * weights[:, None]).sum(0).view_as(total)
     return total
+
+
+def window_probabilities(
+    scores: Tensor,
+    windows: Sequence[tuple[int, int, Tensor]],
+    transitions: Tensor,
+    forward: Tensor,
+    backward: Tensor,
+    ends: Tensor,
+) -> Tensor:
+    """The probability of each window: a row, a first step, and which tags count at each of its steps, (steps, K).
+
+    All are advanced as many steps as the longest has.
+
+    Raises:
+        ShapeError: A window lies outside its row.
+    """
+    rows = torch.tensor([row for row, _, _ in windows], device=scores.device)
+    firsts = torch.tensor([first for _, first, _ in windows], device=scores.device)
+    steps = torch.tensor([len(tags) for _, _, tags in windows], device=scores.device)
+    valid = (rows >= 0) & (rows < len(scores)) & (firsts >= 0) & (steps > 0)
+    if not bool(valid.all()) or bool((firsts + steps > ends[rows]).any()):
+        raise ShapeError("a window lies outside its row: its first step is counted from 0, and its steps end there")
+    masks = nn.utils.rnn.pad_sequence([tags for _, _, tags in windows], batch_first=True).to(scores.device)
+    # Side by side: the sequences that agree with the window, and all of them.
+    masks = torch.stack([masks, torch.ones_like(masks)])
+    reached = forward[rows, firsts].masked_fill(~masks[:, :, 0], NEVER)
+    for step in range(1, int(steps.max())):
+        at = (firsts + step).clamp(max=scores.shape[1] - 1)
+        onward = (reached.unsqueeze(3) + transitions).logsumexp(2) + scores[rows, at]
+        onward = onward - onward[1].amax(1, keepdim=True)
+        reached = torch.where((step < steps)[:, None], onward.masked_fill(~masks[:, :, step], NEVER), reached)
+    agreeing, every = (reached + backward[rows, firsts + steps - 1]).logsumexp(2).unbind()
+    return (agreeing - every).exp()

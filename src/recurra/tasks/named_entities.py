@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -27,21 +27,29 @@ from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
 from recurra.data.tagged import TaggedSentence, plain_sentence, read_tagged, sentences_to_predict
-from recurra.data.tags import Scheme, Span, read_spans, tags_of, write_tags
+from recurra.data.tags import Scheme, Span, tags_of, write_tags
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError, SettingError
-from recurra.metrics import Metric, span_f1
+from recurra.metrics import Metric, conlleval_spans
 from recurra.models.encoder import Encoder
 from recurra.models.tagger import Tagger
 from recurra.models.token_input import TokenInput, Tokens
 from recurra.nn.crf import CRF
 from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.entity_dictionary import known_entities
+from recurra.tasks.entity_example import synthetic_columns
+from recurra.tasks.entity_metrics import SeenEntities, entity_metrics
+from recurra.tasks.entity_output import ENTITY_FORMATS
 from recurra.tasks.named_entities_settings import NamedEntityConfig
+from recurra.tasks.precision_dial import PrecisionDial, PrecisionSetting
+from recurra.tasks.tagging import Tagging, show
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.training import StepLoss
 
-__all__ = ["NAMED_ENTITIES", "NamedEntityConfig", "Tagging"]
+if TYPE_CHECKING:
+    from recurra.tasks.trained import Trained
+
+__all__ = ["NAMED_ENTITIES", "NamedEntityAssets", "NamedEntityConfig", "at_precision"]
 
 
 class NamedEntityAssets(Assets):
@@ -52,23 +60,10 @@ class NamedEntityAssets(Assets):
     characters: KeptVocabulary
     tags: Labels
     labels: Labels | None = None
-
-
-@dataclass(frozen=True)
-class Tagging:
-    """A tagger's answer.
-
-    Args:
-        spans: First word, end and type of each entity.
-        confidences: The probability of each of them.
-        label: The sentence's label; None for a model without.
-        label_probability: Its probability.
-    """
-
-    spans: tuple[Span, ...]
-    confidences: tuple[float, ...]
-    label: str | None = None
-    label_probability: float | None = None
+    scheme: Scheme = Scheme.IOB2
+    prefixed: bool = True
+    seen: SeenEntities | None = None
+    dial: PrecisionDial | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -136,6 +131,9 @@ def fit(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> NamedE
         characters=Vocabulary("character", sorted(characters)),
         tags=Labels(names=tuple(tags_of(sorted(types), Scheme.IOBES))),
         labels=Labels.of(labels) if config.model.sentence_label else None,
+        scheme=getattr(sentences, "scheme", None) or Scheme.IOB2,
+        prefixed=getattr(sentences, "prefixed", True),
+        seen=SeenEntities.of(sentences[index] for index in range(len(sentences))),
     )
 
 
@@ -172,15 +170,17 @@ def batches(
             rates = torch.where(words >= assets.frequent, settings.once_dropout, settings.word_dropout)
             dropped = torch.rand(words.shape, generator=draw) < rates
             words = words.masked_fill(dropped, assets.words.unknown or 0)
-        headlines = torch.tensor([[is_headline(sentence.words)] for sentence in members])
+        # A network of one direction must not know what is still to come.
+        headlines = torch.tensor([[settings.bidirectional and is_headline(sentence.words)] for sentence in members])
         shapes = torch.where(headlines & (spelled.shapes > 0), spelled.shapes + SHAPES - 1, spelled.shapes)
         targets = torch.full(words.shape, IGNORED)
         for row, sentence in enumerate(members):
-            known = [span for span in sentence.spans or () if f"S-{span[2]}" in assets.tags]
-            tags = write_tags(known, len(sentence), Scheme.IOBES)
+            spans = [span for span in sentence.spans or () if f"S-{span[2]}" in assets.tags]
+            tags = write_tags(spans, len(sentence), Scheme.IOBES)
             targets[row, : len(tags)] = torch.tensor([assets.tags.encode(tag) for tag in tags])
         tokens = Tokens(words, spelled.forms, spelled.characters, spelled.ngrams, spelled.vectors, shapes[..., None])
-        labels = [assets.labels.encode(s.label) if assets.labels and s.label else IGNORED for s in members]
+        known = assets.labels  # a label that the part to train on lacks is answered wrongly, and has no loss
+        labels = [known.encode(s.label) if known and s.label and s.label in known else IGNORED for s in members]
         return TaggedBatch(
             index=torch.arange(len(members)),
             targets=targets,
@@ -213,9 +213,27 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
         features=[2 * SHAPES - 1],
         dropout=settings.dropout,
     )
-    encoder = Encoder(inputs, settings.recurrent(inputs.width), settings.dropout)
+    if settings.bidirectional and settings.lookahead is not None:
+        raise SettingError(
+            f"--lookahead is {settings.lookahead}, and a bidirectional network reads each sentence to its end; add "
+            "--no-bidirectional, or leave --lookahead out"
+        )
+    encoder = Encoder(inputs, settings.recurrent(inputs.width), settings.dropout, settings.lookahead or 0)
     crf = CRF(len(assets.tags), *iobes_constraints(assets.tags.names))
-    return Tagger(encoder, crf, len(assets.labels or ()), settings.pooling, settings.head == "crf")
+    return Tagger(
+        encoder,
+        crf,
+        len(assets.labels or ()),
+        settings.pooling,
+        joined=settings.head == "crf",
+        online=settings.lookahead is not None,
+        representatives=[assets.tags.encode(_before_the_next_word(tag)) for tag in assets.tags.names],
+    )
+
+
+def _before_the_next_word(tag: str) -> str:
+    """A tag of IOBES as it can be said before the next word is known: that of IOB2."""
+    return {"S": "B", "E": "I"}.get(tag[0], tag[0]) + tag[1:]
 
 
 def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: None) -> StepLoss:
@@ -243,17 +261,19 @@ def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger,
     rows: list[list[Span]] = []
     windows: list[tuple[int, int, Tensor]] = []
     numbers = {tag: number for number, tag in enumerate(assets.tags.names)}
-    paths = model.crf.decode(scores.tags, lengths)
+    paths = model.decode(scores.tags, lengths)
     for row, (path, length) in enumerate(zip(paths, batch.lengths.tolist(), strict=True)):
-        tags = assets.tags.decode(path[:length])
-        rows.append(read_spans(tags, Scheme.IOBES))
+        # Tags that are decided at once are those of IOB2.
+        rows.append(conlleval_spans(assets.tags.decode(path[:length])))
+        tags = write_tags(rows[-1], length, Scheme.IOBES)
         for start, end, _ in rows[-1]:
             within = F.one_hot(torch.tensor([numbers[tag] for tag in tags[start:end]]), len(numbers)).bool()
             windows.append((row, start, within))
-    confidences = iter(model.crf.window_probabilities(scores.tags, windows, lengths).tolist())
+    probabilities = iter(model.crf.window_probabilities(scores.tags, windows, lengths).tolist())
+    calibrated = assets.dial.calibrated if assets.dial is not None else lambda type_, confidence: confidence
     labels = _labels(assets, scores.labels, len(rows))
     return [
-        Tagging(tuple(spans), tuple(next(confidences) for _ in spans), *label)
+        Tagging(tuple(spans), tuple(calibrated(type_, next(probabilities)) for _, _, type_ in spans), *label)
         for spans, label in zip(rows, labels, strict=True)
     ]
 
@@ -269,38 +289,39 @@ def _labels(assets: NamedEntityAssets, logits: Tensor | None, rows: int) -> list
     ]
 
 
-def metrics(config: NamedEntityConfig, assets: NamedEntityAssets) -> list[Metric[TaggedSentence, Tagging]]:
-    """Span F1, and the accuracy of labels where they are learned."""
-    measures: list[Metric[TaggedSentence, Tagging]] = [
-        span_f1(lambda sentence: sentence.spans or (), lambda answer: answer.spans)
-    ]
-    if config.model.sentence_label:
-        measures.append(
-            Metric(
-                "label_accuracy",
-                "label accuracy",
-                lambda sentence, answer: {"right": sentence.label == answer.label, "all": 1},
-                lambda tally: tally["right"] / tally["all"] if tally["all"] else float("nan"),
-            )
+def metrics(
+    config: NamedEntityConfig, assets: NamedEntityAssets | None = None
+) -> list[Metric[TaggedSentence, Tagging]]:
+    """Span F1 first; with the assets, F1 of entities that the training part has and of others, too."""
+    labels = config.model.sentence_label
+    if assets is None:
+        return entity_metrics(labels=labels)
+    words = frozenset(assets.words.tokens)
+    return entity_metrics(assets.seen, lambda word: _key(word) in words, scheme=assets.scheme, labels=labels)
+
+
+def calibrate(
+    trained: Trained[Any, TaggedSentence, NamedEntityAssets, Any, Any, Tagging], valid: Dataset[TaggedSentence]
+) -> NamedEntityAssets:
+    """The assets with the precision dial that follows from the part to validate on."""
+    uncalibrated = replace(trained, assets=trained.assets.model_copy(update={"dial": None}))
+    sentences = [valid[index] for index in range(len(valid))]
+    dial = PrecisionDial.fit(zip(sentences, uncalibrated.answers(sentences), strict=True))
+    return trained.assets.model_copy(update={"dial": dial})
+
+
+def at_precision(assets: NamedEntityAssets, precision: float) -> PrecisionSetting:
+    """What leaves out of answers whatever is not as precise as is asked for; its notes say what that costs.
+
+    Raises:
+        SettingError: The run has no dial, or the precision is not between 0 and 1.
+    """
+    if assets.dial is None:
+        raise SettingError(
+            "the run does not know the precision of its confidences: nothing was held out when it was trained; train "
+            "it again with a part to validate on, or leave --precision out"
         )
-    return measures
-
-
-def show(sentence: TaggedSentence, answer: Tagging) -> dict[str, Any]:
-    """The answer as JSON."""
-    entities = []
-    for (start, end, type_), confidence in zip(answer.spans, answer.confidences, strict=True):
-        entity: dict[str, Any] = {"start": start, "end": end}
-        text = " ".join(sentence.words[start:end])
-        if sentence.offsets is not None and sentence.text is not None:
-            first, last = sentence.offsets[start][0], sentence.offsets[end - 1][1]
-            entity, text = {"start": first, "end": last}, sentence.text[first:last]
-        entities.append({**entity, "type": type_, "text": text, "confidence": round(confidence, 4)})
-    shown: dict[str, Any] = {"text": sentence.text} if sentence.text is not None else {"tokens": list(sentence.words)}
-    shown["entities"] = entities
-    if answer.label is not None:
-        shown |= {"label": answer.label, "label_confidence": round(answer.label_probability or 0.0, 4)}
-    return shown
+    return assets.dial.at(precision)
 
 
 def facts(sentence: TaggedSentence) -> Facts:
@@ -322,31 +343,21 @@ def baselines(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> 
 
 
 def example(folder: Path) -> dict[str, Any]:
-    """Writes a few sentences of names and places, and settings small enough to learn them in seconds."""
-    people, places = ["Harry Potter", "Hermione Granger", "Ron"], ["Paris", "New York"]
-    rows = []
-    for first in people:
-        for second in people:
-            for place in places:
-                rows.append(f"{first}|PER met|O {second}|PER in|O {place}|LOC .|O")
-    lines = []
-    for row in rows:
-        type_ = "O"
-        for piece in row.split():
-            word, bar, tag = piece.partition("|")
-            type_ = tag if bar else "?"
-            lines.append([word, type_])
-        lines.append([])
-    following = "O"
-    for line in reversed(lines):  # a word without a tag belongs to the name after it
-        if line:
-            line[1] = following = following if line[1] == "?" else line[1]
-    text = "\n".join(
-        "\t".join([word, tag if tag == "O" else f"I-{tag}"]) if word else ""
-        for word, tag in (line or ["", ""] for line in lines)
-    )
-    (folder / "train.conll").write_text(text + "\n", encoding="utf-8")
-    return {"data": folder / "train.conll", "hidden_size": 8, "word_size": 8, "epochs": 3, "ngrams": 100}
+    """Writes synthetic sentences, and settings that learn from them in seconds what a name looks like."""
+    (folder / "train.conll").write_text(synthetic_columns(), encoding="utf-8")
+    return {
+        "data": folder / "train.conll",
+        "hidden_size": 24,
+        "word_size": 24,
+        "character_size": 24,
+        "ngrams": 1000,
+        "ngram_size": 16,
+        "batch_size": 16,
+        "epochs": 12,
+        "learning_rate": 0.02,
+        "warmup_steps": 10,
+        "weight_average": 0.9,
+    }
 
 
 def rows(assets: NamedEntityAssets) -> dict[str, tuple[str, ...]]:
@@ -378,7 +389,9 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     metrics=metrics,
     show=show,
     facts=facts,
+    calibrate=calibrate,
     example=example,
     baselines=baselines,
     rows=rows,
+    formats=ENTITY_FORMATS,
 )

@@ -13,11 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from recurra.data import IGNORED, Vocabulary
@@ -26,82 +25,21 @@ from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
-from recurra.data.tagged import TaggedFormat, TaggedSentence, read_tagged, sentences_to_predict
+from recurra.data.tagged import TaggedSentence, read_tagged, sentences_to_predict
 from recurra.data.tags import Scheme, Span, read_spans, tags_of, write_tags
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError
 from recurra.metrics import Metric, span_f1
 from recurra.models.encoder import Encoder
-from recurra.models.pooling import PoolingKind
 from recurra.models.tagger import Tagger
-from recurra.models.token_input import CharacterNetwork, TokenInput, Tokens
+from recurra.models.token_input import TokenInput, Tokens
 from recurra.nn.crf import CRF
 from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.contract import Facts, Task
-from recurra.tasks.network_settings import NetworkSettings
-from recurra.tasks.task import Settings, TaskConfig
-from recurra.training import StepLoss, TrainingSettings
+from recurra.tasks.named_entity_recognition_settings import NamedEntityConfig
+from recurra.training import StepLoss
 
-__all__ = ["NAMED_ENTITIES", "NamedEntityConfig", "Tagging"]
-
-
-class TaggedSettings(Settings):
-    """The sentences, and how their files are read."""
-
-    data: Path = Field(description="File of tagged sentences to train on: columns, CoNLL-U or JSON lines.")
-    valid: Path | None = Field(None, description="File to validate on; without it, the last part of the data.")
-    valid_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the data kept for validation where no file is given."
-    )
-    word_column: int = Field(1, description="Column of the words, from 1; -1 is the last.")
-    tag_column: int = Field(-1, description="Column of the tags.")
-    separator: str | None = Field(None, description="What stands between columns; by default a tab, or white space.")
-    scheme: Scheme | None = Field(None, description="Scheme of the tags; by default it is detected.")
-    min_count: int = Field(1, ge=1, description="Words that occur less often are <UNK>.")
-
-    @property
-    def format(self) -> TaggedFormat:
-        """How the files are read."""
-        return TaggedFormat(None, self.word_column, self.tag_column, (), self.separator, self.scheme)
-
-
-class TaggerBatchSettings(Settings):
-    """How the sentences are handed to the model."""
-
-    batch_size: int = Field(24, ge=1, description="Sentences side by side in a step of training.")
-    max_words: int = Field(8192, ge=1, description="Most words of a batch, padding included.")
-
-
-class TaggerSettings(NetworkSettings):
-    """The network."""
-
-    cell: str | None = Field("lstm", description="Name of a cell; `recurra cells` lists them.")
-    hidden_size: int = Field(140, ge=1, description="Width of the recurrent layers.")
-    bidirectional: bool = Field(True, description="Read each sentence from its end to its beginning, too.")
-    dropout: float = Field(0.5, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
-    word_size: int = Field(100, ge=0, description="Width of a word's embedding; 0 leaves it out.")
-    word_dropout: float = Field(0.1, ge=0, lt=1, description="Rate at which words are read as <UNK> in training.")
-    once_dropout: float = Field(
-        0.5, ge=0, lt=1, description="Rate at which words that occur once are read as <UNK> in training."
-    )
-    character_network: CharacterNetwork = Field("cnn", description="How the characters of a word are read.")
-    character_size: int = Field(60, ge=1, description="Width of what the character network makes of a word.")
-    ngrams: int = Field(20_000, ge=0, description="Ids that hashed n-grams of characters share; 0 leaves them out.")
-    ngram_size: int = Field(50, ge=1, description="Width of the n-grams' embedding.")
-    output: Literal["crf", "softmax"] = Field("crf", description="How tags are read off.")
-    sentence_label: bool = Field(False, description="Learn the label of each sentence, too.")
-    pooling: PoolingKind = Field("max", description="What stands for a sentence whose label is learned.")
-
-
-class NamedEntityConfig(TaskConfig):
-    """All settings of a tagger's run."""
-
-    sentences: TaggedSettings
-    batches: TaggerBatchSettings = TaggerBatchSettings()
-    model: TaggerSettings = TaggerSettings()
-    training: TrainingSettings = TrainingSettings(
-        epochs=15, learning_rate=3e-3, weight_decay=0.01, schedule="cosine", warmup_steps=100, weight_average=0.998
-    )
+__all__ = ["NAMED_ENTITIES", "Tagging"]
 
 
 class NamedEntityAssets(Assets):

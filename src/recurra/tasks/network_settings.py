@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from recurra.nn import Recurrent
 from recurra.tasks.cell_settings import CellSettings
+
+if TYPE_CHECKING:  # settings are read without torch
+    from recurra.nn import Recurrent
 
 __all__ = ["NetworkSettings"]
 
@@ -34,6 +36,8 @@ class NetworkSettings(CellSettings):
 
     def recurrent(self, input_size: int, **overrides: Any) -> Recurrent:  # noqa: ANN401  (what Recurrent takes)
         """The layers, for inputs of a width."""
+        from recurra.nn import Recurrent
+
         names = set(NetworkSettings.model_fields) - {"cell", "equations"}
         settings = {name: getattr(self, name) for name in names} | overrides
         return Recurrent(self.made, input_size, **settings)

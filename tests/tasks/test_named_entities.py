@@ -10,7 +10,7 @@ from recurra.data.tagged_sentence import TaggedSentence
 from recurra.errors import RunError
 from recurra.metrics import add
 from recurra.tasks.named_entities import NAMED_ENTITIES as TASK
-from recurra.tasks.named_entities import NamedEntityAssets
+from recurra.tasks.named_entity_recognition_batches import NamedEntityAssets
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.trained import Trained
 from recurra.training import seed_everything, train

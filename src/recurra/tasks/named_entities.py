@@ -9,47 +9,41 @@ for named entity recognition", NAACL 2016.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from recurra.data import IGNORED, Vocabulary
-from recurra.data.batch import Batch
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
-from recurra.data.padded import PaddedBatches
-from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
+from recurra.data.spellings import SHAPES
 from recurra.data.tagged import TaggedSentence, read_tagged, sentences_to_predict
-from recurra.data.tags import Scheme, Span, read_spans, tags_of, write_tags
+from recurra.data.tags import Scheme, Span, read_spans, tags_of
+from recurra.data.vectors import read_vectors
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError
 from recurra.metrics import Metric, span_f1
 from recurra.models.encoder import Encoder
 from recurra.models.tagger import Tagger
-from recurra.models.token_input import TokenInput, Tokens
+from recurra.models.token_input import TokenInput
 from recurra.nn.crf import CRF
-from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.contract import Facts, Task
+from recurra.tasks.named_entity_recognition_batches import (
+    KeptVectors,
+    NamedEntityAssets,
+    TaggedBatch,
+    batches,
+    vocabulary_form,
+)
 from recurra.tasks.named_entity_recognition_settings import NamedEntityConfig
 from recurra.training import StepLoss
 
 __all__ = ["NAMED_ENTITIES", "Tagging"]
-
-
-class NamedEntityAssets(Assets):
-    """What is known of the words and tags that a model was trained on."""
-
-    words: KeptVocabulary
-    frequent: int
-    characters: KeptVocabulary
-    tags: Labels
-    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -69,25 +63,6 @@ class Tagging:
     label_probability: float | None = None
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class TaggedBatch(Batch):
-    """Sentences side by side; the targets are their tags (B, T).
-
-    Args:
-        tokens: Their words.
-        lengths: How many words each has, (B,); 0 for one without any, whose first step is padding.
-        labels: The label of each, (B,); IGNORED where there is none.
-    """
-
-    tokens: Tokens
-    lengths: Tensor
-    labels: Tensor
-
-    def without_answers(self) -> Self:
-        """The same sentences with neither tags nor labels to answer."""
-        return replace(super().without_answers(), labels=torch.full_like(self.labels, IGNORED))
-
-
 def read(config: NamedEntityConfig, path: Path, role: Role) -> Dataset[TaggedSentence]:
     """The sentences of a file."""
     return read_tagged(path, config.sentences.format, role)
@@ -99,93 +74,57 @@ def stream(config: NamedEntityConfig, path: Path, problems: Problems) -> Iterato
 
 
 def fit(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> NamedEntityAssets:
-    """The vocabularies of words and characters, and the tags."""
-    counts: Counter[str] = Counter()
-    characters: set[str] = set()
+    """The vocabularies of words and characters, the tags, and the pretrained vectors."""
+    forms: Counter[str] = Counter()
     types: set[str] = set()
     labels: set[str] = set()
+    features: list[set[str]] = [set() for _ in config.sentences.format.feature_columns]
     for index in range(len(sentences)):
         sentence = sentences[index]
-        counts.update(map(_key, sentence.words))
-        characters.update(*sentence.words)
+        forms.update(sentence.words)
         types.update(type_ for _, _, type_ in sentence.spans or ())
         if sentence.label is not None:
             labels.add(sentence.label)
+        for values, column in zip(features, sentence.features, strict=True):
+            values.update(column)
     if config.model.sentence_label and not labels:
         raise DataError(f"{config.sentences.data}: no sentence has a label; leave --sentence-label out")
+    counts: Counter[str] = Counter()
+    for form, count in forms.items():
+        counts[vocabulary_form(form)] += count
     known = [word for word, count in counts.most_common() if count >= config.sentences.min_count]
     return NamedEntityAssets(
         words=Vocabulary("word", known, end_of_sentence=False),
         frequent=sum(count > 1 for count in counts.values()),
-        characters=Vocabulary("character", sorted(characters)),
+        characters=Vocabulary("character", sorted(set().union(*forms))),
         tags=Labels(names=tuple(tags_of(sorted(types), Scheme.IOBES))),
         labels=Labels.of(labels) if config.model.sentence_label else None,
+        features=tuple(tuple(sorted(values)) for values in features),
+        vectors=_vectors(config, forms),
     )
 
 
-def _key(word: str) -> str:
-    """A word as the vocabulary has it."""
-    return "_".join(normalised(word).split())
-
-
-@lru_cache(maxsize=8)
-def _spellings(words: tuple[str, ...], characters: tuple[str, ...], ngrams: int) -> Spellings:
-    """What turns words into numbers; kept, since it remembers every spelling."""
-    word_ids = {word: number for number, word in enumerate(words)}
-    character_ids = {character: number + 1 for number, character in enumerate(characters)}
-    unknown_word, unknown_character = word_ids["<UNK>"], character_ids["<UNK>"]
-    return Spellings(
-        lambda word: word_ids.get(_key(word), unknown_word),
-        lambda word: 0,
-        lambda character: character_ids.get(character, unknown_character),
-        ngrams,
-    )
-
-
-def batches(
-    config: NamedEntityConfig, assets: NamedEntityAssets, sentences: Dataset[TaggedSentence], role: Role
-) -> PaddedBatches[TaggedSentence, TaggedBatch]:
-    """Sentences of like length side by side."""
-    spellings = _spellings(assets.words.tokens, assets.characters.tokens, config.model.ngrams)
-    settings = config.model
-
-    def collate(members: Sequence[TaggedSentence], draw: torch.Generator) -> TaggedBatch:
-        spelled = spellings([sentence.words or ("",) for sentence in members])
-        words = spelled.words
-        if role == "train":
-            rates = torch.where(words >= assets.frequent, settings.once_dropout, settings.word_dropout)
-            dropped = torch.rand(words.shape, generator=draw) < rates
-            words = words.masked_fill(dropped, assets.words.unknown or 0)
-        headlines = torch.tensor([[is_headline(sentence.words)] for sentence in members])
-        shapes = torch.where(headlines & (spelled.shapes > 0), spelled.shapes + SHAPES - 1, spelled.shapes)
-        targets = torch.full(words.shape, IGNORED)
-        for row, sentence in enumerate(members):
-            known = [span for span in sentence.spans or () if f"S-{span[2]}" in assets.tags]
-            tags = write_tags(known, len(sentence), Scheme.IOBES)
-            targets[row, : len(tags)] = torch.tensor([assets.tags.encode(tag) for tag in tags])
-        tokens = Tokens(words, spelled.forms, spelled.characters, spelled.ngrams, spelled.vectors, shapes[..., None])
-        labels = [assets.labels.encode(s.label) if assets.labels and s.label else IGNORED for s in members]
-        return TaggedBatch(
-            index=torch.arange(len(members)),
-            targets=targets,
-            tokens=tokens,
-            lengths=torch.tensor([len(sentence) for sentence in members]),
-            labels=torch.tensor(labels),
+def _vectors(config: NamedEntityConfig, forms: Counter[str]) -> KeptVectors | None:
+    """The pretrained vectors of the words trained on and of the most frequent others."""
+    if config.model.vectors is None:
+        return None
+    table = read_vectors(config.model.vectors, forms, first=config.model.max_vectors)
+    if not len(table):
+        raise DataError(
+            f"{config.model.vectors}: none of the words trained on has a vector there; give vectors of their language"
         )
-
-    return PaddedBatches(
-        sentences,
-        collate,
-        config.batches.batch_size if role == "train" else 64,
-        max_steps=config.batches.max_words,
-        shuffle=role == "train",
-        seed=config.training.seed,
+    return KeptVectors(
+        words=table.words, width=table.width, share=table.coverage(forms).share, numbers=table.vectors.half()
     )
 
 
 def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
     """The network, untrained."""
-    settings = config.model
+    settings, kept = config.model, assets.vectors
+    # Where a trained model is loaded, its vectors come with its weights.
+    vectors = None if kept is None else torch.zeros(len(kept.words), kept.width)
+    if kept is not None and kept.numbers is not None:
+        vectors = kept.numbers
     inputs = TokenInput(
         len(assets.words),
         settings.word_size,
@@ -194,7 +133,10 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
         character_size=settings.character_size,
         ngrams=settings.ngrams,
         ngram_size=settings.ngram_size,
-        features=[2 * SHAPES - 1],
+        vectors=vectors,
+        tune_vectors=settings.tune_vectors,
+        features=[2 * SHAPES - 1, *(len(values) + 1 for values in assets.features)],
+        feature_size=settings.feature_size,
         dropout=settings.dropout,
     )
     encoder = Encoder(inputs, settings.recurrent(inputs.width), settings.dropout)

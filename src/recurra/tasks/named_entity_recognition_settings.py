@@ -5,10 +5,11 @@ They are read without torch, so that the command line can list them at once.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from recurra.data.tagged_sentence import TaggedFormat
 from recurra.data.tags import Scheme
@@ -18,6 +19,8 @@ from recurra.tasks.task import Settings, TaskConfig
 from recurra.training.settings import TrainingSettings
 
 __all__ = ["NamedEntityConfig", "TaggedSettings", "TaggerBatchSettings", "TaggerSettings"]
+
+_COLUMN = re.compile(r"-?[1-9][0-9]*")
 
 
 class TaggedSettings(Settings):
@@ -30,6 +33,9 @@ class TaggedSettings(Settings):
     )
     word_column: int = Field(1, description="Column of the words, from 1; -1 is the last.")
     tag_column: int = Field(-1, description="Column of the tags.")
+    feature_columns: str = Field(
+        "", description="Columns of further features of a word, such as its part of speech: 2,3."
+    )
     separator: str | None = Field(None, description="What stands between columns; by default a tab, or white space.")
     scheme: Scheme | None = Field(None, description="Scheme of the tags; by default it is detected.")
     min_count: int = Field(1, ge=1, description="Words that occur less often are <UNK>.")
@@ -37,7 +43,19 @@ class TaggedSettings(Settings):
     @property
     def format(self) -> TaggedFormat:
         """How the files are read."""
-        return TaggedFormat(None, self.word_column, self.tag_column, (), self.separator, self.scheme)
+        features = tuple(map(int, filter(None, self.feature_columns.split(","))))
+        return TaggedFormat(None, self.word_column, self.tag_column, features, self.separator, self.scheme)
+
+    @field_validator("feature_columns")
+    @classmethod
+    def _columns_are_numbers(cls, text: str) -> str:
+        columns = [column.strip() for column in text.split(",")] if text.strip() else []
+        wrong = next((column for column in columns if not _COLUMN.fullmatch(column)), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong!r} is no number of a column; write numbers from 1, with commas between them: 2,3")
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"{text!r} names a column twice; each has one embedding")
+        return ",".join(columns)
 
 
 class TaggerBatchSettings(Settings):
@@ -55,6 +73,16 @@ class TaggerSettings(NetworkSettings):
     bidirectional: bool = Field(True, description="Read each sentence from its end to its beginning, too.")
     dropout: float = Field(0.5, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
     word_size: int = Field(100, ge=0, description="Width of a word's embedding; 0 leaves it out.")
+    vectors: str | None = Field(
+        None, description="Pretrained word vectors beside the word's embedding: a file, or the name glove-50d."
+    )
+    max_vectors: int = Field(
+        400_000,
+        ge=0,
+        description="How many vectors of the file, from its beginning, the model keeps beside those of the words it is "
+        "trained on, so that words it meets later have theirs.",
+    )
+    tune_vectors: bool = Field(False, description="Learn how the vectors of the words trained on are to change.")
     word_dropout: float = Field(0.1, ge=0, lt=1, description="Rate at which words are read as <UNK> in training.")
     once_dropout: float = Field(
         0.5, ge=0, lt=1, description="Rate at which words that occur once are read as <UNK> in training."
@@ -63,6 +91,7 @@ class TaggerSettings(NetworkSettings):
     character_size: int = Field(60, ge=1, description="Width of what the character network makes of a word.")
     ngrams: int = Field(20_000, ge=0, description="Ids that hashed n-grams of characters share; 0 leaves them out.")
     ngram_size: int = Field(50, ge=1, description="Width of the n-grams' embedding.")
+    feature_size: int = Field(12, ge=1, description="Width of the embedding of a word's shape, and of each feature.")
     output: Literal["crf", "softmax"] = Field("crf", description="How tags are read off.")
     sentence_label: bool = Field(False, description="Learn the label of each sentence, too.")
     pooling: PoolingKind = Field("max", description="What stands for a sentence whose label is learned.")

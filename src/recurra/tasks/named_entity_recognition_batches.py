@@ -1,0 +1,198 @@
+"""What a tagger reads: the words of sentences as numbers, by what was fitted on the part to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from recurra.data import IGNORED
+from recurra.data.batch import Batch
+from recurra.data.dataset import Dataset, Role
+from recurra.data.labels import Labels
+from recurra.data.padded import PaddedBatches
+from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
+from recurra.data.tagged import TaggedSentence
+from recurra.data.tags import Scheme, write_tags
+from recurra.data.vectors import VectorTable
+from recurra.models.token_input import Tokens
+from recurra.tasks.assets import Assets, KeptVocabulary
+from recurra.tasks.named_entity_recognition_settings import NamedEntityConfig
+
+__all__ = ["KeptVectors", "NamedEntityAssets", "TaggedBatch", "batches", "vocabulary_form"]
+
+
+class KeptVectors(Assets):
+    """The words whose pretrained vectors a model keeps: the vectors themselves are among its weights.
+
+    Args:
+        words: The words, in the order of their rows.
+        width: The number of components of a vector.
+        share: The share of the words trained on, each counted as often as it occurs, that have a vector.
+        numbers: The vectors, (N, width), until the model has them.
+    """
+
+    words: tuple[str, ...]
+    width: int = Field(ge=1)
+    share: float = Field(ge=0, le=1)
+    numbers: Tensor | None = Field(None, exclude=True)
+
+    def __eq__(self, other: object) -> bool:
+        # Of what was read back from a file the vectors are with the weights.
+        return isinstance(other, KeptVectors) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]  # two equal ones may be compared, none is a key
+
+    @cached_property
+    def _table(self) -> VectorTable:
+        return VectorTable(self.words, torch.empty(0))
+
+    def row(self, word: str) -> int:
+        """The row of a word's vector from 1; 0 for a word without."""
+        row = self._table.find(word)
+        return 0 if row is None else row + 1
+
+
+class NamedEntityAssets(Assets):
+    """What is known of the words and tags that a model was trained on.
+
+    Args:
+        words: The words, the most frequent first.
+        frequent: How many of them occur more than once.
+        characters: The characters of words.
+        tags: The tags.
+        labels: The labels of sentences; None where none are learned.
+        features: The values of each feature column.
+        vectors: The words whose pretrained vectors are kept; None without.
+    """
+
+    words: KeptVocabulary
+    frequent: int
+    characters: KeptVocabulary
+    tags: Labels
+    labels: Labels | None = None
+    features: tuple[tuple[str, ...], ...] = ()
+    vectors: KeptVectors | None = None
+
+    @cached_property
+    def spellings(self) -> dict[int, Spellings]:
+        """What turns words into numbers, by how many ids n-grams share; kept, since it remembers every spelling."""
+        return {}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TaggedBatch(Batch):
+    """Sentences side by side; the targets are their tags (B, T).
+
+    Args:
+        tokens: Their words.
+        lengths: How many words each has, (B,); 0 for one without any, whose first step is padding.
+        labels: The label of each, (B,); IGNORED where there is none.
+    """
+
+    tokens: Tokens
+    lengths: Tensor
+    labels: Tensor
+
+    def without_answers(self) -> Self:
+        """The same sentences with neither tags nor labels to answer."""
+        return replace(super().without_answers(), labels=torch.full_like(self.labels, IGNORED))
+
+
+def vocabulary_form(word: str) -> str:
+    """A word as the vocabulary has it."""
+    return "_".join(normalised(word).split())
+
+
+def batches(
+    config: NamedEntityConfig, assets: NamedEntityAssets, sentences: Dataset[TaggedSentence], role: Role
+) -> PaddedBatches[TaggedSentence, TaggedBatch]:
+    """Sentences of like length side by side."""
+    return PaddedBatches(
+        sentences,
+        _Collation(config, assets, role),
+        config.batches.batch_size if role == "train" else 64,
+        max_steps=config.batches.max_words,
+        shuffle=role == "train",
+        seed=config.training.seed,
+    )
+
+
+class _Collation:
+    """Makes a batch of sentences.
+
+    Args:
+        config: The settings.
+        assets: What was fitted.
+        role: What the batch is for: in training words are left out at random, and to predict there are no tags.
+    """
+
+    def __init__(self, config: NamedEntityConfig, assets: NamedEntityAssets, role: Role) -> None:
+        self.settings, self.assets, self.role = config.model, assets, role
+        self.spellings = _spellings(config, assets)
+        self.tags = {tag: number for number, tag in enumerate(assets.tags.names)}
+        self.features = [{value: number for number, value in enumerate(values, 1)} for values in assets.features]
+
+    def __call__(self, members: Sequence[TaggedSentence], draw: torch.Generator) -> TaggedBatch:
+        """The batch."""
+        spelled = self.spellings([sentence.words or ("",) for sentence in members])
+        words = spelled.words if self.role != "train" else self._dropped(spelled.words, draw)
+        headlines = torch.tensor([[is_headline(sentence.words)] for sentence in members])
+        shapes = torch.where(headlines & (spelled.shapes > 0), spelled.shapes + SHAPES - 1, spelled.shapes)
+        features = torch.stack([shapes, *self._features(members, shapes)], 2)
+        labels = self.assets.labels
+        return TaggedBatch(
+            targets=self._targets(members, words),
+            tokens=Tokens(words, spelled.forms, spelled.characters, spelled.ngrams, spelled.vectors, features),
+            lengths=torch.tensor([len(sentence) for sentence in members]),
+            labels=torch.tensor([labels.encode(s.label) if labels and s.label else IGNORED for s in members]),
+        )
+
+    def _dropped(self, words: Tensor, draw: torch.Generator) -> Tensor:
+        """Words, some of them read as <UNK>."""
+        rates = torch.where(words >= self.assets.frequent, self.settings.once_dropout, self.settings.word_dropout)
+        return words.masked_fill(torch.rand(words.shape, generator=draw) < rates, self.assets.words.unknown or 0)
+
+    def _features(self, members: Sequence[TaggedSentence], like: Tensor) -> list[Tensor]:
+        """The number of each word's value in every feature column, 0 for one that was not met in training."""
+        columns = []
+        for column, numbers in enumerate(self.features):
+            values = torch.zeros_like(like)
+            for row, sentence in enumerate(members):
+                if sentence.features:
+                    known = [numbers.get(value, 0) for value in sentence.features[column]]
+                    values[row, : len(known)] = torch.tensor(known)
+            columns.append(values)
+        return columns
+
+    def _targets(self, members: Sequence[TaggedSentence], like: Tensor) -> Tensor:
+        """The tags of each sentence; a span of a type that was not met in training has none."""
+        targets = torch.full_like(like, IGNORED)
+        if self.role == "predict":
+            return targets
+        for row, sentence in enumerate(members):
+            known = [span for span in sentence.spans or () if f"S-{span[2]}" in self.tags]
+            tags = write_tags(known, len(sentence), Scheme.IOBES)
+            targets[row, : len(tags)] = torch.tensor([self.tags[tag] for tag in tags], dtype=torch.int64)
+        return targets
+
+
+def _spellings(config: NamedEntityConfig, assets: NamedEntityAssets) -> Spellings:
+    """What turns words into numbers."""
+    ngrams = config.model.ngrams
+    if ngrams not in assets.spellings:
+        word_ids = {word: number for number, word in enumerate(assets.words.tokens)}
+        character_ids = {character: number for number, character in enumerate(assets.characters.tokens, 1)}
+        unknown_word, unknown_character = word_ids["<UNK>"], character_ids["<UNK>"]
+        assets.spellings[ngrams] = Spellings(
+            lambda word: word_ids.get(vocabulary_form(word), unknown_word),
+            (lambda word: 0) if assets.vectors is None else assets.vectors.row,
+            lambda character: character_ids.get(character, unknown_character),
+            ngrams,
+        )
+    return assets.spellings[ngrams]

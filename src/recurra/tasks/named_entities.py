@@ -8,8 +8,9 @@ for named entity recognition", NAACL 2016.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
 from recurra.data.spellings import SHAPES
 from recurra.data.tagged import TaggedSentence, read_tagged, sentences_to_predict
-from recurra.data.tags import Scheme, Span, read_spans, tags_of
+from recurra.data.tags import Scheme, Span, tags_of
 from recurra.data.vectors import read_vectors
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError
@@ -166,22 +167,36 @@ def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger,
     """The entities of each sentence, each with its probability."""
     lengths = batch.lengths.clamp(min=1)
     scores, _ = model(batch.tokens, None, lengths)
-    rows: list[list[Span]] = []
-    windows: list[tuple[int, int, Tensor]] = []
-    numbers = {tag: number for number, tag in enumerate(assets.tags.names)}
     paths = model.crf.decode(scores.tags, lengths)
-    for row, (path, length) in enumerate(zip(paths, batch.lengths.tolist(), strict=True)):
-        tags = assets.tags.decode(path[:length])
-        rows.append(read_spans(tags, Scheme.IOBES))
-        for start, end, _ in rows[-1]:
-            within = F.one_hot(torch.tensor([numbers[tag] for tag in tags[start:end]]), len(numbers)).bool()
-            windows.append((row, start, within))
+    paths = [path[:length] for path, length in zip(paths, batch.lengths.tolist(), strict=True)]
+    rows = [_spans(assets.tags.names, path) for path in paths]
+    one_hot = torch.eye(len(assets.tags), dtype=torch.bool)
+    windows = [
+        (row, start, one_hot[path[start:end]])
+        for row, (path, spans) in enumerate(zip(paths, rows, strict=True))
+        for start, end, _ in spans
+    ]
     confidences = iter(model.crf.window_probabilities(scores.tags, windows, lengths).tolist())
     labels = _labels(assets, scores.labels, len(rows))
     return [
-        Tagging(tuple(spans), tuple(next(confidences) for _ in spans), *label)
+        Tagging(tuple(spans), tuple(itertools.islice(confidences, len(spans))), *label)
         for spans, label in zip(rows, labels, strict=True)
     ]
+
+
+def _spans(names: Sequence[str], path: Sequence[int]) -> list[Span]:
+    """The spans of tags in IOBES, by their numbers, which the constraints have made right."""
+    spans: list[Span] = []
+    start = 0
+    for step, number in enumerate(path):
+        if not number:  # O is the first of the tags
+            continue
+        letter = names[number][0]
+        if letter in "BS":
+            start = step
+        if letter in "ES":
+            spans.append((start, step + 1, names[number][2:]))
+    return spans
 
 
 def _labels(assets: NamedEntityAssets, logits: Tensor | None, rows: int) -> list[tuple[str | None, float | None]]:

@@ -7,7 +7,7 @@ import torch
 
 from recurra.data.lines import Source
 from recurra.data.tagged_sentence import TaggedSentence
-from recurra.errors import RunError
+from recurra.errors import DataError, RunError, SettingError
 from recurra.metrics import add
 from recurra.tasks.named_entities import NAMED_ENTITIES as TASK
 from recurra.tasks.named_entity_recognition_batches import NamedEntityAssets
@@ -26,13 +26,17 @@ def begun(folder, **settings):
     return Trained(TASK, config, assets, TASK.build(config, assets)), sentences
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    run, sentences = begun(tmp_path_factory.mktemp("names"), epochs=25, learning_rate=0.03, batch_size=6)
+def learn(run, sentences):
     batches = TASK.batches(run.config, run.assets, sentences, "train")
     train(
         run.model, batches, lambda model, batch, state: TASK.loss(run.config, model, batch, state), run.config.training
     )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run, sentences = begun(tmp_path_factory.mktemp("names"), epochs=25, learning_rate=0.03, batch_size=6)
+    learn(run, sentences)
     return run, sentences
 
 
@@ -99,6 +103,69 @@ def test_the_loss_of_shards_is_that_of_the_whole(trained):
     assert sum(float(part.total) for part in parts) == pytest.approx(float(whole.total), rel=1e-4)
 
 
+def write_vectors(folder):
+    """Vectors that tell people from places, and punctuation from both; of words that are met in training and others."""
+    kinds = {"1 0 0": "Harry Hermione Ron Potter Granger Zelda", "0 1 0": "Paris York New Oslo", "0 0 1": "met in ."}
+    lines = [f"{word.lower()} {numbers}" for numbers, words in kinds.items() for word in words.split()]
+    (folder / "vectors.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "vectors.txt"
+
+
+ALONE = {"word_size": 0, "character_network": "none", "ngrams": 0}
+"""Settings that leave only what is read besides words and their spellings."""
+
+
+def test_a_word_first_met_after_training_has_its_pretrained_vector_also_where_the_file_is_gone(tmp_path):
+    path = write_vectors(tmp_path)
+    run, sentences = begun(tmp_path, vectors=str(path), **ALONE, epochs=20, learning_rate=0.05)
+    assert run.assets.vectors.share == 1.0
+    learn(run, sentences)
+    unseen = [plain("Zelda", "met", "Ron", "in", "Oslo", ".")]
+    [answer] = run.answers(unseen)
+    assert answer.spans == ((0, 1, "PER"), (2, 3, "PER"), (4, 5, "LOC"))
+    run.assets.save(tmp_path, TASK.name)
+    path.unlink()
+    assets = NamedEntityAssets.load(tmp_path, TASK.name)
+    assert assets == run.assets
+    model = TASK.build(run.config, assets)
+    model.load_state_dict(run.model.state_dict())
+    assert list(Trained(TASK, run.config, assets, model).answers(unseen)) == [answer]
+
+
+def test_without_more_vectors_than_those_of_the_words_trained_on_others_have_none(tmp_path):
+    run, _ = begun(tmp_path, vectors=str(write_vectors(tmp_path)), max_vectors=0)
+    assert "zelda" not in run.assets.vectors.words
+    assert run.assets.vectors.row("Zelda") == 0
+    assert run.model.encoder.inputs.vectors[run.assets.vectors.row("Ron")].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_vectors_of_other_words_are_refused(tmp_path):
+    (tmp_path / "vectors.txt").write_text("ombre 1 2\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"vectors.txt: none of the words trained on has a vector there"):
+        begun(tmp_path, vectors=str(tmp_path / "vectors.txt"))
+
+
+def test_a_feature_column_is_read_by_its_embedding_and_an_unknown_value_as_none(tmp_path):
+    rows = "kim N O\nsaw V O\nkim P I-PER\n\nsaw V O\nsaw P I-PER\n\nkim P I-PER\nkim V O\n\n" * 4
+    (tmp_path / "columns.conll").write_text(rows, encoding="utf-8")
+    settings = {"data": tmp_path / "columns.conll", "feature_columns": "2", "epochs": 40, "learning_rate": 0.05}
+    run, sentences = begun(tmp_path, **ALONE, **settings)
+    assert run.assets.features == (("N", "P", "V"),)
+    learn(run, sentences)
+    assert run.evaluate(sentences).figures["f1"] == 1.0
+    (tmp_path / "other.conll").write_text("kim X\nkim P\n", encoding="utf-8")
+    [sentence] = TASK.read(run.config, tmp_path / "other.conll", "predict")
+    [answer] = run.answers([sentence])
+    assert (1, 2, "PER") in answer.spans
+    assert next(run.answers([plain("kim")])).spans is not None  # text without columns is answered, too
+
+
+@pytest.mark.parametrize(("columns", "message"), [("2,x", "'x' is no number of a column"), ("2, 2", "a column twice")])
+def test_columns_that_are_none_are_refused(tmp_path, columns, message):
+    with pytest.raises(SettingError, match=message):
+        begun(tmp_path, feature_columns=columns)
+
+
 def test_a_softmax_with_constraints_and_a_label_for_the_sentence(tmp_path):
     rows = [
         ("who is Ann", "O O S-PER", "ask"),
@@ -116,10 +183,7 @@ def test_a_softmax_with_constraints_and_a_label_for_the_sentence(tmp_path):
         learning_rate=0.03,
         batch_size=4,
     )
-    batches = TASK.batches(run.config, run.assets, sentences, "train")
-    train(
-        run.model, batches, lambda model, batch, state: TASK.loss(run.config, model, batch, state), run.config.training
-    )
+    learn(run, sentences)
     report = run.evaluate(sentences)
     assert report.figures == {"f1": 1.0, "label_accuracy": 1.0}
     shown = TASK.show(sentences[0], next(run.answers([sentences[0]])))

@@ -110,13 +110,12 @@ def _vectors(config: NamedEntityConfig, forms: Counter[str]) -> KeptVectors | No
     if config.model.vectors is None:
         return None
     table = read_vectors(config.model.vectors, forms, first=config.model.max_vectors)
-    if not len(table):
+    share = table.coverage(forms).share
+    if not share:
         raise DataError(
             f"{config.model.vectors}: none of the words trained on has a vector there; give vectors of their language"
         )
-    return KeptVectors(
-        words=table.words, width=table.width, share=table.coverage(forms).share, numbers=table.vectors.half()
-    )
+    return KeptVectors(words=table.words, width=table.width, share=share, numbers=table.vectors.half())
 
 
 def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:

@@ -76,7 +76,7 @@ TRAIN = """
         assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
         assert load(run).sample(5, seed=1) == load(whole).sample(5, seed=1)
         try:
-            train_run(LANGUAGE_MODELLING, config(4), stopped, lambda model, data, folder: [Stop()])
+            train_run(LANGUAGE_MODELLING, config(4), stopped, lambda prepared, folder: [Stop()])
         except KeyboardInterrupt:
             assert not list(stopped.rglob("*.partial"))
 

@@ -41,7 +41,7 @@ def test_cells_are_completed():
     ("line", "completed"),
     [
         ("recurra res", ["resume"]),
-        ("recurra train ", ["language-modelling", "image-classification"]),
+        ("recurra train ", ["language-modelling", "image-classification", "named-entity-recognition"]),
         ("recurra train language-modelling --hid", ["--hidden-size"]),
         ("recurra train language-modelling --cell min-", ["min-gru", "min-lstm"]),
         ("recurra train language-modelling --optimiser ada", ["adam", "adamw"]),

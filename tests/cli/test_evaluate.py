@@ -10,7 +10,7 @@ from support.images import write_images
 def test_a_run_is_measured_on_another_text(recurra, trained, here, name):
     (here / "other.txt").write_text("the dog sat on the mat\n")
     done = recurra("evaluate", trained / name, "--data", "other.txt")
-    metrics = evaluate_run(load(trained / name), here / "other.txt")
+    metrics = evaluate_run(load(trained / name), here / "other.txt").metrics
     assert (done.code, done.err) == (0, "")
     rows = dict(line.rsplit(maxsplit=1) for line in done.out.splitlines())
     assert rows["loss"] == f"{metrics['loss']:.3f}"
@@ -42,7 +42,7 @@ def test_json_has_every_digit(recurra, trained, here):
     done = recurra("evaluate", trained / "stream", "--data", "other.txt", "--json")
     assert done.code == 0
     expected = {"run": str(trained / "stream"), "data": "other.txt"}
-    assert json.loads(done.out) == expected | evaluate_run(load(trained / "stream"), here / "other.txt")
+    assert json.loads(done.out) == expected | evaluate_run(load(trained / "stream"), here / "other.txt").metrics
 
 
 def test_an_image_classifier_is_measured(recurra, here):

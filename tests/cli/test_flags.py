@@ -7,7 +7,7 @@ from pydantic import Field
 
 from recurra.cli.flags import from_flags, with_flags
 from recurra.errors import EquationError
-from recurra.tasks.task import Settings, TaskConfig
+from recurra.tasks.settings import Settings, TaskConfig
 
 
 class Sizes(Settings):
@@ -65,3 +65,23 @@ def test_a_text_from_a_file_is_read(tmp_path):
     assert from_flags(Config, given) == {"text": "h[t] = tanh(W @ [h[t-1], x[t]])", "width": "4"}
     with pytest.raises(EquationError, match="cannot be read"):
         from_flags(Config, {"text": tmp_path / "nowhere.txt"})
+
+
+def test_sections_with_the_same_key_have_flags_with_their_names():
+    class Layers(Settings):
+        sizes: tuple[int, ...] = (1, 2)
+        hidden_size: int = 3
+
+    class TwoNetworks(TaskConfig):
+        encoder: Layers = Layers(hidden_size=5)
+        decoder: Layers = Layers()
+
+    given = []
+    command = with_flags(lambda settings: given.append(settings), TwoNetworks)
+    parameters = inspect.signature(command).parameters
+    assert {"encoder__hidden_size", "decoder__sizes", "epochs"} <= set(parameters)
+    option = parameters["encoder__hidden_size"].annotation.__metadata__[0]
+    assert option.default == "--encoder.hidden-size"  # where typer keeps the first of its names
+    assert option.show_default == "5"
+    command(encoder__hidden_size="7", decoder__sizes="8,9", epochs=None)
+    assert given == [{"encoder.hidden_size": "7", "decoder.sizes": "8,9"}]

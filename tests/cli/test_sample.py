@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line(refused, trained, words, line):
 def test_a_damaged_run_is_one_line(refused, trained, here):
     import shutil
 
-    for name in ("config.toml", "vocabulary.json", "model.safetensors"):
+    for name in ("config.toml", "assets.json", "model.safetensors"):
         copy = here / name.replace(".", "-")
         shutil.copytree(trained / "stream", copy)
         content = (copy / name).read_bytes()

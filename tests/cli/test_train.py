@@ -21,7 +21,7 @@ TRAIN = ["train", "language-modelling"]
 EQUATIONS = (
     "keep[t] = sigmoid(W_keep @ [h[t-1], x[t]] + b)\nh[t]    = keep[t] * h[t-1] + (1 - keep[t]) * tanh(W @ x[t])"
 )
-FILES = ["checkpoints", "config.toml", "curves.png", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
+FILES = ["assets.json", "checkpoints", "config.toml", "curves.png", "metrics.jsonl", "model.safetensors"]
 
 
 def names(folder):
@@ -102,7 +102,7 @@ def test_a_runs_config_trains_the_same_again(recurra, pets, tiny):
     assert recurra(*TRAIN, "--data", pets, "--out", "first", *tiny, "--seed", "3").code == 0
     assert recurra(*TRAIN, "--config", "first/config.toml", "--out", "second").code == 0
     assert recurra(*TRAIN, "--config", "first/config.toml", "--out", "third", "--seed", "4", "--cell", "gru").code == 0
-    for name in ("config.toml", "model.safetensors", "vocabulary.json"):
+    for name in ("config.toml", "model.safetensors", "assets.json"):
         assert Path("first", name).read_bytes() == Path("second", name).read_bytes()
     third = library.load("third").config
     assert (third.training.seed, third.model.cell, third.model.hidden_size) == (4, "gru", 6)
@@ -294,7 +294,7 @@ def test_ctrl_c_while_the_text_is_read_leaves_nothing(recurra, pets, here, tiny,
     def read(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("recurra.tasks.language_modelling.read_text", read)
+    monkeypatch.setattr("recurra.data.texts.read_text", read)
     done = recurra(*TRAIN, "--data", pets, *tiny)
     assert (done.code, done.out, done.err) == (130, "", "\nrecurra: stopped\n")
     assert names(here) == ["pets.txt"]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.data import IGNORED, Batch, ImageBatch, SentenceBatches, StreamBatches
+from recurra.data import IGNORED, ImageBatch, SentenceBatches, StreamBatches, TokenBatch
 from recurra.errors import DataError, SettingError
 
 SIZES = st.integers(1, 6)
@@ -79,7 +79,12 @@ def test_sentences_need_an_end_and_there_must_be_some():
 
 
 def test_a_batch_counts_its_targets_and_moves_whole():
-    batch = Batch(torch.zeros(2, 2), torch.tensor([[1, IGNORED], [0, 5]]), torch.tensor([1, 2]), fresh=False)
+    batch = TokenBatch(
+        inputs=torch.zeros(2, 2),
+        targets=torch.tensor([[1, IGNORED], [0, 5]]),
+        lengths=torch.tensor([1, 2]),
+        fresh=False,
+    )
     moved = batch.to("meta")
     assert batch.count == 3
     assert {moved.inputs.device.type, moved.targets.device.type, moved.lengths.device.type} == {"meta"}
@@ -151,7 +156,7 @@ def test_the_parts_of_all_processes_are_the_batch(batches, world, start):
 
 @pytest.mark.parametrize(("rank", "world"), [(-1, 2), (2, 2), (0, 0)])
 def test_a_process_that_is_not_there_is_refused(rank, world):
-    images = ImageBatch(torch.zeros(3, 2, 1), torch.zeros(3, dtype=torch.int64))
+    images = ImageBatch(inputs=torch.zeros(3, 2, 1), targets=torch.zeros(3, dtype=torch.int64))
     for batch in (next(StreamBatches(range(9), 1, 2).epoch(0)), images):
         with pytest.raises(SettingError, match="ranks are counted from 0"):
             batch.shard(rank, world)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.data import IGNORED, Batch, StreamBatches
+from recurra.data import IGNORED, StreamBatches, TokenBatch
 from recurra.errors import DataError, SettingError, ShapeError
 
 SIZES = st.integers(1, 6)
@@ -100,7 +100,7 @@ def test_a_size_below_one_is_refused(batch_size, chunk_length, name):
 def test_batches_before_the_place_are_not_made(monkeypatch):
     made = []
     monkeypatch.setattr(
-        "recurra.data.streams.Batch", lambda *given, **named: made.append(given) or Batch(*given, **named)
+        "recurra.data.streams.TokenBatch", lambda *given, **named: made.append(given) or TokenBatch(*given, **named)
     )
     list(StreamBatches(range(101), 1, 10).epoch(0, 8))
     assert len(made) == 2

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from recurra.cells import CATALOGUE, Cell
-from recurra.data import Batch
+from recurra.data import TokenBatch
 from recurra.errors import DataError, SettingError, ShapeError
 from recurra.inspection import gradient_flow, last_target_loss
 from recurra.inspection.verdict import advise, decay_rate, describe, judge, reach
@@ -93,14 +93,14 @@ def test_the_loss_of_a_language_model_is_that_of_each_rows_last_target():
     model = LanguageModel(5, "gru", 3, H).eval()
     inputs = torch.randint(5, (3, 6))
     targets = torch.tensor([[1, 2, 3, 4, 0, 1], [1, 2, -100, -100, -100, -100], [-100] * 6])
-    batch = Batch(inputs, targets, torch.tensor([6, 4, 6]), fresh=True)
+    batch = TokenBatch(inputs=inputs, targets=targets, lengths=torch.tensor([6, 4, 6]))
     expected = sum(
         -model(inputs[row : row + 1, : t + 1])[0][0, -1].log_softmax(0)[int(targets[row, t])]
         for row, t in ((0, 5), (1, 1))
     )
     assert last_target_loss(model, batch).item() == pytest.approx(expected.item(), rel=1e-5)
     assert len(gradient_flow(model, batch).layers[0].profile) == 6
-    nothing = Batch(inputs, torch.full_like(targets, -100), None, fresh=True)
+    nothing = TokenBatch(inputs=inputs, targets=torch.full_like(targets, -100))
     with pytest.raises(DataError, match="no target"):
         gradient_flow(model, nothing)
 
@@ -108,7 +108,7 @@ def test_the_loss_of_a_language_model_is_that_of_each_rows_last_target():
 def test_measuring_leaves_the_model_as_it_was():
     model = LanguageModel(5, "lstm", 3, H, 2, dropout=0.5, zoneout=0.2, weight_drop=0.2).train()
     model.embedding.eval()
-    batch = Batch(torch.randint(5, (2, 6)), torch.randint(5, (2, 6)), None, fresh=True)
+    batch = TokenBatch(inputs=torch.randint(5, (2, 6)), targets=torch.randint(5, (2, 6)))
     before = {name: p.clone() for name, p in model.state_dict().items()}
     modes, drawn = [m.training for m in model.modules()], torch.get_rng_state()
     first, second = gradient_flow(model, batch), gradient_flow(model, batch)

@@ -52,7 +52,7 @@ def test_every_recipe_is_complete(name):
         assert all(digest in PAGE for digest in recipe.files.values())
         task = TASKS[recipe.task]
         config = recipe.config(task.config, Path("/data"))
-        assert recipe.metric in {view.name for view in task.views(config)}
+        assert recipe.metric in {"loss", *(metric.name for metric in task.metrics(config, None))}
         # every path of the settings is one of the files, below the folder of data
         paths = set(re.findall(r'"/data/([^"]*)"', render_config(task.name, config)))
         assert paths <= set(recipe.files)

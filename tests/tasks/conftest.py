@@ -9,8 +9,7 @@ from recurra.data import Vocabulary
 from recurra.models import LanguageModel
 from recurra.tasks import train_run
 from recurra.tasks.language_model_run import LanguageModelRun
-from recurra.tasks.language_modelling import LANGUAGE_MODELLING
-from recurra.tasks.text import Text
+from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModelAssets
 from support.tiny import PETS, tiny_config
 
 
@@ -19,7 +18,7 @@ def train_tiny(tmp_path):
     """Trains a tiny model on a text; every setting can be given by its key."""
     numbers = iter(range(100))
 
-    def train_tiny(text=PETS * 8, observers=lambda model, data, folder: (), folder=None, **given):
+    def train_tiny(text=PETS * 8, observers=lambda prepared, folder: (), folder=None, **given):
         data = tmp_path / f"text-{next(numbers)}.txt"
         data.write_text(text, encoding="utf-8")
         folder = folder or tmp_path / f"run-{next(numbers)}"
@@ -39,7 +38,8 @@ def random_run():
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.8)
         config = tiny_config(level=vocabulary.level, sentences=sentences)
-        return LanguageModelRun(LANGUAGE_MODELLING, config, model, Text(vocabulary, sentences), Path("runs/random"))
+        assets = LanguageModelAssets(vocabulary=vocabulary)
+        return LanguageModelRun(LANGUAGE_MODELLING, config, assets, model, Path("runs/random"))
 
     return random_run
 

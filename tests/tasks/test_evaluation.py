@@ -26,7 +26,7 @@ def test_a_text_is_read_as_one_from_its_first_token_to_its_last(train_tiny, tmp_
     run, _ = train_tiny(level=level, valid_batch_size=3)
     path = tmp_path / "other.txt"
     path.write_text(TEXT)
-    metrics = evaluate_run(run, path)
+    metrics = evaluate_run(run, path).metrics
     with torch.no_grad():
         assert math.isclose(metrics["loss"], by_hand(run, TEXT), rel_tol=1e-5)
     assert math.isclose(metrics["perplexity"], math.exp(metrics["loss"]))
@@ -36,7 +36,7 @@ def test_sentences_are_begun_afresh(train_tiny, tmp_path):
     run, _ = train_tiny(level="word", sentences=True)
     path = tmp_path / "other.txt"
     path.write_text(TEXT)
-    assert math.isclose(evaluate_run(run, path)["perplexity"], run.score(TEXT).perplexity, rel_tol=1e-5)
+    assert math.isclose(evaluate_run(run, path).figures["perplexity"], run.score(TEXT).perplexity, rel_tol=1e-5)
 
 
 def test_lines_are_stripped_as_they_were_in_training(train_tiny, tmp_path):

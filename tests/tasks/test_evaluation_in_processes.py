@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import torch
 
 from recurra.tasks import TASKS
+from recurra.tasks.preparation import prepare
 from recurra.tasks.settings_file import make_config
 from recurra.training import World
 from support.images import write_images
@@ -15,11 +15,8 @@ from support.processes import together
 def measured(task, given):
     """The metrics of a model that was not trained, on the part to validate on."""
     config = make_config(TASKS[task].config, {}, given)
-    torch.manual_seed(0)
-    data = TASKS[task].read(config)
-    model = TASKS[task].build(config, data).eval()
     with World.joined():
-        return TASKS[task].evaluate(config, model, data)()
+        return prepare(TASKS[task], config).validate()
 
 
 @pytest.fixture(params=["stream", "sentences", "images"])

@@ -7,13 +7,13 @@ import torch
 from recurra.data.images import labels_beside
 from recurra.errors import DataError, RunError, SettingError
 from recurra.tasks import evaluate_run, load, train_run
+from recurra.tasks.assets import ASSETS
 from recurra.tasks.image_classification import (
     IMAGE_CLASSIFICATION,
-    IMAGES,
     ImageClassificationConfig,
     build,
-    read,
 )
+from recurra.tasks.preparation import prepare
 from recurra.tasks.settings_file import make_config
 from support.images import bars, idx, write_images
 
@@ -22,6 +22,18 @@ TINY = {"cell": "gru", "hidden_size": 8, "batch_size": 12, "pixels_per_step": 8,
 
 def config(data, **given):
     return make_config(ImageClassificationConfig, {}, TINY | {"data": data} | given)
+
+
+class Parts:
+    """What a training reads of its files."""
+
+    def __init__(self, config):
+        prepared = prepare(IMAGE_CLASSIFICATION, config)
+        self.assets = prepared.run.assets
+        self.batches, self.valid = prepared.batches, prepared.valid_batches
+
+
+read = Parts
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +48,10 @@ def folder(tmp_path_factory):
 
 def test_it_learns_and_is_loaded_as_it_was(folder):
     run = load(folder / "run")
-    metrics = evaluate_run(run, folder / "test-images")
+    metrics = evaluate_run(run, folder / "test-images").metrics
     assert metrics["accuracy"] == 1
     images, labels = bars(30, seed=1)
-    assert run.predict(images) == labels.tolist()
+    assert [answer.label for answer in run.predict(list(images))] == labels.tolist()
     likely = run.probabilities(images)
     torch.testing.assert_close(likely.sum(1), torch.ones(30))
     expected = -likely.log()[torch.arange(30), labels.long()].mean()
@@ -48,9 +60,9 @@ def test_it_learns_and_is_loaded_as_it_was(folder):
 
 def test_the_figures_do_not_depend_on_the_batches(folder):
     run = load(folder / "run")
-    whole = evaluate_run(run, folder / "test-images")
+    whole = evaluate_run(run, folder / "test-images").metrics
     run.config = config(folder / "gone-images", valid_batch_size=7)
-    parts = evaluate_run(run, folder / "test-images")
+    parts = evaluate_run(run, folder / "test-images").metrics
     assert math.isclose(parts["loss"], whole["loss"], rel_tol=1e-5)
     assert parts["accuracy"] == whole["accuracy"]
 
@@ -58,14 +70,14 @@ def test_the_figures_do_not_depend_on_the_batches(folder):
 def test_the_last_images_are_kept_for_validation_and_scaled_as_those_before(tmp_path):
     path = write_images(tmp_path, number=40)
     data = read(config(path, valid_fraction=0.25, valid_batch_size=40))
-    assert (data.batches.count, data.valid.count, data.classes) == (30, 10, 3)
+    assert (data.batches.count, data.valid.count, data.assets.classes) == (30, 10, 3)
     seen = torch.cat([batch.inputs for batch in data.batches.epoch(0)])
     assert abs(float(seen.mean())) < 1e-5
     assert abs(float(seen.std()) - 1) < 1e-5
     images, labels = bars(40)
     batch = next(data.valid.epoch(0))
     assert batch.targets.tolist() == labels[30:].tolist()
-    pixels = batch.inputs.flatten(1) * data.deviation + data.mean
+    pixels = batch.inputs.flatten(1) * data.assets.deviation + data.assets.mean
     torch.testing.assert_close(pixels, images[30:].flatten(1).float(), atol=1e-3, rtol=0)
 
 
@@ -94,13 +106,13 @@ def test_a_file_to_validate_on_leaves_all_to_train_on(tmp_path):
 
 def test_permuted_pixels_are_read_in_one_order_that_the_run_keeps(tmp_path):
     path = write_images(tmp_path)
-    orders = [read(config(path, permuted=True, seed=seed)).order for seed in (0, 0, 1)]
+    orders = [read(config(path, permuted=True, seed=seed)).assets.order for seed in (0, 0, 1)]
     assert sorted(orders[0]) == list(range(64))
     assert orders[0] == orders[1] != orders[2]
     made = config(path, permuted=True, pixels_per_step=16)
     run, _ = train_run(IMAGE_CLASSIFICATION, made, tmp_path / "run")
     expected = evaluate_run(run, path)
-    assert json.loads((tmp_path / "run" / IMAGES).read_text())["order"] == run.data.order
+    assert json.loads((tmp_path / "run" / ASSETS).read_text())["assets"]["order"] == run.assets.order
     assert evaluate_run(load(tmp_path / "run"), path) == expected
 
 
@@ -110,7 +122,7 @@ def test_permuted_pixels_are_read_in_one_order_that_the_run_keeps(tmp_path):
 )
 def test_gates_begin_by_keeping(tmp_path, cell, keeps):
     made = config(write_images(tmp_path), cell=cell, longest_memory=64)
-    layer = build(made, read(made)).recurrent.layers[0]
+    layer = build(made, read(made).assets).recurrent.layers[0]
     name, sign = keeps
     spans = torch.exp(sign * getattr(layer, name).detach())
     assert bool((spans >= 1).all())
@@ -122,9 +134,9 @@ def test_a_cell_of_ones_own_has_no_known_memory(tmp_path):
     own = {"cell": None, "equations": "h[t] = tanh(W @ [h[t-1], x[t]])"}
     path = write_images(tmp_path)
     made = config(path, **own)
-    assert build(made, read(made)).recurrent.cell.output == "h"
+    assert build(made, read(made).assets).recurrent.cell.output == "h"
     with pytest.raises(SettingError, match=r"^longest_memory: no gate of the cell own scales what a state carries on"):
-        build(config(path, **own, longest_memory=64), read(made))
+        build(config(path, **own, longest_memory=64), read(made).assets)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +158,7 @@ def test_labels_that_cannot_be_learned_are_refused(tmp_path, labels, message):
 
 
 def test_too_few_images_are_refused(tmp_path):
-    with pytest.raises(DataError, match="1 images cannot be cut in two"):
+    with pytest.raises(DataError, match="there is only one example, which cannot be cut in two"):
         read(config(write_images(tmp_path, number=1)))
 
 
@@ -167,8 +179,8 @@ def test_a_run_whose_images_are_damaged_is_refused(folder, tmp_path, content):
     for file in (folder / "run").iterdir():
         if file.is_file():
             (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / IMAGES).unlink()
+    (tmp_path / ASSETS).unlink()
     if content is not None:
-        (tmp_path / IMAGES).write_bytes(content.encode("latin-1"))
-    with pytest.raises(RunError, match=IMAGES):
+        (tmp_path / ASSETS).write_bytes(content.encode("latin-1"))
+    with pytest.raises(RunError, match=ASSETS):
         load(tmp_path)

@@ -44,7 +44,7 @@ def test_the_score_of_a_stream_is_the_loss_on_it(random_run, level):
     run = random_run(Vocabulary.build(TEXT, level))
     ids = run.vocabulary.encode(TEXT)
     [batch] = StreamBatches([run.start, *ids], 1, len(ids)).epoch(0)
-    result = loss(run.model, batch, None)
+    result = loss(run.config, run.model, batch, None)
     score = run.score(TEXT)
     assert -score.log_probability == pytest.approx(result.total.item(), rel=1e-5)
     assert score.count == result.count == len(ids)
@@ -57,7 +57,7 @@ def test_the_score_of_sentences_is_the_loss_on_them(random_run, level):
     lines = TEXT.splitlines()
     run = random_run(Vocabulary.build(lines, level, end_of_sentence=True), sentences=True)
     batches = SentenceBatches([run.vocabulary.encode(line) for line in lines], 2, run.vocabulary.end)
-    total = sum(loss(run.model, batch, None).total.item() for batch in batches.epoch(0))
+    total = sum(loss(run.config, run.model, batch, None).total.item() for batch in batches.epoch(0))
     score = run.score("\n" + TEXT.replace("\n", "\n\n"))  # empty lines are no sentences
     assert -score.log_probability == pytest.approx(total, rel=1e-5)
     assert score.count == batches.count

@@ -14,12 +14,23 @@ from recurra.tasks.language_modelling import (
     LanguageModellingConfig,
     TextSettings,
 )
-from recurra.tasks.language_modelling import read as read_files
+from recurra.tasks.preparation import prepare
 from recurra.tasks.settings_file import make_config
 from recurra.training import detach
 
 PETS = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n"
 task = LANGUAGE_MODELLING
+CONFIG = LanguageModellingConfig(text={"data": "pets.txt"})
+
+
+class Parts:
+    """What a training reads of its files."""
+
+    def __init__(self, config):
+        self.prepared = prepare(task, config)
+        self.assets = self.prepared.run.assets
+        self.vocabulary = self.assets.vocabulary
+        self.batches, self.valid = self.prepared.batches, self.prepared.valid_batches
 
 
 @pytest.fixture
@@ -34,7 +45,7 @@ def read(tmp_path):
             files["valid"].write_text(valid, encoding="utf-8")
         tiny = {"batch_size": 2, "chunk_length": 4, "embedding_size": 3, "hidden_size": 4, "cell": "rnn"}
         config = make_config(LanguageModellingConfig, {}, tiny | files | given)
-        return config, task.read(config)
+        return config, Parts(config)
 
     return read
 
@@ -45,6 +56,12 @@ def text_of(vocabulary, batches):
     for batch in batches:
         ids += batch.targets[0].tolist()
     return vocabulary.decode(ids)
+
+
+def measured(data, model):
+    """The figures of a model on the part to validate on."""
+    data.prepared.run.model = model
+    return data.prepared.validate()
 
 
 # What is read
@@ -80,7 +97,6 @@ def test_a_vocabulary_can_be_kept_small(read):
 @pytest.mark.parametrize("level", ["word", "character", "byte", "bpe"])
 def test_sentences_end_and_hold_no_line_end(read, level):
     config, data = read(level=level, sentences=True, max_vocabulary=270 if level == "bpe" else None)
-    assert data.sentences
     for batch in data.batches.epoch(0):
         for row, length in zip(batch.targets, batch.lengths, strict=True):
             assert row[length - 1] == data.vocabulary.end
@@ -120,7 +136,7 @@ def test_bytes_have_one_vocabulary(read):
 
 def untrained(config, data):
     torch.manual_seed(0)
-    model = task.build(config, data).eval()
+    model = task.build(config, data.assets).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.8)
     return model
@@ -130,7 +146,7 @@ def test_the_loss_is_the_sum_over_steps_of_the_cross_entropy(read):
     config, data = read(level="word", sentences=True)
     model = untrained(config, data)
     for batch in data.batches.epoch(0):
-        result = task.loss(model, batch, None)
+        result = task.loss(CONFIG, model, batch, None)
         logits, state = model(batch.inputs, None, batch.lengths)
         expected = sum(
             F.cross_entropy(logits[row, time], batch.targets[row, time]).item()
@@ -173,7 +189,7 @@ def test_the_gradient_of_a_chunk_goes_as_far_back_as_it_reaches(chunk, reach):
     expected = list(by_hand(model, inputs, targets, chunk, reach))
     carried, parameters = None, list(model.parameters())
     for batch, (total, gradients) in zip(StreamBatches(ids, 2, chunk, reach=reach), expected, strict=True):
-        result = task.loss(model, batch, None if batch.fresh else carried)
+        result = task.loss(CONFIG, model, batch, None if batch.fresh else carried)
         torch.testing.assert_close(result.total, total)
         for own, other in zip(torch.autograd.grad(result.total, parameters), gradients, strict=True):
             torch.testing.assert_close(own, other)
@@ -198,10 +214,10 @@ def test_penalties_are_learned_from_and_not_reported(read):
     config, data = read(level="word", sentences=True, **given)
     model = untrained(config, data)
     batch = next(iter(data.batches.epoch(0)))
-    rested = task.loss(model, batch, None)
+    rested = task.loss(CONFIG, model, batch, None)
     assert rested.penalty is None
     torch.manual_seed(1)
-    result = task.loss(model.train(), batch, None)
+    result = task.loss(CONFIG, model.train(), batch, None)
     torch.manual_seed(1)
     hidden = model.hidden(batch.inputs, None, batch.lengths)
     counted = batch.targets != IGNORED
@@ -229,7 +245,7 @@ def test_settings_of_chunks_reach_the_stream(read):
 
 def test_rules_of_how_parameters_begin_are_checked_with_the_settings(read):
     config, data = read(initial="uniform(-0.1, 0.1); b = 1")
-    model = task.build(config, data)
+    model = task.build(config, data.assets)
     assert model.recurrent.layers[0].b.eq(1).all()
     assert model.embedding.weight.abs().max() <= 0.1
     with pytest.raises(SettingError, match="there is no initialiser 'uniforn'; did you mean uniform"):
@@ -244,8 +260,8 @@ def test_a_validation_of_one_track_is_exact(read, chunk_length):
     model = untrained(config, data)
     ids = data.vocabulary.encode(PETS)
     [whole] = StreamBatches(ids, 1, len(ids) - 1).epoch(0)
-    exact = task.loss(model, whole, None).total.item() / (len(ids) - 1)
-    metrics = task.evaluate(config, model, data)()
+    exact = task.loss(CONFIG, model, whole, None).total.item() / (len(ids) - 1)
+    metrics = measured(data, model)
     assert metrics["loss"] == pytest.approx(exact, rel=1e-5)
     assert metrics["perplexity"] == pytest.approx(math.exp(exact), rel=1e-5)
     assert metrics["bits_per_character"] == pytest.approx(exact / math.log(2), rel=1e-5)
@@ -257,28 +273,28 @@ def test_tracks_of_a_validation_begin_afresh_each(read):
     ids = data.vocabulary.encode(PETS)
     track = (len(ids) - 1) // 3
     total = sum(
-        task.loss(model, batch, None).total.item()
+        task.loss(CONFIG, model, batch, None).total.item()
         for start in range(0, 3 * track, track)
         for batch in StreamBatches(ids[start : start + track + 1], 1, track).epoch(0)
     )
-    assert task.evaluate(config, model, data)()["loss"] == pytest.approx(total / (3 * track), rel=1e-5)
+    assert measured(data, model)["loss"] == pytest.approx(total / (3 * track), rel=1e-5)
 
 
 def test_bits_a_character_of_pieces_count_the_characters(read):
     valid = "née the mat ☃\nthe cat\n"
     config, data = read(level="bpe", max_vocabulary=290, valid=valid, batch_size=1, chunk_length=80)
     model = untrained(config, data)
-    metrics = task.evaluate(config, model, data)()
+    metrics = measured(data, model)
     [batch] = data.valid.epoch(0)
     predicted = len(valid) - len(data.vocabulary.decode(data.vocabulary.encode(valid)[:1]))
-    total = task.loss(model, batch, None).total.item()
+    total = task.loss(CONFIG, model, batch, None).total.item()
     assert metrics["bits_per_character"] == pytest.approx(total / math.log(2) / predicted, rel=1e-5)
-    assert [view.of_loss(1.0) for view in task.views(config)] == ["1.000", "2.72", "-"]
+    assert [view.of_loss(1.0) for view in data.prepared.run.views] == ["1.000", "2.72", "-"]
 
 
 def test_words_have_no_bits_a_character(read):
-    config, data = read(level="word")
-    assert set(task.evaluate(config, task.build(config, data), data)()) == {"loss", "perplexity"}
+    _, data = read(level="word")
+    assert set(data.prepared.validate()) == {"loss", "perplexity"}
 
 
 # It learns
@@ -326,14 +342,14 @@ def test_a_short_text_is_refused_with_flags_that_do(tmp_path, size):
     path = tmp_path / "short.txt"
     path.write_text(("the cat sat on the mat\n" * 100)[:size])
     with pytest.raises(DataError) as caught:
-        read_files(LanguageModellingConfig(text=TextSettings(data=path)))
+        Parts(LanguageModellingConfig(text=TextSettings(data=path)))
     message = str(caught.value)
     assert "\n" not in message
     batch, chunk = (re.search(rf"--{flag} (?:at most )?([0-9]+)", message) for flag in ("batch-size", "chunk-length"))
     settings = {"batch_size": batch and int(batch[1]), "chunk_length": chunk and int(chunk[1])}
     together = "both" in message
     for chosen in [settings] if together else [{name: n} for name, n in settings.items() if n]:
-        data = read_files(LanguageModellingConfig(text=TextSettings(data=path), batches=BatchSettings(**chosen)))
+        data = Parts(LanguageModellingConfig(text=TextSettings(data=path), batches=BatchSettings(**chosen)))
         assert len(data.batches) >= 1
 
 
@@ -341,7 +357,7 @@ def test_a_part_to_validate_on_that_is_too_short_says_how_to_make_it_longer(tmp_
     path = tmp_path / "short.txt"
     path.write_text("hello world\n")
     with pytest.raises(DataError, match=r"to validate on: .* or more; give a longer text, a larger --valid-fraction"):
-        read_files(
+        Parts(
             LanguageModellingConfig(text=TextSettings(data=path), batches=BatchSettings(batch_size=1, chunk_length=2))
         )
 
@@ -349,5 +365,5 @@ def test_a_part_to_validate_on_that_is_too_short_says_how_to_make_it_longer(tmp_
 def test_a_model_of_bytes_reads_any_file(tmp_path):
     path = tmp_path / "file.bin"
     path.write_bytes(bytes(range(256)) * 20)
-    data = read_files(LanguageModellingConfig(text=TextSettings(data=path, level="byte")))
+    data = Parts(LanguageModellingConfig(text=TextSettings(data=path, level="byte")))
     assert next(iter(data.batches.epoch(0))).inputs[0, :6].tolist() == [0, 1, 2, 3, 4, 5]

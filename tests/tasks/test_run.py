@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -17,7 +18,7 @@ from recurra.tasks.run import resume_run, train_run
 from recurra.training import Observer
 from support.tiny import PETS, tiny_config
 
-FILES = ["checkpoints", "config.toml", "metrics.jsonl", "model.safetensors", "vocabulary.json"]
+FILES = ["assets.json", "checkpoints", "config.toml", "metrics.jsonl", "model.safetensors"]
 
 
 def names(folder):
@@ -36,7 +37,7 @@ class At(Observer):
 
 
 def at(step, action):
-    return lambda model, data, folder: [At(step, action)]
+    return lambda prepared, folder: [At(step, action)]
 
 
 def fail():
@@ -69,7 +70,7 @@ def test_a_run_can_be_moved_and_loaded(train_tiny, tmp_path):
     assert not loaded.model.training
     assert loaded.score("the cat sat").units == score.units
     assert loaded.sample(10, seed=1) == text
-    assert loaded.predict("the", 5, seed=1).startswith("the ")
+    assert loaded.predict("the cat sat") == tuple(unit.log_probability for unit in score.units)
 
 
 @pytest.mark.parametrize(
@@ -119,15 +120,15 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(train_tiny):
 
 def test_watching_changes_no_weight(train_tiny):
     class Sampler(Observer):
-        def __init__(self, model, data):
-            self.write = LANGUAGE_MODELLING.sample(tiny, model, data)
+        def __init__(self, prepared):
+            self.write = prepared.run.writer()
 
         def on_validation(self, event):
             written.append(self.write())
 
-    written, tiny = [], LANGUAGE_MODELLING.config(text={"data": "pets.txt"})
+    written = []
     first = weights(train_tiny(dropout=0.3, validate_every=2)[0])
-    watched, _ = train_tiny(dropout=0.3, validate_every=2, observers=lambda model, data, folder: [Sampler(model, data)])
+    watched, _ = train_tiny(dropout=0.3, validate_every=2, observers=lambda prepared, folder: [Sampler(prepared)])
     assert torch.equal(weights(watched), first)
     assert len(set(written)) > 1
 
@@ -176,7 +177,7 @@ def test_two_do_not_train_in_one_folder(train_tiny, tmp_path):
         assert names(folder) == before
         refused.append("begin")
 
-    def both(model, data, folder):
+    def both(prepared, folder):
         return [At(3, begin), At(12, resume)]
 
     train_tiny(folder=folder, observers=both, epochs=2, checkpoint_every=5)
@@ -259,7 +260,7 @@ def test_ctrl_c_before_the_first_step_leaves_no_folder(train_tiny, tmp_path):
         def on_start(self, start):
             raise KeyboardInterrupt
 
-    _, result = train_tiny(folder=tmp_path / "new" / "run", observers=lambda model, data, folder: [Impatient()])
+    _, result = train_tiny(folder=tmp_path / "new" / "run", observers=lambda prepared, folder: [Impatient()])
     assert (result.interrupted, result.best_step) == (True, None)
     assert not (tmp_path / "new").exists()
 
@@ -329,12 +330,12 @@ def test_what_failed_before_the_first_step_leaves_nothing(train_tiny, tmp_path):
             raise SettingError("not today")
 
     with pytest.raises(SettingError):
-        train_tiny(folder=tmp_path / "run", observers=lambda model, data, folder: [Deep()])
+        train_tiny(folder=tmp_path / "run", observers=lambda prepared, folder: [Deep()])
     assert not (tmp_path / "run").exists()
 
 
 def test_where_any_folder_will_do_the_first_free_one_is_taken(train_tiny, tmp_path):
-    def second(model, data, folder):
+    def second(prepared, folder):
         def begin():
             run, _ = train_run(LANGUAGE_MODELLING, tiny_config(data=tmp_path / "text-0.txt"), folder, anywhere=True)
             taken.append(run.folder)
@@ -359,7 +360,7 @@ def test_without_a_validation_the_way_to_go_on_is_said(train_tiny, tmp_path):
     refused(tmp_path / "run", r"training was stopped before its first validation: `recurra resume .*/run` goes on")
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "assets.json"])
 def test_a_file_that_was_damaged_is_mended_by_resuming(train_tiny, name):
     run, _ = train_tiny()
     content = (run.folder / name).read_bytes()
@@ -480,13 +481,13 @@ def test_what_is_no_run_is_refused(tmp_path):
     refused(tmp_path, "there is no config.toml in it; give the folder of a run")
 
 
-@pytest.mark.parametrize("name", ["config.toml", "model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["config.toml", "model.safetensors", "assets.json"])
 def test_a_run_without_one_of_its_files_is_refused(broken, name):
     (broken / name).unlink()
     refused(broken, rf"{name}")
 
 
-@pytest.mark.parametrize("name", ["config.toml", "model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["config.toml", "model.safetensors", "assets.json"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_a_file_cut_short_is_refused(broken, name, share):
     content = (broken / name).read_bytes()
@@ -494,7 +495,7 @@ def test_a_file_cut_short_is_refused(broken, name, share):
     refused(broken, rf"{name}: |it does not belong to this config")
 
 
-@pytest.mark.parametrize("name", ["config.toml", "model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["config.toml", "model.safetensors", "assets.json"])
 def test_a_file_of_something_else_is_refused(broken, name):
     (broken / name).write_bytes(b"\x80\x04K\x01." * 40)  # a pickle, among other things
     refused(broken, rf"{name}: ")
@@ -530,13 +531,19 @@ def test_a_config_that_was_changed_is_refused(unsealed, old, new, message):
 
 
 def test_a_vocabulary_of_another_run_is_refused(unsealed):
-    edit(unsealed / "vocabulary.json", '"cat",\n', "")
+    text = (unsealed / "assets.json").read_text()
+    (unsealed / "assets.json").write_text(re.sub(r'"cat",\s*', "", text))
     refused(unsealed, r"does not belong to this config: .* is \(\d+, ?\d*\)?")
 
 
 def test_a_vocabulary_of_another_version_is_refused(unsealed):
-    edit(unsealed / "vocabulary.json", '"version": 1', '"version": 2')
-    refused(unsealed, "a vocabulary of version 2, and this Recurra reads version 1")
+    edit(unsealed / "assets.json", '"version": 1', '"version": 2')
+    refused(unsealed, "it is of version 2, and this Recurra reads version 1")
+
+
+def test_a_run_of_version_0_1_0_is_refused_with_what_to_do(broken):
+    (broken / "assets.json").rename(broken / "vocabulary.json")
+    refused(broken, r"Recurra 0\.1\.0 made this run, .* `recurra train TASK --config .*config\.toml --out FOLDER`")
 
 
 def test_sentences_need_a_vocabulary_with_an_end(train_tiny):
@@ -585,7 +592,7 @@ def test_a_setting_that_changes_no_answer_may_be_another_when_a_run_is_used(brok
     assert recurra.load(broken).score("the cat").log_probability == pytest.approx(score)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "assets.json"])
 def test_a_byte_that_has_changed_is_noticed(broken, name):
     content = bytearray((broken / name).read_bytes())
     for place in range(0, len(content), 97):
@@ -603,3 +610,14 @@ def test_weights_that_are_not_finite_are_refused(unsealed, value):
     weights["readout.bias"][2] = value
     save_file(weights, unsealed / "model.safetensors")
     refused(unsealed, r"1 of the \d+ numbers of readout\.bias are not finite; copy it again, or train again")
+
+
+# Which weights are the best
+
+
+def test_any_metric_may_select_the_weights(train_tiny):
+    _, by_default = train_tiny(epochs=2)
+    _, by_loss = train_tiny(epochs=2, select_by="loss")
+    assert by_loss.best_metrics["loss"] == by_default.best_metrics["loss"]
+    with pytest.raises(SettingError, match="select_by: there is no metric 'perplexty'; did you mean perplexity"):
+        train_tiny(select_by="perplexty")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from recurra.errors import SettingError
 from recurra.tasks import TASKS
 from recurra.tasks.language_modelling import LanguageModellingConfig as Config
+from recurra.tasks.settings import Settings, TaskConfig
 from recurra.tasks.settings_file import make_config, read_sections, render_config, sections, takes_none, working_folder
 
 EQUATIONS = "h[t] = tanh(W @ [h[t-1], x[t]] + b)\ny[t] = 2 * h[t]"
@@ -235,3 +236,40 @@ def test_what_a_setting_is_called_elsewhere_is_understood(section, name, message
 def test_a_mistake_in_python_is_told_in_the_same_words(section, values, message):
     with pytest.raises(SettingError, match=message):
         Config(**{section: values})
+
+
+# Several sections with the same key, and settings that are lists
+
+
+class Layers(Settings):
+    sizes: tuple[int, ...] = ()
+    hidden_size: int = 3
+
+
+class TwoNetworks(TaskConfig):
+    encoder: Layers = Layers(hidden_size=5)
+    decoder: Layers = Layers()
+
+
+def test_the_same_key_of_two_sections_is_told_apart_by_the_section():
+    made = make_config(TwoNetworks, {}, {"encoder.hidden_size": "7", "decoder.sizes": "2, 3", "training.epochs": 4})
+    assert (made.encoder.hidden_size, made.decoder.hidden_size, made.decoder.sizes) == (7, 3, (2, 3))
+    assert made.training.epochs == 4
+    with pytest.raises(SettingError, match=r"say which, as --encoder\.hidden-size or --decoder\.hidden-size"):
+        make_config(TwoNetworks, {}, {"hidden_size": 7})
+    with pytest.raises(SettingError, match=r"^--decoder\.hidden-size x: "):
+        make_config(TwoNetworks, {}, {"decoder.hidden_size": "x"})
+    with pytest.raises(SettingError, match=r"no setting 'decoder\.hiden_size'; did you mean decoder\.hidden_size"):
+        make_config(TwoNetworks, {}, {"decoder.hiden_size": 7})
+
+
+def test_a_use_begins_with_defaults_of_its_own():
+    assert make_config(TwoNetworks, {}).encoder.hidden_size == 5
+    assert make_config(TwoNetworks, {"encoder": {"sizes": [1]}}).encoder == Layers(sizes=(1,), hidden_size=5)
+
+
+def test_a_list_is_written_and_read_as_it_is(tmp_path):
+    made = make_config(TwoNetworks, {}, {"encoder.sizes": "4,5"})
+    (tmp_path / "config.toml").write_text(render_config("any", made))
+    assert "sizes = [4, 5]" in (tmp_path / "config.toml").read_text()
+    assert make_config(TwoNetworks, read_sections(tmp_path / "config.toml")) == made

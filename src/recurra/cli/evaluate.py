@@ -44,16 +44,15 @@ def evaluate(
 
     loaded = load(run)
     with Waiting("measuring") as waiting:
-        metrics = evaluate_run(loaded, data, device, lambda batches: WatchedBatches(batches, waiting))
+        report = evaluate_run(loaded, data, device, watch=lambda batches: WatchedBatches(batches, waiting))
     if as_json:
-        finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        finite = {name: value if math.isfinite(value) else None for name, value in report.metrics.items()}
         typer.echo(json.dumps({"run": str(run), "data": None if data is None else str(data), **finite}))
         return
     console = Console(highlight=False)
     if data is None:
         console.print("on what its training validated on:", style="dim")
-    views = list(loaded.task.views(loaded.config))
-    console.print(metrics_table(views, metrics))
+    console.print(metrics_table(loaded.views, report.metrics))
 
 
 def metrics_table(views: list[MetricView], metrics: dict[str, float]) -> Table:

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from recurra.checks import LARGEST_SEED
 from recurra.cli.completion import cell_names
-from recurra.tasks.settings_file import NONE, flag_of, sections, takes_none
+from recurra.tasks.settings_file import NONE, default_of, flag_of, is_list, sections, shared_keys, takes_none
 
 __all__ = ["from_flags", "seed_option", "with_flags"]
 
@@ -48,18 +48,22 @@ def with_flags(
     """
     hidden = {"settings", *without}
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name not in hidden]
-    flags = [
-        _flag(section, key, field, with_default=only is None)
-        for section, settings in sections(config).items()
-        for key, field in settings.model_fields.items()
-        if only is None or key in only
-    ]
+    shared = shared_keys(config)
+    flags, names = [], {}
+    for section, settings in sections(config).items():
+        for key, field in settings.model_fields.items():
+            if only is None or key in only:
+                name = f"{section}.{key}" if key in shared else key
+                default = default_of(config, section, key)
+                parameter = _flag(section, name, field, default, with_default=only is None)
+                names[parameter.name] = name
+                flags.append(parameter)
     taken = {p.name for p in own}
 
     def run(**given: Any) -> None:  # noqa: ANN401  (whatever the flags are)
         command(
             **{name: value for name, value in given.items() if name in taken},
-            settings={name: value for name, value in given.items() if name not in taken and value is not None},
+            settings={names[name]: value for name, value in given.items() if name not in taken and value is not None},
         )
 
     parameters = [*own, *flags]
@@ -69,44 +73,55 @@ def with_flags(
     return run
 
 
-def _flag(section: str, key: str, field: FieldInfo, with_default: bool) -> inspect.Parameter:
+def _flag(section: str, name: str, field: FieldInfo, default: Any, with_default: bool) -> inspect.Parameter:  # noqa: ANN401
     """The flag of one setting; None means that it was not given."""
-    flag, kinds = flag_of(key), [k for k in get_args(field.annotation) or (field.annotation,) if k is not NoneType]
+    flag, kinds = flag_of(name), [k for k in get_args(field.annotation) or (field.annotation,) if k is not NoneType]
     switch = field.annotation is bool
     choices = kinds if get_origin(field.annotation) is Literal else []
     text = field.description or ""
     if choices:
         text = f"{text} One of {', '.join(choices)}."
-    if takes_none(field) and (field.default is not None or not with_default):
+    if is_list(field):
+        text = f"{text} Several have commas between them."
+    if takes_none(field) and (default is not None or not with_default):
         text = f"{text} {NONE} switches it off."
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if switch else flag,
         help=text,
         rich_help_panel=section.capitalize(),
-        show_default=_default(field) if with_default else False,
-        autocompletion=_completion(key, choices),
-        metavar=None if switch else "FILE" if is_file(field) else METAVARS.get(kinds[0], "NAME"),
+        show_default=_shown(field, default) if with_default else False,
+        autocompletion=_completion(name, choices),
+        metavar=None if switch else _metavar(field, kinds[0]),
     )
     kind = Annotated[bool | None, option] if switch else Annotated[str | None, option]
-    return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+    parameter = name.replace(".", "__")
+    return inspect.Parameter(parameter, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
-def _completion(key: str, choices: Sequence[str]) -> Callable[[str], list[str]] | None:
+def _metavar(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401  (a type, or a Literal)
+    if is_list(field):
+        return "LIST"
+    return "FILE" if is_file(field) else METAVARS.get(kind, "NAME")
+
+
+def _completion(name: str, choices: Sequence[str]) -> Callable[[str], list[str]] | None:
     """What a shell completes after a flag: the names that there are to choose from."""
-    if key == "cell":
+    if name.rpartition(".")[2] == "cell":
         return cell_names
-    return (lambda incomplete: [name for name in choices if name.startswith(incomplete)]) if choices else None
+    return (lambda incomplete: [choice for choice in choices if choice.startswith(incomplete)]) if choices else None
 
 
-def _default(field: FieldInfo) -> str | bool:
+def _shown(field: FieldInfo, default: Any) -> str | bool:  # noqa: ANN401
     """The default as the help shows it; False for nothing to show."""
     if field.is_required():
         return "required, unless the config file has it"
     if field.annotation is bool:
-        return "on" if field.default else False
-    if field.default is None:
+        return "on" if default else False
+    if default is None or default == ():
         return False
-    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    if isinstance(default, tuple | list):
+        return ",".join(map(str, default))
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def is_file(field: FieldInfo) -> bool:
@@ -124,4 +139,4 @@ def from_flags(config: type[BaseModel], given: Mapping[str, Any]) -> dict[str, A
     from recurra.equations import read_cell
 
     files = {n for s in sections(config).values() for n, f in s.model_fields.items() if is_file(f)}
-    return {name: read_cell(value).text if name in files else value for name, value in given.items()}
+    return {name: read_cell(value).text if name.rpartition(".")[2] in files else value for name, value in given.items()}

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from recurra.cli.language import unit_name
 from recurra.cli.waiting import Waiting
-from recurra.data import IGNORED, Batch, sentences
+from recurra.data import IGNORED, TokenBatch, sentences
 from recurra.errors import SettingError
 from recurra.inspection import GradientFlow, LayerFlow, gradient_flow
 from recurra.tasks.language_model_run import LanguageModelRun
@@ -52,16 +52,16 @@ def measure_flow(model: LanguageModelRun, text: str | None, steps: int) -> tuple
         return gradient_flow(model.model, batch), about
 
 
-def _batch(model: LanguageModelRun, text: str | None, steps: int) -> tuple[Batch, str]:
+def _batch(model: LanguageModelRun, text: str | None, steps: int) -> tuple[TokenBatch, str]:
     """Texts side by side, at most so many steps long, and what they are in words."""
     vocabulary = model.vocabulary
     with Waiting("writing texts to measure on") as waiting:
         drawn = model.sample(steps, number=TEXTS, seed=0, watch=waiting.step) if text is None else [text]
-    parts = [part for one in drawn for part in (sentences(one) if model.data.sentences else [one])]
+    parts = [part for one in drawn for part in (sentences(one) if model.by_sentence else [one])]
     rows: list[list[int]] = []
     for part in parts:
         ids = vocabulary.encode(part)
-        end = [vocabulary.end] if model.data.sentences and vocabulary.end is not None else []
+        end = [vocabulary.end] if model.by_sentence and vocabulary.end is not None else []
         tokens = [*([] if model.start is None else [model.start]), *ids, *end]
         rows += [tokens[first : first + steps + 1] for first in range(0, len(tokens) - 1, steps)]
     # Those that are cut off short say little about what is far back.
@@ -73,7 +73,7 @@ def _batch(model: LanguageModelRun, text: str | None, steps: int) -> tuple[Batch
     about = f"{number} of up to {longest} {unit}s" + (" that the model wrote" if text is None else "")
     inputs = pad_sequence([torch.tensor(row[:-1]) for row in rows], batch_first=True)
     targets = pad_sequence([torch.tensor(row[1:]) for row in rows], batch_first=True, padding_value=IGNORED)
-    return Batch(inputs, targets, torch.tensor([len(row) - 1 for row in rows]), fresh=True), about
+    return TokenBatch(inputs=inputs, targets=targets, lengths=torch.tensor([len(row) - 1 for row in rows])), about
 
 
 def print_flow(flow: GradientFlow, about: str, console: Console) -> None:

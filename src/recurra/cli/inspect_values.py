@@ -41,7 +41,7 @@ def read_activations(model: LanguageModelRun, text: str, value: str | None, laye
         DataError: The text is empty.
     """
     vocabulary = model.vocabulary
-    parts = sentences(text) if model.data.sentences else [text]
+    parts = sentences(text) if model.by_sentence else [text]
     ids = [vocabulary.encode(part) for part in parts]
     names = [
         [

@@ -49,17 +49,17 @@ def range_test_command(entry: TaskEntry) -> Callable[..., None]:
         plot: Annotated[Path | None, plot_option] = None,
         json_file: Annotated[Path | None, json_option] = None,
     ) -> None:
-        from recurra.tasks.run import prepare
+        from recurra.tasks.preparation import prepare
         from recurra.training.range_test import range_test
 
         task = entry.load()
         content = read_sections(config, task.name) if config is not None else {}
         made = make_config(task.config, content, from_flags(task.config, settings), str(config or ""))
         check_outputs(plot, json_file)
-        data, model = prepare(task, made)
+        prepared = prepare(task, made)
         with Waiting("trying learning rates") as waiting:
             found = range_test(
-                model, data.batches, task.loss, made.training, low, high, steps,
+                prepared.run.model, prepared.batches, prepared.loss, made.training, low, high, steps,
                 watch=lambda done: waiting.step(done, steps),
             )  # fmt: skip
         console = Console(highlight=False)

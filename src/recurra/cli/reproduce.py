@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -24,7 +24,8 @@ from recurra.training.figures import describe_seconds
 from recurra.training.settings import DeviceName
 
 if TYPE_CHECKING:  # torch is imported once a command runs
-    from recurra.tasks import Run, Task, TaskConfig
+    from recurra.tasks import TaskConfig
+    from recurra.tasks.run import AnyTask, AnyTrained
     from recurra.training import TrainingResult
 
 __all__ = ["reproduce"]
@@ -116,7 +117,7 @@ def _check_data(recipe: Recipe, data: Path | None, check: bool, console: Console
 
 def _run(
     recipe: Recipe,
-    task: Task[Any, Any, Any],
+    task: AnyTask,
     data: Path,
     folder: Path,
     device: DeviceName,
@@ -129,7 +130,7 @@ def _run(
     if result.interrupted:
         print("recurra: stopped before the end; the same command goes on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
-    metrics = result.best_metrics if recipe.test is None else evaluate_run(run, data / recipe.test, device)
+    metrics = result.best_metrics if recipe.test is None else evaluate_run(run, data / recipe.test, device).metrics
     parameters = sum(parameter.numel() for parameter in run.model.parameters())
     return Outcome.of(recipe, metrics, result.seconds, parameters, other_files)
 
@@ -146,7 +147,7 @@ def _experiment(recipe: Recipe, name: str, folder: Path, console: Console) -> Ou
     return Outcome.of(recipe, {recipe.metric: figure_at(record.measured, recipe.metric)}, record.seconds)
 
 
-def _train(task: Task[Any, Any, Any], config: TaskConfig, folder: Path) -> tuple[Run, TrainingResult]:
+def _train(task: AnyTask, config: TaskConfig, folder: Path) -> tuple[AnyTrained, TrainingResult]:
     """Train a recipe's run, or go on with it where it was stopped."""
     from recurra.tasks.run import CONFIG, can_resume
 

@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,15 +17,14 @@ from recurra.cli.flags import from_flags, with_flags
 from recurra.cli.stopping import INTERRUPTED
 from recurra.cli.watching import CURVES, GRADIENTS, TENSORBOARD, Gradients, SamplesFlag, TensorBoardFlag, Watching
 from recurra.tasks import TASKS
+from recurra.tasks.settings import TaskConfig
 from recurra.tasks.settings_file import make_config, read_sections
 from recurra.tasks.table import TaskEntry
-from recurra.tasks.task import TaskConfig
 from recurra.training.settings import CHANGEABLE, TrainingSettings
 
 if TYPE_CHECKING:  # torch is imported once a command runs
-    from recurra.tasks.run import Run
-    from recurra.tasks.task import Task
-    from recurra.training import Observer, TrainingResult
+    from recurra.tasks.run import AnyTask, AnyTrained
+    from recurra.training import TrainingResult
 
 __all__ = ["RUNS", "report", "resume", "show_resumption", "show_training", "train_command"]
 
@@ -58,7 +57,7 @@ def train_command(task: TaskEntry) -> Callable[..., None]:
             run, result = show_training(task.load(), made, folder, watching, anywhere=anywhere)
             report(run, result, is_first=world.is_first)
 
-    return with_flags(train, task.config, without=() if task.probes_gradient else ("gradients",))
+    return with_flags(train, task.config, without=() if "probes-gradient" in task.abilities else ("gradients",))
 
 
 def _resume(
@@ -89,13 +88,13 @@ resume = with_flags(_resume, TaskConfig, only=CHANGEABLE)
 
 
 def show_training(
-    task: "Task[Any, Any, Any]",
+    task: "AnyTask",
     config: TaskConfig,
     folder: Path,
     watching: Watching | None = None,
     *,
     anywhere: bool = False,
-) -> "tuple[Run, TrainingResult]":
+) -> "tuple[AnyTrained, TrainingResult]":
     """Train a run with its progress on the screen.
 
     Args:
@@ -107,17 +106,12 @@ def show_training(
     """
     from recurra.tasks.run import train_run
 
-    watching = watching or Watching()
-
-    def observers(model: Any, data: Any, folder: Path) -> "Sequence[Observer]":  # noqa: ANN401  (the task's own)
-        return watching.observers(task, config, folder, model, data)
-
-    return train_run(task, config, folder, observers, anywhere=anywhere)
+    return train_run(task, config, folder, (watching or Watching()).observers, anywhere=anywhere)
 
 
 def show_resumption(
     folder: Path, overrides: Mapping[str, Any] | None = None, watching: Watching | None = None
-) -> "tuple[Run, TrainingResult]":
+) -> "tuple[AnyTrained, TrainingResult]":
     """Go on with the training of a run, with its progress on the screen.
 
     Args:
@@ -127,15 +121,10 @@ def show_resumption(
     """
     from recurra.tasks.run import resume_run
 
-    watching = watching or Watching()
-
-    def observers(task: "Task[Any, Any, Any]", config: TaskConfig, *made: Any) -> "Sequence[Observer]":  # noqa: ANN401
-        return watching.observers(task, config, folder, *made)
-
-    return resume_run(folder, TASKS, overrides, observers)
+    return resume_run(folder, TASKS, overrides, (watching or Watching()).observers)
 
 
-def report(run: "Run", result: "TrainingResult", *, is_first: bool = True) -> None:
+def report(run: "AnyTrained", result: "TrainingResult", *, is_first: bool = True) -> None:
     """Say where the run is and what can be done with it; of several processes, the first does.
 
     Raises:
@@ -149,7 +138,8 @@ def report(run: "Run", result: "TrainingResult", *, is_first: bool = True) -> No
         raise typer.Exit(INTERRUPTED if result.signal is None else 128 + result.signal)
 
 
-def _say(run: "Run", result: "TrainingResult", console: Console) -> None:
+def _say(run: "AnyTrained", result: "TrainingResult", console: Console) -> None:
+    assert run.folder is not None
     folder, name = shlex.quote(run.folder.as_posix()), _program()
     if result.best_step is None:
         console.print("Nothing was learned yet, so nothing is kept.", style="yellow")

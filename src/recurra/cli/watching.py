@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,7 @@ from recurra.training.tensorboard import TensorBoardWriter
 if TYPE_CHECKING:  # torch is imported once a command runs
     from torch import nn
 
-    from recurra.tasks.task import Task, TaskConfig
+    from recurra.tasks.preparation import Prepared
 
 __all__ = ["CURVES", "GRADIENTS", "TENSORBOARD", "Gradients", "SamplesFlag", "TensorBoardFlag", "Watching"]
 
@@ -59,25 +59,18 @@ class Watching:
     gradients: int | None = None
     untrained: bool = False
 
-    def observers(
-        self,
-        task: Task[Any, Any, Any],
-        config: TaskConfig,
-        folder: Path,
-        model: Any,  # noqa: ANN401  (the task's own)
-        data: Any,  # noqa: ANN401
-    ) -> list[Observer]:
+    def observers(self, prepared: Prepared, folder: Path) -> list[Observer]:
         """All who are told of the events of a training."""
         from recurra.inspection import GradientFlowLog
         from recurra.tasks.run import METRICS
 
-        views = list(task.views(config))
-        unit = task.unit(config)
-        about = [f"run {folder}", data.summary(unit)]
+        run, model, config = prepared.run, prepared.run.model, prepared.run.config
+        views, unit = run.views, run.task.unit(config)
+        about = [f"run {folder}", ", ".join(prepared.describe())]
         progress = Progress(
             views, unit, about=[line for line in about if line], history=lambda: validations(folder / METRICS)
         )
-        write = task.sample(config, model, data) if self.samples else None
+        write = run.writer() if self.samples else None
         if self.untrained and write is not None:
             model.eval()
             progress.show_sample("a sample before training", write())
@@ -88,12 +81,11 @@ class Watching:
         if self.tensorboard:
             watchers.append(TensorBoardWriter(folder / TENSORBOARD))
         if self.gradients is not None:
-            entry = TASKS.entries.get(task.name)
-            if entry is None or not entry.probes_gradient:
-                raise SettingError(f"--gradients cannot measure models of {task.name}: leave it out")
+            if run.task.name not in TASKS.able("probes-gradient"):
+                raise SettingError(f"--gradients cannot measure models of {run.task.name}: leave it out")
             if config.training.parallel == "sharded":
                 raise SettingError("--gradients needs the whole model in one process: leave --parallel sharded out")
-            batch = next(iter(data.batches.epoch(0)))
+            batch = next(iter(prepared.batches.epoch(0)))
             watchers.append(GradientFlowLog(model, batch, folder / GRADIENTS, self.gradients))
         watchers.append(CurvesWriter(folder / METRICS, folder / CURVES, views, say=progress.on_notice))
         return watchers

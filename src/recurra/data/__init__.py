@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from recurra.lazy import import_on_demand
 
 if TYPE_CHECKING:
-    from recurra.data.batching import IGNORED, Batch, Batches, SentenceBatches
+    from recurra.data.batch import IGNORED, Batch
+    from recurra.data.batching import Batches, SentenceBatches, TokenBatch
     from recurra.data.distortion import Distortion
     from recurra.data.files import write_atomically
     from recurra.data.images import ImageBatch, ImageBatches, read_idx, read_images
@@ -46,6 +47,7 @@ __all__ = [
     "Level",
     "SentenceBatches",
     "StreamBatches",
+    "TokenBatch",
     "Vocabulary",
     "mackey_glass",
     "read_idx",

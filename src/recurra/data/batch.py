@@ -11,10 +11,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from recurra.data.batching import IGNORED, rows_of
-from recurra.errors import ShapeError
+from recurra.checks import as_whole_number
+from recurra.errors import SettingError, ShapeError
 
-__all__ = ["Batch", "map_tensors"]
+__all__ = ["IGNORED", "Batch", "map_tensors", "rows_of"]
+
+IGNORED = -100
+"""The target that counts for nothing: what torch's cross_entropy ignores unless told otherwise."""
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:  # noqa: ANN401  (of any shape)
@@ -120,3 +123,22 @@ class Batch:
 
         part = self.map(cut)
         return part.without_answers() if idle else part
+
+
+def rows_of(size: int, rank: int, world: int) -> tuple[slice, bool]:
+    """The rows of a batch that one of several processes takes, and whether it takes them only to have some to run.
+
+    Raises:
+        SettingError: There is no such process.
+
+    Example:
+        >>> [rows_of(3, rank, 2) for rank in range(2)]
+        [(slice(0, 2, None), False), (slice(2, 3, None), False)]
+    """
+    number, count = as_whole_number(rank), as_whole_number(world)
+    if number is None or count is None or not 0 <= number < count:
+        raise SettingError(f"rank is {rank}, world {world}; ranks are counted from 0 to world - 1")
+    size, more = divmod(size, count)
+    first = number * size + min(number, more)
+    last = first + size + (number < more)
+    return (slice(0, 1), True) if first == last else (slice(first, last), False)

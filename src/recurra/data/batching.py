@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import torch
@@ -11,93 +11,31 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from recurra.checks import LARGEST_SEED, as_whole_number, whole_number
+from recurra.data.batch import IGNORED, Batch
 from recurra.errors import DataError, SettingError, ShapeError
 
 BatchT_co = TypeVar("BatchT_co", covariant=True)
-
-IGNORED = -100
-"""The target that counts for nothing: what torch's cross_entropy ignores unless told otherwise."""
 
 POOL = 100
 """How many batches' worth of sentences are sorted by length together."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Batch:
-    """What a model reads and what it should answer, for one step of training.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TokenBatch(Batch):
+    """Tokens side by side, and the tokens that are to follow them, (B, T).
 
     Args:
-        inputs: The ids x<t>, (B, T).
-        targets: The ids y<t> that belong to them, (B, T); `IGNORED` (-100) where there is nothing to answer.
+        inputs: The ids x<t>, (B, T); the targets are the ids y<t> that belong to them.
         lengths: The steps of each row that are not padding, (B,); None if all are.
-        fresh: Whether the rows begin here, so that the carried state is to be zero before this batch; otherwise each
-            row goes on from the state that the batch before was told to keep.
         keep: After how many steps of this batch the state is the one that the next batch begins with; None for all.
             Where it is given, lengths is None.
         rate: What the learning rate of this batch's step is multiplied by.
     """
 
     inputs: Tensor
-    targets: Tensor
-    lengths: Tensor | None
-    fresh: bool
+    lengths: Tensor | None = None
     keep: int | None = None
     rate: float = 1.0
-
-    @property
-    def count(self) -> int:
-        """The number of targets that count. On an accelerator this waits for it: ask before `to`."""
-        return int((self.targets != IGNORED).sum())
-
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on a device."""
-        lengths = None if self.lengths is None else self.lengths.to(device)
-        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device), lengths=lengths)
-
-    def shard(self, rank: int, world: int) -> Batch:
-        """The rows that one of several processes takes.
-
-        The rows are split in order and evenly, as torch.tensor_split does: the first B mod `world` processes take one
-        more than the others. Where there are fewer rows than processes, one without any takes the first row with
-        nothing to answer, so that every process has something to run and no target counts twice.
-
-        Args:
-            rank: The number of the process, from 0.
-            world: How many there are.
-
-        Raises:
-            SettingError: There is no such process.
-
-        Example:
-            >>> batch = Batch(torch.arange(3)[:, None], torch.arange(3)[:, None], None, fresh=True)
-            >>> [batch.shard(rank, 2).inputs.flatten().tolist() for rank in range(2)]
-            [[0, 1], [2]]
-            >>> batch.shard(3, 4).inputs.tolist(), batch.shard(3, 4).count
-            ([[0]], 0)
-        """
-        rows, idle = rows_of(len(self.inputs), rank, world)
-        targets = torch.full_like(self.targets[rows], IGNORED) if idle else self.targets[rows]
-        lengths = None if self.lengths is None else self.lengths[rows]
-        return replace(self, inputs=self.inputs[rows], targets=targets, lengths=lengths)
-
-
-def rows_of(size: int, rank: int, world: int) -> tuple[slice, bool]:
-    """The rows of a batch that one of several processes takes, and whether it takes them only to have some to run.
-
-    Raises:
-        SettingError: There is no such process.
-
-    Example:
-        >>> [rows_of(3, rank, 2) for rank in range(2)]
-        [(slice(0, 2, None), False), (slice(2, 3, None), False)]
-    """
-    number, count = as_whole_number(rank), as_whole_number(world)
-    if number is None or count is None or not 0 <= number < count:
-        raise SettingError(f"rank is {rank}, world {world}; ranks are counted from 0 to world - 1")
-    size, more = divmod(size, count)
-    first = number * size + min(number, more)
-    last = first + size + (number < more)
-    return (slice(0, 1), True) if first == last else (slice(first, last), False)
 
 
 class Batches(Protocol[BatchT_co]):
@@ -199,20 +137,20 @@ class SentenceBatches:
     def __len__(self) -> int:
         return -(-len(self._rows) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[TokenBatch]:
         return self.epoch(0)
 
-    def epoch(self, number: int, start: int = 0) -> Epoch[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Epoch[TokenBatch]:
         """The batches of an epoch, counted from 0, from the place `start` on; asking again gives the same ones."""
         order = self.order(number)
 
-        def make(place: int) -> Batch:
+        def make(place: int) -> TokenBatch:
             rows = [self._rows[member] for member in order[place]]
-            return Batch(
-                pad_sequence([row[:-1] for row in rows], batch_first=True, padding_value=0),
-                pad_sequence([row[1:] for row in rows], batch_first=True, padding_value=IGNORED),
-                self._lengths[order[place]],
-                fresh=True,
+            return TokenBatch(
+                index=torch.tensor(order[place]),
+                inputs=pad_sequence([row[:-1] for row in rows], batch_first=True, padding_value=0),
+                targets=pad_sequence([row[1:] for row in rows], batch_first=True, padding_value=IGNORED),
+                lengths=self._lengths[order[place]],
             )
 
         return Epoch(len(order), start, make)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -18,9 +18,10 @@ __all__ = ["Dataset", "Examples", "Problems", "Role", "fingerprint_files"]
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-Role = Literal["train", "evaluate", "predict"]
-"""What examples are read for. Those to train on may be shuffled and augmented, and those to train on or to evaluate on
-have answers; those to predict have none, and none is left out."""
+Role = Literal["train", "validate", "evaluate", "predict"]
+"""What examples are read for. Those to train on may be shuffled and augmented, and all but those to predict have
+answers. A validation may be approximate where that is much faster; an evaluation is exact, and nothing is left out of
+it. Of those to predict none is left out either, whatever is wrong with it."""
 
 MAX_LISTED = 5
 """Problems of a kind that are listed; the others are counted."""
@@ -88,6 +89,10 @@ class Dataset(Protocol[R_co]):
         """A digest of the files and of the settings that read them: another one means other examples."""
         ...
 
+    def split(self, fraction: float, group_of: Callable[[R_co], Hashable]) -> tuple[Dataset[R_co], Dataset[R_co]]:
+        """The part to train on and the last part, kept for validation; examples of a group stay together."""
+        ...
+
 
 @dataclass
 class Examples(Generic[R]):
@@ -130,6 +135,42 @@ class Examples(Generic[R]):
     def fingerprint(self) -> str:
         """A digest of the files and of the settings that read them."""
         return self.fingerprint_of()
+
+    def split(
+        self, fraction: float, group_of: Callable[[R], Hashable] = lambda example: None
+    ) -> tuple[Examples[R], Examples[R]]:
+        """Keep the last part for validation; examples of a group, such as a document, stay together.
+
+        Args:
+            fraction: The share of the examples to keep for validation, between 0 and 1.
+            group_of: What an example belongs to; None for nothing.
+
+        Returns:
+            The part to train on and the part to validate on, neither empty.
+
+        Raises:
+            DataError: There are too few examples, or only one group.
+
+        Example:
+            >>> examples = Examples([*"aabbbc"], [Source(Path("letters"), line) for line in range(6)], [1] * 6)
+            >>> [list(part) for part in examples.split(1 / 3, lambda letter: letter)]
+            [['a', 'a'], ['b', 'b', 'b', 'c']]
+        """
+        groups: dict[Hashable, list[int]] = {}
+        for index, item in enumerate(self.items):
+            group = group_of(item)
+            groups.setdefault(("index", index) if group is None else ("group", group), []).append(index)
+        if len(groups) < 2:
+            what = "one example" if len(self) == 1 else f"{len(self):,} examples of one group"
+            raise DataError(f"there is only {what}, which cannot be cut in two; give more, or a file to validate on")
+        kept: list[int] = []
+        for members in list(groups.values())[:0:-1]:  # the first group is trained on, whatever the fraction
+            if len(kept) >= max(1, round(fraction * len(self))):
+                break
+            kept += members
+        valid = sorted(kept)
+        train = sorted(set(range(len(self))) - set(kept))
+        return self.subset(train, f"without {fraction:g}"), self.subset(valid, f"last {fraction:g}")
 
     def subset(self, indices: Sequence[int], name: str) -> Examples[R]:
         """Some of the examples, such as a part kept for validation.

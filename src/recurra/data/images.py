@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,23 @@ import torch
 from torch import Tensor
 
 from recurra.checks import LARGEST_SEED, whole_number
-from recurra.data.batching import IGNORED, Epoch, generator_of, ids_of, rows_of
+from recurra.data.batch import Batch
+from recurra.data.batching import Epoch, generator_of, ids_of
+from recurra.data.dataset import Examples
 from recurra.data.distortion import Distortion
+from recurra.data.lines import Source
 from recurra.errors import DataError, SettingError, ShapeError
 
-__all__ = ["ImageBatch", "ImageBatches", "labels_beside", "mean_and_deviation", "read_idx", "read_images"]
+__all__ = [
+    "ImageBatch",
+    "ImageBatches",
+    "ImageExamples",
+    "LabelledImage",
+    "labels_beside",
+    "mean_and_deviation",
+    "read_idx",
+    "read_images",
+]
 
 LARGEST = 2**62
 """More elements than any tensor can have."""
@@ -163,44 +175,65 @@ def _sizes(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class ImageBatch:
-    """Images as sequences, and the class of each.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageBatch(Batch):
+    """Images as sequences; the targets are the class of each, (B,).
 
     Args:
         inputs: The pixels in the order in which they are read, (B, T, I): I of them a step.
-        targets: The classes, (B,).
-        fresh: Whether no state is carried into this batch, which is always so.
     """
 
     inputs: Tensor
-    targets: Tensor
-    fresh: bool = True
 
-    @property
-    def count(self) -> int:
-        """The number of images that count: all of them, but for one that stands in for none."""
-        return int((self.targets != IGNORED).sum())
 
-    def to(self, device: torch.device | str) -> ImageBatch:
-        """The same batch on a device."""
-        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """An image.
 
-    def shard(self, rank: int, world: int) -> ImageBatch:
-        """The images that one process of several takes, an even share in their order.
+    Args:
+        pixels: (height, width), uint8.
+        label: Its class; None where that is not known.
+    """
 
-        Where there are fewer images than processes, one without gets the first with a target that counts for nothing.
+    pixels: Tensor
+    label: int | None = None
+
+    def __len__(self) -> int:
+        return self.pixels.numel()
+
+
+@dataclass
+class ImageExamples(Examples[LabelledImage]):
+    """The images of a file, in memory.
+
+    Args:
+        images: (N, height, width), uint8.
+        labels: The classes (N,), uint8.
+    """
+
+    images: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, dtype=torch.uint8))
+    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
+
+    @classmethod
+    def of(cls, images: Tensor, labels: Tensor, path: Path, fingerprint_of: Callable[[], str]) -> ImageExamples:
+        """The examples of images and labels.
 
         Args:
-            rank: Which process, from 0.
-            world: How many there are.
-
-        Raises:
-            SettingError: There is no such process.
+            images: (N, height, width), uint8.
+            labels: The classes (N,).
+            path: The file they are of.
+            fingerprint_of: Gives the digest of what was read.
         """
-        rows, idle = rows_of(len(self.inputs), rank, world)
-        targets = torch.full_like(self.targets[rows], IGNORED) if idle else self.targets[rows]
-        return replace(self, inputs=self.inputs[rows], targets=targets)
+        items = [LabelledImage(image, label) for image, label in zip(images, labels.tolist(), strict=True)]
+        sources = [Source(path, number) for number in range(1, len(items) + 1)]
+        lengths = [images[0].numel() if len(images) else 0] * len(items)
+        return cls(items, sources, lengths, fingerprint_of=fingerprint_of, images=images, labels=labels)
+
+    def subset(self, indices: Sequence[int], name: str) -> ImageExamples:
+        """Some of the images."""
+        chosen = torch.tensor(indices, dtype=torch.int64)
+        part = super().subset(indices, name)
+        return self.of(self.images[chosen], self.labels[chosen], self.sources[0].path, part.fingerprint_of)
 
 
 class ImageBatches:
@@ -296,6 +329,10 @@ class ImageBatches:
                 images = self.distortion(images, draws[members])
             pixels = images.flatten(1) if self._order is None else images.flatten(1)[:, self._order]
             pixels = (pixels - self.mean) / self.deviation
-            return ImageBatch(pixels.view(len(members), -1, self.pixels_per_step), self._labels[members])
+            return ImageBatch(
+                index=members,
+                inputs=pixels.view(len(members), -1, self.pixels_per_step),
+                targets=self._labels[members],
+            )
 
         return Epoch(len(self), start, make)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from recurra.checks import LARGEST_SEED, whole_number
-from recurra.data.batching import IGNORED, Batch, Epoch, generator_of, ids_of
+from recurra.data.batch import IGNORED
+from recurra.data.batching import Epoch, TokenBatch, generator_of, ids_of
 from recurra.errors import DataError, SettingError
 
 HALVED = 0.05
@@ -34,7 +35,7 @@ class StreamBatches:
 
         steps                   w ... w+reach-chunk_length-1    w+reach-chunk_length ... w+reach-1
         targets                 ignored: they have counted      the chunk's
-        the state is kept       after `Batch.keep` steps, where the next batch begins
+        the state is kept       after `TokenBatch.keep` steps, where the next batch begins
 
     where w, the batch's first step, is the chunk's own less reach - chunk_length, but not before the track's beginning.
     Every target counts once an epoch.
@@ -124,27 +125,26 @@ class StreamBatches:
         """The number of chunks in an epoch; where their lengths are random, in the first."""
         return len(self.ends(0))
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[TokenBatch]:
         return self.epoch(0)
 
-    def epoch(self, number: int, start: int = 0) -> Epoch[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Epoch[TokenBatch]:
         """The chunks in the stream's order, from the place `start` on."""
         ends = self.ends(number)
         begins = [0, *ends[:-1]]
         # A batch begins as far before its own chunk as the reach exceeds a chunk.
         windows = [max(0, begin - (self.reach - self.chunk_length)) for begin in begins]
 
-        def make(place: int) -> Batch:
+        def make(place: int) -> TokenBatch:
             window, begin, end = windows[place], begins[place], ends[place]
             following = windows[place + 1] if place + 1 < len(ends) else 0
             targets = self._targets[:, window:end].contiguous()
             if window < begin:
                 targets = targets.clone()  # a row of its own is contiguous as it is, and the stream's
                 targets[:, : begin - window] = IGNORED
-            return Batch(
-                self._inputs[:, window:end].contiguous(),
-                targets,
-                None,
+            return TokenBatch(
+                inputs=self._inputs[:, window:end].contiguous(),
+                targets=targets,
                 fresh=window == 0,
                 # A batch that begins with its track needs no state, and after all steps is what None says.
                 keep=following - window if 0 < following < end else None,

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recurra.data import IGNORED, Batch
+from recurra.data import IGNORED, TokenBatch
 from recurra.equations.cell import Cell
 from recurra.errors import DataError, SettingError, ShapeError
 from recurra.inspection import pictures, verdict
@@ -160,7 +160,7 @@ def gradient_flow(model: nn.Module, batch: Any, loss: Loss | None = None) -> Gra
 
     Args:
         model: Any module that holds `Recurrent` layers.
-        batch: What the loss takes; for a `LanguageModel` a `recurra.data.Batch`.
+        batch: What the loss takes; for a `LanguageModel` a `recurra.data.TokenBatch`.
         loss: From the model and the batch one number: the sum over rows of a loss at one step of each. If not given,
             the model is a language model, and it is the cross-entropy of each row's last target that counts.
 
@@ -186,7 +186,7 @@ def gradient_flow(model: nn.Module, batch: Any, loss: Loss | None = None) -> Gra
         )
     own: Loss = last_target_loss if loss is None else loss
     parameter = next(model.parameters(), None)
-    if isinstance(batch, Batch) and parameter is not None:
+    if isinstance(batch, TokenBatch) and parameter is not None:
         batch = batch.to(parameter.device)
     with _at_rest(model), torch.enable_grad(), recording(model) as recorders:
         total = own(model, batch)
@@ -203,7 +203,7 @@ def gradient_flow(model: nn.Module, batch: Any, loss: Loss | None = None) -> Gra
     return GradientFlow(tuple(_measure(total, runs)))
 
 
-def last_target_loss(model: LanguageModel, batch: Batch) -> Tensor:
+def last_target_loss(model: LanguageModel, batch: TokenBatch) -> Tensor:
     """The sum over rows of the cross-entropy of the last target that counts; a row without one counts for nothing.
 
     Raises:

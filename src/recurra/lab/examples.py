@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recurra.data.batching import IGNORED
+from recurra.data.batch import IGNORED
 
 __all__ = ["IGNORED", "Draw", "Examples"]
 

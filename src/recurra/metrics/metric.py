@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 __all__ = ["Metric", "Row", "Tally", "add"]
 
@@ -45,6 +45,8 @@ class Metric(Generic[R_contra, P_contra]):
         format: Format specification of the figure.
         table: From the sum of tallies, figures by class; None for a metric without.
         from_loss: What it follows from the mean loss by, so that it can be shown while training goes on.
+        items: From a batch, how many items its loss is per, for a metric that follows from the loss per something else
+            than the loss counts; None for what the loss counts.
 
     Example:
         >>> accuracy = Metric(
@@ -64,9 +66,17 @@ class Metric(Generic[R_contra, P_contra]):
     format: str = ".2%"
     table: Callable[[Tally], Sequence[Row]] | None = None
     from_loss: Callable[[float], float] | None = None
+    items: Callable[[Any], float] | None = None
 
     @classmethod
-    def of_loss(cls, name: str, label: str, from_loss: Callable[[float], float], format: str = ".3f") -> Self:
+    def of_loss(
+        cls,
+        name: str,
+        label: str,
+        from_loss: Callable[[float], float],
+        format: str = ".3f",
+        items: Callable[[Any], float] | None = None,
+    ) -> Self:
         """A metric that follows from the mean loss in nats; the lower, the better.
 
         Example:
@@ -81,7 +91,9 @@ class Metric(Generic[R_contra, P_contra]):
             lambda tally: from_loss(tally["nats"] / tally["items"]) if tally["items"] else math.nan,
             "lower",
             format,
-            from_loss=from_loss,
+            # What the loss counts is not what this one is per, so that the loss alone does not give it.
+            from_loss=from_loss if items is None else None,
+            items=items,
         )
 
     def show(self, value: float) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from recurra.errors import SettingError
-from recurra.models.kinds import PoolingKind
 from recurra.nn.recurrent import Recurrent
 
-__all__ = ["Pooling"]
+__all__ = ["Pooling", "PoolingKind"]
+
+PoolingKind = Literal["last", "mean", "max", "attention", "last+mean+max"]
+"""What stands for a sequence of outputs."""
 
 
 class Pooling(nn.Module):

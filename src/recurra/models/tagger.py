@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from recurra.models.encoder import Encoder
-from recurra.models.kinds import PoolingKind
-from recurra.models.pooling import Pooling
+from recurra.models.pooling import Pooling, PoolingKind
 from recurra.nn.crf import CRF
 from recurra.nn.dropout import Dropout
 

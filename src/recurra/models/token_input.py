@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recurra.errors import SettingError
-from recurra.models.kinds import CharacterNetwork
 from recurra.nn.dropout import Dropout, check_rate
 from recurra.nn.recurrent import Recurrent
 
-__all__ = ["CharacterReader", "TokenInput", "Tokens"]
+__all__ = ["CharacterNetwork", "CharacterReader", "TokenInput", "Tokens"]
+
+CharacterNetwork = Literal["cnn", "lstm", "none"]
+"""How the characters of a word are read."""
 
 
 class Tokens(NamedTuple):

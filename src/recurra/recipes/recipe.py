@@ -14,8 +14,8 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recurra.errors import DataError, SettingError
+from recurra.tasks.settings import TaskConfig
 from recurra.tasks.settings_file import make_config, sections
-from recurra.tasks.task import TaskConfig
 
 __all__ = ["Direction", "Hardware", "Recipe", "Status", "read_recipe"]
 

@@ -10,13 +10,15 @@ from recurra.lazy import import_on_demand
 
 if TYPE_CHECKING:
     from recurra.tasks.evaluation import evaluate_run
-    from recurra.tasks.run import Run, train_run
+    from recurra.tasks.run import train_run
+    from recurra.tasks.settings import TaskConfig
     from recurra.tasks.table import TASKS
-    from recurra.tasks.task import Task, TaskConfig
+    from recurra.tasks.task import Task
+    from recurra.tasks.trained import Report, Trained
 else:
     import_on_demand(__name__)
 
-__all__ = ["TASKS", "Run", "Task", "TaskConfig", "evaluate_run", "load", "train_run"]
+__all__ = ["TASKS", "Report", "Task", "TaskConfig", "Trained", "evaluate_run", "load", "train_run"]
 
 
 def load(folder: str | Path) -> Any:  # noqa: ANN401  (each task's run has methods of its own)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from recurra.tasks.task import Settings
+from recurra.tasks.settings import Settings
 
 if TYPE_CHECKING:  # the catalogue is read once a cell is chosen, not when the settings are listed
     from recurra.cells import Cell

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from recurra.data import Batches
+from recurra.data.batching import Batches
+from recurra.data.dataset import Dataset, Role
 from recurra.errors import DataError
-from recurra.tasks.run import Run
-from recurra.tasks.task import Data
+from recurra.tasks.assets import fitted_on
+from recurra.tasks.preparation import read_parts
+from recurra.tasks.trained import Report, Trained
 from recurra.training import choose_device
 from recurra.training.settings import DeviceName
 
-__all__ = ["evaluate_run"]
+__all__ = ["data_to_evaluate", "evaluate_run"]
 
 
 def evaluate_run(
-    run: Run,
+    run: Trained[Any, Any, Any, Any, Any, Any],
     path: str | Path | None = None,
     device: DeviceName = "auto",
+    *,
+    intervals: bool = False,
     watch: Callable[[Batches[Any]], Batches[Any]] = lambda batches: batches,
-) -> dict[str, float]:
-    r"""Measure a trained run on a file, as its task measures what it validates on.
+) -> Report:
+    r"""Measure a trained run on a file, as its use measures what it validates on.
 
     Of a file nothing is left out and nothing approximated: a language model of a stream reads the text as one track and
     carries its state from the first token to the last. Without a file it is what the training validated on, measured
@@ -33,11 +36,12 @@ def evaluate_run(
         run: The run.
         path: The file, of the kind that the run was trained on; None for what the training validated on.
         device: Where to compute; "auto" takes a CUDA device if there is one.
+        intervals: Whether to draw the 95% bootstrap interval of each figure.
         watch: Is given the batches before they are read, and returns those that are, so that their reading can be
             watched.
 
     Returns:
-        The metrics by name, as a validation has them.
+        The figures by name, with their intervals and tables.
 
     Raises:
         DataError: The file cannot be used, or the data that the settings name have changed since the training.
@@ -55,34 +59,31 @@ def evaluate_run(
         ...     training={"epochs": 4, "learning_rate": 0.05},
         ... )
         >>> run, _ = train_run(LANGUAGE_MODELLING, config, folder / "run")
-        >>> evaluate_run(run, folder / "cats.txt")["perplexity"] < 7
+        >>> evaluate_run(run, folder / "cats.txt").figures["perplexity"] < 7
         True
     """
     run.model.to(choose_device(device)).eval()
-    data = _validated_on(run) if path is None else run.task.read_test(run.config, run.data, Path(path))
-    data.valid = watch(data.valid)
-    measure = run.task.evaluate(run.config, run.model, data)
-    if measure is None:
-        raise TypeError(f"the task {run.task.name} read nothing to evaluate on")
-    return measure()
+    dataset, role = data_to_evaluate(run, path)
+    return run.evaluate(dataset, role, intervals=intervals, watch=watch)
 
 
-def _validated_on(run: Run) -> Any:  # noqa: ANN401  (each task has data of its own)
-    """The data of a run's training, read again.
+def data_to_evaluate(
+    run: Trained[Any, Any, Any, Any, Any, Any], path: str | Path | None = None
+) -> tuple[Dataset[Any], Role]:
+    """The examples of a file, or those that a training validated on, and how they are measured.
 
     Raises:
-        DataError: They cannot be read, or are others than they were.
+        DataError: They cannot be read, or the data that the settings name are others than they were.
     """
+    if path is not None:
+        return run.task.read(run.config, Path(path), "evaluate"), "evaluate"
     elsewhere = "name the file to measure on (--data FILE)"
     try:
-        data: Data = run.task.read(run.config)
+        parts = read_parts(run.task, run.config)
     except DataError as error:
         raise DataError(f"{error}; if the data are elsewhere now, {elsewhere}") from None
-    with tempfile.TemporaryDirectory() as folder:
-        data.save(Path(folder))
-        for kept in Path(folder).iterdir():
-            if kept.read_bytes() != (run.folder / kept.name).read_bytes():
-                raise DataError(
-                    f"{run.folder}: the data that its config.toml names are not those it was trained on; {elsewhere}"
-                )
-    return data
+    if run.folder is not None and fitted_on(run.folder) != parts.files:
+        raise DataError(
+            f"{run.folder}: the data that its config.toml names are not those it was trained on; {elsewhere}"
+        )
+    return parts.valid, "validate"

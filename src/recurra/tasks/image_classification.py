@@ -8,39 +8,36 @@ is 784 steps, of which the last may have to remember the first.
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recurra.data import IGNORED, Distortion, ImageBatch, ImageBatches, read_images, write_atomically
-from recurra.data.images import mean_and_deviation
-from recurra.errors import DataError, RunError, SettingError, ShapeError
+from recurra.data import IGNORED, Distortion, ImageBatch, ImageBatches, read_idx, read_images
+from recurra.data.batching import Batches
+from recurra.data.dataset import Dataset, Problems, Role, fingerprint_files
+from recurra.data.images import ImageExamples, LabelledImage, labels_beside, mean_and_deviation
+from recurra.errors import DataError, SettingError, ShapeError
+from recurra.metrics import Metric
 from recurra.models.classifier import Classifier
 from recurra.nn.initialise import chrono_
-from recurra.tasks.image_classification_settings import (
-    ImageClassificationConfig,
-)
-from recurra.tasks.run import Run
-from recurra.tasks.task import Data, Task
-from recurra.training import LOSS, MetricView, StepLoss, World
+from recurra.tasks.assets import Assets
+from recurra.tasks.image_classification_settings import ImageClassificationConfig
+from recurra.tasks.task import Baseline, Facts, Task
+from recurra.tasks.trained import Trained
+from recurra.training import StepLoss
 
-__all__ = ["IMAGE_CLASSIFICATION", "ImageClassificationConfig", "ImageClassifierRun", "Images"]
-
-IMAGES = "images.json"
-
-ACCURACY = MetricView("accuracy", "accuracy", ".2%")
+__all__ = ["IMAGE_CLASSIFICATION", "ImageAssets", "ImageClassificationConfig", "ImageClassifierRun", "Recognised"]
 
 
-@dataclass
-class Images(Data):
-    """Images in batches, and what a run keeps of them: their size, their classes and how their pixels are read.
+class ImageAssets(Assets):
+    """What is known of the images trained on: their size, their classes and how their pixels are read.
 
     Args:
         height: Of an image, in pixels.
@@ -49,11 +46,7 @@ class Images(Data):
         mean: Of the pixels trained on, from 0 to 255.
         deviation: Their standard deviation; pixels are read as (pixel - mean) / deviation.
         order: The permutation in which the pixels are read; None as they are.
-        batches: The part to train on; None in a run that was loaded.
-        valid: The part to validate on; None in a run that was loaded.
     """
-
-    files: ClassVar[tuple[str, ...]] = (IMAGES,)
 
     height: int
     width: int
@@ -61,75 +54,59 @@ class Images(Data):
     mean: float
     deviation: float
     order: list[int] | None = None
-    batches: ImageBatches | None = None
-    valid: ImageBatches | None = None
-
-    def summary(self, unit: str) -> str:
-        """How many images there are, and how many steps it takes to read one."""
-        if self.batches is None or self.valid is None:
-            return ""
-        return (
-            f"{self.batches.count:,} {unit} of {self.height} x {self.width} pixels to train on, "
-            f"{len(self.batches):,} batches an epoch, {self.valid.count:,} to validate on, {self.classes} classes"
-        )
-
-    def save(self, folder: Path) -> None:
-        """Write what the run keeps."""
-        write_atomically(folder / IMAGES, json.dumps(self._kept()) + "\n")
-
-    def _kept(self) -> dict[str, Any]:
-        names = ("height", "width", "classes", "mean", "deviation", "order")
-        return {name: getattr(self, name) for name in names}
-
-    def in_batches(
-        self, images: Tensor, labels: Tensor, batch_size: int, config: ImageClassificationConfig, train: bool = False
-    ) -> ImageBatches:
-        """Images as this run reads them; those to train on in a random order and distorted."""
-        settings = config.images
-        return ImageBatches(
-            images,
-            labels,
-            batch_size,
-            pixels_per_step=settings.pixels_per_step,
-            order=self.order,
-            mean=self.mean,
-            deviation=self.deviation,
-            shuffle=train,
-            seed=config.training.seed,
-            distortion=Distortion(settings.shift, settings.rotation, settings.scaling) if train else None,
-        )
 
 
-def read(config: ImageClassificationConfig) -> Images:
-    """Read the images, measure those to train on, and cut both parts into batches."""
-    settings = config.images
-    images, labels = read_images(settings.data)
-    if settings.valid is None:
-        kept = round(len(images) * (1 - settings.valid_fraction))
-        if not 0 < kept < len(images):
-            raise DataError(
-                f"{settings.data}: {len(images)} images cannot be cut in two at a valid_fraction of "
-                f"{settings.valid_fraction:g}; give more, or a file to validate on"
-            )
-        valid, valid_labels = images[kept:], labels[kept:]
-        images, labels = images[:kept], labels[:kept]
+@dataclass(frozen=True)
+class Recognised:
+    """What a classifier makes of an image.
+
+    Args:
+        label: The most probable class.
+        probabilities: The probability of each class.
+    """
+
+    label: int
+    probabilities: tuple[float, ...]
+
+
+def read(config: ImageClassificationConfig, path: Path, role: Role) -> ImageExamples:
+    """The images of a file and their labels."""
+    images, labels = read_images(path)
+    return ImageExamples.of(images, labels, path, lambda: fingerprint_files([path, labels_beside(path)], {}))
+
+
+def stream(config: ImageClassificationConfig, path: Path, problems: Problems) -> Iterator[LabelledImage]:
+    """The images of a file, whose labels are not looked for."""
+    images = read_idx(path)
+    if images.dim() != 3:
+        raise DataError(f"{path}: images have three dimensions, number x height x width; this has {images.dim()}")
+    return map(LabelledImage, images)
+
+
+def parse(config: ImageClassificationConfig, given: Any) -> LabelledImage:  # noqa: ANN401  (whatever a caller has)
+    """An image is its pixels."""
+    if not isinstance(given, Tensor) or given.dim() != 2 or given.dtype != torch.uint8:
+        what = f"{tuple(given.shape)}, {given.dtype}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
+        raise ShapeError(f"an image is a tensor (height, width), torch.uint8; this is {what}")
+    return LabelledImage(given)
+
+
+def fit(config: ImageClassificationConfig, examples: Dataset[LabelledImage]) -> ImageAssets:
+    """The size of the images, their classes, and the mean and deviation of their pixels."""
+    assert isinstance(examples, ImageExamples)
+    images, labels = examples.images, examples.labels
     classes = int(labels.max()) + 1
     if classes < 2:
-        raise DataError(f"{settings.data}: all images have the label 0; to tell them apart takes two classes")
-    order = _permutation(images[0].numel(), config.training.seed) if settings.permuted else None
-    height, width = images.shape[1:]
+        raise DataError(f"{config.images.data}: all images have the label 0; to tell them apart takes two classes")
     mean, deviation = mean_and_deviation(images)
-    data = Images(height, width, classes, mean, deviation or 1.0, order)
-    if settings.valid is not None:
-        valid, valid_labels = _fitting(data, settings.valid)
-    elif int(valid_labels.max()) >= classes:
-        raise DataError(
-            f"{settings.data}: the last {len(valid)} images, which are to be validated on, have the label "
-            f"{int(valid_labels.max())}, and those before end at {classes - 1}; mix them, or give a file to validate on"
-        )
-    data.batches = data.in_batches(images, labels, config.batches.batch_size, config, train=True)
-    data.valid = data.in_batches(valid, valid_labels, config.batches.valid_batch_size, config)
-    return data
+    return ImageAssets(
+        height=images.shape[1],
+        width=images.shape[2],
+        classes=classes,
+        mean=mean,
+        deviation=deviation or 1.0,
+        order=_permutation(images[0].numel(), config.training.seed) if config.images.permuted else None,
+    )
 
 
 def _permutation(size: int, seed: int) -> list[int]:
@@ -137,50 +114,63 @@ def _permutation(size: int, seed: int) -> list[int]:
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed)).tolist()
 
 
-def _fitting(data: Images, path: Path) -> tuple[Tensor, Tensor]:
-    """The images of another file, which must be like those trained on."""
-    images, labels = read_images(path)
-    if images.shape[1:] != (data.height, data.width):
+def batches(
+    config: ImageClassificationConfig, assets: ImageAssets, examples: Dataset[LabelledImage], role: Role
+) -> ImageBatches:
+    """Images as this run reads them; those to train on in a random order and distorted."""
+    settings, train = config.images, role == "train"
+    if isinstance(examples, ImageExamples):
+        images, labels = examples.images, examples.labels
+    else:
+        items = [examples[index] for index in range(len(examples))]
+        _check_sizes(assets, [item.pixels.shape for item in items])
+        images = torch.stack([item.pixels for item in items])
+        labels = torch.tensor([0 if item.label is None else item.label for item in items])
+    if not train and role != "predict":
+        _check(config, assets, images, labels, examples.source(0).path)
+    return ImageBatches(
+        images,
+        labels,
+        config.batches.batch_size if train else config.batches.valid_batch_size,
+        pixels_per_step=settings.pixels_per_step,
+        order=assets.order,
+        mean=assets.mean,
+        deviation=assets.deviation,
+        shuffle=train,
+        seed=config.training.seed,
+        distortion=Distortion(settings.shift, settings.rotation, settings.scaling) if train else None,
+    )
+
+
+def _check_sizes(assets: ImageAssets, shapes: Sequence[Sequence[int]]) -> None:
+    for shape in shapes:
+        if tuple(shape) != (assets.height, assets.width):
+            raise ShapeError(f"an image is {tuple(shape)} pixels, and the model reads {assets.height} x {assets.width}")
+
+
+def _check(config: ImageClassificationConfig, assets: ImageAssets, images: Tensor, labels: Tensor, path: Path) -> None:
+    """Refuse images that are not like those trained on."""
+    if images.shape[1:] != (assets.height, assets.width):
         size = " x ".join(map(str, images.shape[1:]))
-        raise DataError(f"{path}: its images are {size} pixels, and the model reads {data.height} x {data.width}")
-    if int(labels.max()) >= data.classes:
+        raise DataError(f"{path}: its images are {size} pixels, and the model reads {assets.height} x {assets.width}")
+    largest = int(labels.max())
+    if largest < assets.classes:
+        return
+    if config.images.valid is None and path == config.images.data:
         raise DataError(
-            f"{path}: there is an image with the label {int(labels.max())}, and the model knows the labels 0 to "
-            f"{data.classes - 1}"
+            f"{path}: the last {len(images)} images, which are to be validated on, have the label {largest}, and those "
+            f"before end at {assets.classes - 1}; mix them, or give a file to validate on"
         )
-    return images, labels
+    raise DataError(
+        f"{path}: there is an image with the label {largest}, and the model knows the labels 0 to {assets.classes - 1}"
+    )
 
 
-def read_test(config: ImageClassificationConfig, data: Images, path: Path) -> Images:
-    """The images of a file, all of them, to measure a trained model on."""
-    images, labels = _fitting(data, path)
-    test = Images(**data._kept())
-    test.valid = test.in_batches(images, labels, config.batches.valid_batch_size, config)
-    return test
-
-
-def restore(config: ImageClassificationConfig, folder: Path) -> Images:
-    """What the run kept of its images."""
-    path = folder / IMAGES
-    try:
-        data = Images(**json.loads(path.read_text(encoding="utf-8")))
-        numbers = (data.height, data.width, data.classes, data.mean, data.deviation)
-        if not all(isinstance(number, int | float) for number in numbers):
-            raise TypeError("a size that is no number")
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}); copy the run again or train again") from None
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path}: damaged ({error}); copy it again or train again") from None
-    if config.images.permuted != (data.order is not None):
-        raise RunError(f"{path}: whether pixels are permuted differs from the config; the two files are not of one run")
-    return data
-
-
-def build(config: ImageClassificationConfig, data: Images) -> Classifier:
+def build(config: ImageClassificationConfig, assets: ImageAssets) -> Classifier:
     """The network, untrained."""
     settings = config.model
     options = settings.model_dump(exclude={"cell", "equations", "longest_memory"})
-    model = Classifier(config.images.pixels_per_step, data.classes, settings.made, **options)
+    model = Classifier(config.images.pixels_per_step, assets.classes, settings.made, **options)
     if settings.longest_memory is not None:
         try:
             chrono_(model.recurrent, settings.longest_memory)
@@ -189,51 +179,107 @@ def build(config: ImageClassificationConfig, data: Images) -> Classifier:
     return model
 
 
-def loss(model: Classifier, batch: ImageBatch, carried: None) -> StepLoss:
+def loss(config: ImageClassificationConfig, model: Classifier, batch: ImageBatch, carried: None) -> StepLoss:
     """The sum over images of the cross-entropy -log p(y | x<1..T>), in nats."""
-    total = F.cross_entropy(model(batch.inputs), batch.targets, reduction="sum", ignore_index=IGNORED)
-    return StepLoss(total, batch.count)
+    return _loss(model(batch.inputs), batch)
 
 
-def evaluate(
-    config: ImageClassificationConfig, model: Classifier, data: Images
-) -> Callable[[], dict[str, float]] | None:
-    """The mean loss in nats and the accuracy, the share of images whose most probable class is theirs."""
-    valid = data.valid
-    if valid is None:
-        return None
-
-    @torch.no_grad()
-    def measure() -> dict[str, float]:
-        device, world = next(model.parameters()).device, World()
-        total, right = 0.0, 0.0
-        for batch in valid.epoch(0):
-            on_device = world.part(batch).to(device)
-            logits = model(on_device.inputs)
-            total += float(F.cross_entropy(logits, on_device.targets, reduction="sum"))
-            right += int((logits.argmax(-1) == on_device.targets).sum())
-        total, right = world.sum([total, right])
-        return {"loss": total / valid.count, "accuracy": right / valid.count}
-
-    return measure
+def _loss(logits: Tensor, batch: ImageBatch) -> StepLoss:
+    return StepLoss(F.cross_entropy(logits, batch.targets, reduction="sum", ignore_index=IGNORED), batch.count)
 
 
-def views(config: ImageClassificationConfig) -> Sequence[MetricView]:
-    """Loss and accuracy."""
-    return [LOSS, ACCURACY]
+def predict(
+    config: ImageClassificationConfig, assets: ImageAssets, model: Classifier, batch: ImageBatch
+) -> list[Recognised]:
+    """The most probable class of each image, and the probability of each class."""
+    return _recognised(model(batch.inputs))
 
 
-def unit(config: ImageClassificationConfig) -> str:
-    """What is counted."""
-    return "images"
+def measure(
+    config: ImageClassificationConfig, assets: ImageAssets, model: Classifier, batch: ImageBatch
+) -> tuple[StepLoss, list[Recognised]]:
+    """The loss of a batch, and what is made of each image."""
+    logits = model(batch.inputs)
+    return _loss(logits, batch), _recognised(logits)
 
 
-class ImageClassifierRun(Run):
+def _recognised(logits: Tensor) -> list[Recognised]:
+    labels, probabilities = logits.argmax(-1).tolist(), logits.softmax(-1).tolist()
+    return [Recognised(label, tuple(row)) for label, row in zip(labels, probabilities, strict=True)]
+
+
+def metrics(config: ImageClassificationConfig, assets: ImageAssets) -> list[Metric[LabelledImage, Recognised]]:
+    """The accuracy: the loss may rise with how sure the model is, while it is still right more and more often."""
+    return [
+        Metric(
+            "accuracy",
+            "accuracy",
+            lambda image, answer: {"right": image.label == answer.label, "all": 1},
+            lambda tally: tally["right"] / tally["all"] if tally["all"] else float("nan"),
+        )
+    ]
+
+
+def show(image: LabelledImage, answer: Recognised) -> dict[str, Any]:
+    """The class and its probability, as JSON."""
+    return {"label": answer.label, "probability": round(answer.probabilities[answer.label], 6)}
+
+
+def facts(image: LabelledImage) -> Facts:
+    """What is known of an image without a model."""
+    return Facts(image.pixels.numpy().tobytes(), image.label)
+
+
+def baselines(
+    config: ImageClassificationConfig, examples: Dataset[LabelledImage]
+) -> list[Baseline[LabelledImage, Recognised]]:
+    """Always the most frequent class."""
+    counts = Counter(examples[index].label for index in range(len(examples)))
+    most = max(counts, key=lambda label: counts[label])
+    return [Baseline("always the most frequent class", lambda image: Recognised(most or 0, ()))]
+
+
+def describe(
+    config: ImageClassificationConfig,
+    assets: ImageAssets,
+    training: Batches[ImageBatch],
+    validation: Batches[ImageBatch],
+) -> list[str]:
+    """How many images there are, and how many steps it takes to read one."""
+    assert isinstance(training, ImageBatches)
+    assert isinstance(validation, ImageBatches)
+    return [
+        f"{training.count:,} images of {assets.height} x {assets.width} pixels to train on",
+        f"{len(training):,} batches an epoch",
+        f"{validation.count:,} to validate on",
+        f"{assets.classes} classes",
+    ]
+
+
+def example(folder: Path) -> dict[str, Any]:
+    """Writes images with a bright upper or lower half, and settings small enough to learn them in seconds."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.randint(2, (60,), generator=draw, dtype=torch.uint8)
+    images = torch.randint(100, (60, 4, 4), generator=draw, dtype=torch.uint8)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        image[2 * label : 2 * label + 2] += 120
+    for name, tensor in (("images-idx3", images), ("labels-idx1", labels)):
+        sizes = b"".join(size.to_bytes(4, "big") for size in tensor.shape)
+        content = bytes([0, 0, 8, tensor.dim()]) + sizes + tensor.numpy().tobytes()
+        (folder / f"train-{name}-ubyte").write_bytes(content)
+    return {
+        "data": folder / "train-images-idx3-ubyte",
+        "pixels_per_step": 4,
+        "hidden_size": 8,
+        "batch_size": 6,
+        "epochs": 3,
+    }
+
+
+class ImageClassifierRun(
+    Trained[ImageClassificationConfig, LabelledImage, ImageAssets, Classifier, ImageBatch, Recognised]
+):
     """A trained image classifier."""
-
-    model: Classifier
-    data: Images
-    config: ImageClassificationConfig
 
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
@@ -248,45 +294,43 @@ class ImageClassifierRun(Run):
         Raises:
             ShapeError: The images are of another size or kind than those trained on.
         """
-        expected = (self.data.height, self.data.width)
+        expected = (self.assets.height, self.assets.width)
         if images.dim() != 3 or images.shape[1:] != expected or images.dtype != torch.uint8:
             raise ShapeError(
                 f"images are (N, {expected[0]}, {expected[1]}), torch.uint8; "
                 f"these are {tuple(images.shape)}, {images.dtype}"
             )
-        nothing = torch.zeros(len(images), dtype=torch.uint8)
-        batches = self.data.in_batches(images, nothing, self.config.batches.valid_batch_size, self.config)
-        device = next(self.model.parameters()).device
-        return torch.cat([self.model(batch.to(device).inputs).softmax(-1).cpu() for batch in batches.epoch(0)])
+        return torch.tensor([answer.probabilities for answer in self.answers(map(LabelledImage, images))])
 
     def suggestions(self) -> list[tuple[str, str]]:
         """What to try on the command line."""
         settings = self.config.images
         test = settings.data.with_name(settings.data.name.replace("train-", "t10k-"))
-        measured = test if test.exists() else settings.valid or settings.data
-        return [("evaluate", f" --data {shlex.quote(str(measured))}")]
+        measured = shlex.quote(str(test if test.exists() else settings.valid or settings.data))
+        return [("evaluate", f" --data {measured}"), ("predict", f" {measured}")]
 
 
-def predict(run: ImageClassifierRun, images: Tensor) -> list[int]:
-    """The most probable class of each image, (N, height, width) in uint8."""
-    return run.probabilities(images).argmax(-1).tolist()
-
-
-IMAGE_CLASSIFICATION: Task[ImageClassificationConfig, Images, Classifier] = Task(
+IMAGE_CLASSIFICATION: Task[
+    ImageClassificationConfig, LabelledImage, ImageAssets, Classifier, ImageBatch, Recognised
+] = Task(
     name="image-classification",
+    unit=lambda config: "images",
     config=ImageClassificationConfig,
+    assets=ImageAssets,
     read=read,
-    read_test=read_test,
-    restore=restore,
+    stream=stream,
+    parse=parse,
+    fit=fit,
+    batches=batches,
     build=build,
     loss=loss,
-    evaluate=evaluate,
     predict=predict,
-    sample=lambda config, model, data: None,
-    views=views,
-    unit=unit,
-    run=ImageClassifierRun,
-    # The loss may rise with how sure the model is, while it is still right more and more often.
-    best_by="accuracy",
-    highest=True,
+    metrics=metrics,
+    show=show,
+    facts=facts,
+    example=example,
+    measure=measure,
+    describe=describe,
+    baselines=baselines,
+    trained=lambda: ImageClassifierRun,
 )

@@ -11,12 +11,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from recurra.tasks.cell_settings import CellSettings
-from recurra.tasks.task import Settings, TaskConfig
+from recurra.tasks.settings import DataSettings, Settings, TaskConfig
 
 __all__ = ["ClassifierSettings", "ImageBatchSettings", "ImageClassificationConfig", "ImageSettings"]
 
 
-class ImageSettings(Settings):
+class ImageSettings(DataSettings):
     """The images, and how they are read."""
 
     data: Path = Field(
@@ -24,13 +24,6 @@ class ImageSettings(Settings):
         'are beside it, with "labels" in the place of "images" in the name.'
     )
     valid: Path | None = Field(None, description="File of images to validate on; without it, the last of the data.")
-    valid_fraction: float = Field(
-        0.1,
-        gt=0,
-        lt=1,
-        description="Share of the data kept for validation where no file is given.",
-        json_schema_extra={"free_in_use": True},
-    )
     pixels_per_step: int = Field(
         1, ge=1, description="Pixels read a step: 1 reads pixel by pixel, the width of an image row by row."
     )

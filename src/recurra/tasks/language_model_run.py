@@ -5,20 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from recurra import decoding
 from recurra.checks import LARGEST_SEED
-from recurra.data import END, Vocabulary
+from recurra.data import END, TokenBatch, Vocabulary
 from recurra.data import sentences as sentences_of
 from recurra.decoding import SamplingSettings, sequence_log_probabilities
 from recurra.errors import DataError, SettingError
 from recurra.models import LanguageModel
-from recurra.tasks.run import Run
 from recurra.tasks.score import Score
-from recurra.tasks.text import Text
+from recurra.tasks.text_tokens import opening, start_of
+from recurra.tasks.trained import Trained
 
 __all__ = ["LanguageModelRun"]
 
@@ -30,7 +31,7 @@ EMPTY = "the text is empty; give at least one word"
 State = dict[str, Tensor] | None
 
 
-class LanguageModelRun(Run):
+class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[float, ...]]):
     r"""A trained language model: it scores text and writes it.
 
     A text begins after <EOS>, or where the model knows none after a line's end; if it knows neither, its first unit is
@@ -38,33 +39,32 @@ class LanguageModelRun(Run):
     sum to one. A model of sentences takes each line as a sentence of its own.
 
     Example:
-        >>> from pathlib import Path
-        >>> from recurra.tasks.language_modelling import LANGUAGE_MODELLING, LanguageModellingConfig
-        >>> text = Text(Vocabulary.build("the cat sat\nthe dog sat\n", "word"), sentences=False)
-        >>> model = LanguageModel(len(text.vocabulary), "gru", embedding_size=4, hidden_size=8).eval()
+        >>> from recurra.tasks.language_modelling import *
+        >>> assets = LanguageModelAssets(vocabulary=Vocabulary.build("the cat sat\nthe dog sat\n", "word"))
+        >>> model = LanguageModel(len(assets.vocabulary), "gru", embedding_size=4, hidden_size=8).eval()
         >>> config = LanguageModellingConfig(text={"data": "pets.txt", "level": "word"})
-        >>> run = LanguageModelRun(LANGUAGE_MODELLING, config, model, text, Path("runs/pets"))
+        >>> run = LanguageModelRun(LANGUAGE_MODELLING, config, assets, model)
         >>> [unit.text for unit in run.score("the dog sat").units]
         ['the', 'dog', 'sat', '<EOS>']
         >>> run.sample(5, primer="the", seed=1) == run.sample(5, primer="the", seed=1)
         True
     """
 
-    model: LanguageModel
-    data: Text
-
     @property
     def vocabulary(self) -> Vocabulary:
         """The units that the model knows."""
-        return self.data.vocabulary
+        vocabulary: Vocabulary = self.assets.vocabulary
+        return vocabulary
+
+    @property
+    def by_sentence(self) -> bool:
+        """Whether the model is one of sentences, each on a line of its own."""
+        return bool(self.config.text.sentences)
 
     @property
     def start(self) -> int | None:
         """The token read before a text's first: <EOS>, else a line's end, else none."""
-        if self.vocabulary.end is not None:
-            return self.vocabulary.end
-        newline = self.vocabulary.encode("\n")[0]
-        return None if newline == self.vocabulary.unknown else newline
+        return start_of(self.vocabulary)
 
     def unknown_in(self, text: str) -> list[str]:
         """The units of a text that the model does not know and reads as <UNK>, each once."""
@@ -82,7 +82,7 @@ class LanguageModelRun(Run):
             DataError: The text has nothing to score.
         """
         _check_text("score", text)
-        parts = sentences_of(text) if self.data.sentences else [text]
+        parts = sentences_of(text) if self.by_sentence else [text]
         scores = [self._score(part) for part in parts if part]
         if not scores:
             raise DataError(EMPTY)
@@ -157,18 +157,18 @@ class LanguageModelRun(Run):
         generator.seed() if seed is None else generator.manual_seed(seed)
         drawn = decoding.sample(
             advance if watch is None else _watched(advance, length, watch),
-            torch.full((number,), given[-1], device=self._device),
+            torch.full((number,), given[-1], device=self.device),
             length,
             None,
             settings=SamplingSettings(temperature, top_k, top_p, banned),
-            end=vocabulary.end if self.data.sentences else None,
+            end=vocabulary.end if self.by_sentence else None,
             generator=generator,
         )
         return [self._written(primer, row) for row in drawn]
 
     def _primed(self, primer: str) -> list[int]:
         """What the model reads before it writes: what every text begins after, and the primer."""
-        if self.data.sentences and "\n" in primer:
+        if self.by_sentence and "\n" in primer:
             raise SettingError("the primer has several lines, and the model writes one sentence; give its beginning")
         start = [] if self.start is None else [self.start]
         # A model that knows no beginning of a text reads the most frequent unit.
@@ -178,7 +178,7 @@ class LanguageModelRun(Run):
         """The primer as it was given, and what was drawn after it."""
         given = self.vocabulary.encode(primer)
         text = self.vocabulary.decode([*given, *drawn]).removeprefix(self.vocabulary.decode(given))
-        if self.data.sentences:
+        if self.by_sentence:
             text = text.removesuffix("\n")
         # Between words a space is written, unless the primer brings its own.
         return primer.rstrip(" ") + text if text.startswith(" ") and self.vocabulary.level == "word" else primer + text
@@ -186,26 +186,29 @@ class LanguageModelRun(Run):
     @torch.no_grad()
     def _read(self, tokens: Sequence[int]) -> Iterator[tuple[Tensor, Tensor, State]]:
         """Read all tokens but the last: targets (1, T), logits (1, T, V) and state, a chunk after another."""
-        stream = torch.tensor([list(tokens)], device=self._device)
+        stream = torch.tensor([list(tokens)], device=self.device)
         state: State = None
         for first in range(0, len(tokens) - 1, CHUNK):
             inputs = stream[:, first : min(first + CHUNK, len(tokens) - 1)]
             logits, state = self.model(inputs, state)
             yield stream[:, first + 1 : first + 1 + inputs.shape[1]], logits, state
 
+    def writer(self) -> Callable[[], str]:
+        """What writes a line or two to show while the model learns: a new one each time, the same in every training."""
+        seeds = count(self.config.training.seed)
+        length = {"word": 30, "bpe": 40}.get(self.vocabulary.level, 160)
+        return lambda: self.sample(length, temperature=0.8, seed=next(seeds))[0].strip()
+
     def suggestions(self) -> list[tuple[str, str]]:
         """What to try on the command line."""
-        primer = self.data.opening(1) or "The"
-        space = " " if self.vocabulary.level != "word" and not self.data.sentences else ""
+        text = "" if self.validated_on is None else self.validated_on[0]
+        primer = opening(self.vocabulary, text, 1) or "The"
+        space = " " if self.vocabulary.level != "word" and not self.by_sentence else ""
         return [
             ("sample", " --temperature 0.7"),
             ("sample", f" --primer {_quoted(primer + space)} --number 3 --seed 1"),
-            ("score", f" {_quoted(self.data.opening(6) or 'The cat sat on the mat.')}"),
+            ("score", f" {_quoted(opening(self.vocabulary, text, 6) or 'The cat sat on the mat.')}"),
         ]
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.model.parameters()).device
 
 
 def _watched(

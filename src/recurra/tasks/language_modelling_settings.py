@@ -12,23 +12,16 @@ from pydantic import Field, field_validator
 
 from recurra.data.units import Level
 from recurra.tasks.cell_settings import CellSettings
-from recurra.tasks.task import Settings, TaskConfig
+from recurra.tasks.settings import DataSettings, Settings, TaskConfig
 
 __all__ = ["BatchSettings", "LanguageModellingConfig", "ModelSettings", "TextSettings"]
 
 
-class TextSettings(Settings):
+class TextSettings(DataSettings):
     """The text, and how it is cut."""
 
     data: Path = Field(description="Text file to train on, in UTF-8.")
     valid: Path | None = Field(None, description="Text file to validate on; without it, the last part of the data.")
-    valid_fraction: float = Field(
-        0.1,
-        gt=0,
-        lt=1,
-        description="Share of the data kept for validation where no file is given.",
-        json_schema_extra={"free_in_use": True},
-    )
     level: Level = Field("character", description="How finely the text is cut.")
     sentences: bool = Field(
         False, description="Read each line as a sentence of its own, ended by <EOS>, rather than one long stream."

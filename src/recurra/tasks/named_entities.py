@@ -22,29 +22,30 @@ from torch import Tensor
 from recurra.data import IGNORED, Vocabulary
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
+from recurra.data.lines import Source
 from recurra.data.spellings import SHAPES
-from recurra.data.tagged import TaggedSentence, read_tagged, sentences_to_predict
+from recurra.data.tagged import TaggedSentence, plain_sentence, read_tagged, sentences_to_predict
 from recurra.data.tags import Scheme, Span, tags_of
 from recurra.data.vectors import read_vectors
 from recurra.decoding.constraints import iobes_constraints
-from recurra.errors import DataError
+from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric, span_f1
 from recurra.models.encoder import Encoder
 from recurra.models.tagger import Tagger
 from recurra.models.token_input import TokenInput
 from recurra.nn.crf import CRF
-from recurra.tasks.contract import Facts, Task
-from recurra.tasks.named_entity_recognition_batches import (
+from recurra.tasks.named_entities_batches import (
     KeptVectors,
     NamedEntityAssets,
     TaggedBatch,
     batches,
     vocabulary_form,
 )
-from recurra.tasks.named_entity_recognition_settings import NamedEntityConfig
+from recurra.tasks.named_entities_settings import NamedEntityConfig
+from recurra.tasks.task import Facts, Task
 from recurra.training import StepLoss
 
-__all__ = ["NAMED_ENTITIES", "Tagging"]
+__all__ = ["NAMED_ENTITIES", "NamedEntityConfig", "Tagging"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,20 @@ def read(config: NamedEntityConfig, path: Path, role: Role) -> Dataset[TaggedSen
 def stream(config: NamedEntityConfig, path: Path, problems: Problems) -> Iterator[TaggedSentence]:
     """The sentences to tag, one at a time."""
     return sentences_to_predict(path, config.sentences.format, problems)
+
+
+def parse(config: NamedEntityConfig, given: Any) -> TaggedSentence:  # noqa: ANN401  (whatever a caller has)
+    """A sentence is a text, or a tuple of its words."""
+    if isinstance(given, str):
+        return plain_sentence(given, Source(Path(), 1))
+    if isinstance(given, TaggedSentence):
+        return given
+    if isinstance(given, tuple) and all(isinstance(word, str) for word in given):
+        return TaggedSentence(given, Source(Path(), 1))
+    raise SettingError(
+        f"a sentence is a text or a tuple of words, and this is a {type(given).__name__}; give a str, or several in a "
+        "list"
+    )
 
 
 def fit(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> NamedEntityAssets:
@@ -141,7 +156,7 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
     )
     encoder = Encoder(inputs, settings.recurrent(inputs.width), settings.dropout)
     crf = CRF(len(assets.tags), *iobes_constraints(assets.tags.names))
-    return Tagger(encoder, crf, len(assets.labels or ()), settings.pooling, settings.output == "crf")
+    return Tagger(encoder, crf, len(assets.labels or ()), settings.pooling, settings.head == "crf")
 
 
 def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: None) -> StepLoss:
@@ -209,7 +224,7 @@ def _labels(assets: NamedEntityAssets, logits: Tensor | None, rows: int) -> list
     ]
 
 
-def metrics(config: NamedEntityConfig) -> list[Metric[TaggedSentence, Tagging]]:
+def metrics(config: NamedEntityConfig, assets: NamedEntityAssets) -> list[Metric[TaggedSentence, Tagging]]:
     """Span F1, and the accuracy of labels where they are learned."""
     measures: list[Metric[TaggedSentence, Tagging]] = [
         span_f1(lambda sentence: sentence.spans or (), lambda answer: answer.spans)
@@ -278,12 +293,12 @@ def example(folder: Path) -> dict[str, Any]:
 
 NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagger, TaggedBatch, Tagging] = Task(
     name="named-entity-recognition",
-    summary="Which words of a sentence are names, and of what.",
     unit=lambda config: "words",
     config=NamedEntityConfig,
     assets=NamedEntityAssets,
     read=read,
     stream=stream,
+    parse=parse,
     fit=fit,
     batches=batches,
     build=build,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recurra.tasks.cell_settings import CellSettings
 
-if TYPE_CHECKING:  # settings are read without torch
+if TYPE_CHECKING:  # torch is imported once a network is built
     from recurra.nn import Recurrent
 
 __all__ = ["NetworkSettings"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from recurra.errors import RunError
+from recurra.tasks.settings import TaskConfig
 from recurra.tasks.settings_file import flag_of, is_path, sections, working_folder
-from recurra.tasks.task import TaskConfig
 
 __all__ = ["locate_files"]
 

@@ -1,7 +1,7 @@
 """A run: a folder that holds all of a trained model, and can be moved.
 
 config.toml         task, version, and every setting
-vocabulary.json     what the task keeps besides, such as its vocabulary
+assets.json         what was fitted on the part trained on, such as a vocabulary
 model.safetensors   the weights, under the names of the equations
 metrics.jsonl       a line for every so many steps, and for every validation
 checkpoints/        all that it takes to go on with the training; not needed to use the model
@@ -18,8 +18,9 @@ import torch
 from torch import nn
 
 from recurra.data.files import write_atomically
-from recurra.errors import RecurraError, RunError
-from recurra.tasks.fingerprint import fingerprint
+from recurra.errors import RecurraError, RunError, SettingError
+from recurra.spelling import unknown
+from recurra.tasks.assets import ASSETS
 from recurra.tasks.folder import (
     CHECKPOINTS,
     CONFIG,
@@ -35,8 +36,11 @@ from recurra.tasks.folder import (
     steps_taken,
 )
 from recurra.tasks.paths import locate_files
+from recurra.tasks.preparation import Prepared, prepare
+from recurra.tasks.settings import TaskConfig
 from recurra.tasks.settings_file import flag_of, make_config, read_sections, render_config
-from recurra.tasks.task import Data, Task, TaskConfig
+from recurra.tasks.task import Task
+from recurra.tasks.trained import Trained
 from recurra.tasks.weights import digests, fixed_settings, read_weights, write_weights
 from recurra.training import (
     Checkpoints,
@@ -46,7 +50,6 @@ from recurra.training import (
     TrainingResult,
     TrainingStart,
     World,
-    seed_everything,
     train,
 )
 from recurra.training.memory import bounded_memory
@@ -54,58 +57,33 @@ from recurra.training.memory import bounded_memory
 __all__ = [
     "CONFIG",
     "METRICS",
-    "Run",
     "can_resume",
     "check_free",
     "load_run",
     "make_folder",
     "new_folder",
-    "prepare",
     "resume_run",
     "train_run",
 ]
 
-Observers = Callable[[nn.Module, Data, Path], Sequence[Observer]]
-"""From the model, the data and the run's folder, who is told of every event of a training."""
+AnyTask = Task[Any, Any, Any, Any, Any, Any]
+AnyTrained = Trained[Any, Any, Any, Any, Any, Any]
 
+Observers = Callable[[Prepared, Path], Sequence[Observer]]
+"""From what a training begins with and the run's folder, who is told of every event of it."""
 
-class Run:
-    """A trained model with all that it takes to use it.
-
-    Args:
-        task: What it was trained for.
-        config: Its settings.
-        model: The network, in evaluation mode.
-        data: What the task kept, such as the vocabulary.
-        folder: Where it was loaded from.
-    """
-
-    def __init__(
-        self, task: Task[Any, Any, Any], config: TaskConfig, model: nn.Module, data: Data, folder: Path
-    ) -> None:
-        self.task, self.config, self.model, self.data, self.folder = task, config, model, data, folder
-
-    def predict(self, *inputs: Any, **options: Any) -> Any:  # noqa: ANN401  (each task has answers of its own)
-        """The model's answer; what goes in and comes out is the task's."""
-        return self.task.predict(self, *inputs, **options)
-
-    def suggestions(self) -> list[tuple[str, str]]:
-        """What to try with the run on the command line: (command, what follows the folder)."""
-        return []
-
-    def __repr__(self) -> str:
-        size = sum(p.numel() for p in self.model.parameters())
-        return f"<{type(self).__name__} {self.folder}: {self.task.name}, {size:,} parameters>"
+OLDER = ("vocabulary.json", "images.json")
+"""Files of runs that version 0.1.0 wrote, which had no assets.json."""
 
 
 def train_run(
-    task: Task[Any, Any, Any],
+    task: AnyTask,
     config: TaskConfig,
     folder: str | Path,
-    observers: Observers = lambda model, data, folder: (),
+    observers: Observers = lambda prepared, folder: (),
     *,
     anywhere: bool = False,
-) -> tuple[Run, TrainingResult]:
+) -> tuple[AnyTrained, TrainingResult]:
     """Train a model for a task and keep it in a folder.
 
     The folder appears once the data are read and the model is built, so that a mistake in the settings leaves nothing
@@ -117,7 +95,7 @@ def train_run(
         task: The task.
         config: Its settings.
         folder: Where the run goes; it must not exist, or be empty.
-        observers: From the model, the data and the run's folder, who is told of every event of the training.
+        observers: From what training begins with and the run's folder, who is told of every event of it.
         anywhere: Whether, where the folder is taken, the first of FOLDER-2, FOLDER-3, ... that is free will do.
 
     Returns:
@@ -132,7 +110,7 @@ def train_run(
         if world.is_first and not anywhere:
             check_free(folder)
         world.wait()
-        data, model = prepare(task, config)
+        prepared = prepare(task, config)
         home: RunFolder | None = None
         number = 0
         if world.is_first:
@@ -140,16 +118,16 @@ def train_run(
             number = next(place for place, path in enumerate(numbered(folder)) if path == home.path)
         number = int(world.from_first(float(number)))
         folder = next(path for place, path in enumerate(numbered(folder)) if place == number)
-        result = _train(task, config, folder, data, model, observers, home)
-    return task.run(task, config, model, data, folder), result
+        result = _train(prepared, folder, observers, home)
+    return prepared.run, result
 
 
 def resume_run(
     folder: str | Path,
-    tasks: Mapping[str, Task[Any, Any, Any]],
+    tasks: Mapping[str, AnyTask],
     overrides: Mapping[str, Any] | None = None,
-    observers: Callable[[Task[Any, Any, Any], Any, nn.Module, Any], Sequence[Observer]] = lambda *all_of_it: (),
-) -> tuple[Run, TrainingResult]:
+    observers: Observers = lambda prepared, folder: (),
+) -> tuple[AnyTrained, TrainingResult]:
     """Go on with the training of a run from its newest checkpoint, as if it had never stopped.
 
     A run that was killed before its first checkpoint is begun anew. The files of data are looked for where they were
@@ -160,7 +138,7 @@ def resume_run(
         tasks: The tasks by name.
         overrides: Settings that change, by key: what ends a training, such as epochs, and the others of
             `recurra.training.settings.CHANGEABLE`; and where the files of data are now.
-        observers: From the task, its settings, the model and the data, who is told of every event of the training.
+        observers: From what training begins with and the run's folder, who is told of every event of it.
 
     Returns:
         The run with its best weights, and how training went, from its beginning.
@@ -180,44 +158,25 @@ def resume_run(
         home = None
         if world.is_first:
             home = held.enter_context(RunFolder.begun(folder) if begins else RunFolder.held(folder))
-        data, model = prepare(task, config)
+        prepared = prepare(task, config)
         world.wait()
-
-        def watch(model: nn.Module, data: Any, folder: Path) -> Sequence[Observer]:  # noqa: ANN401
-            return observers(task, config, model, data)
-
-        result = _train(task, config, folder, data, model, watch, home, resume=not begins, overrides=overrides)
-    return task.run(task, config, model, data, folder), result
-
-
-def prepare(task: Task[Any, Any, Any], config: TaskConfig) -> tuple[Any, nn.Module]:
-    """The data and the model, untrained.
-
-    Raises:
-        SettingError: The model would need more memory than there is.
-        RecurraError: Whatever the task finds wrong with the settings or the data.
-    """
-    seed_everything(config.training.seed)
-    data = task.read(config)
-    if data.batches is None:
-        raise TypeError(f"the task {task.name} read no batches to train on")
-    with bounded_memory("the model"):
-        return data, task.build(config, data)
+        result = _train(prepared, folder, observers, home, resume=not begins, overrides=overrides)
+    return prepared.run, result
 
 
 def _train(
-    task: Task[Any, Any, Any],
-    config: TaskConfig,
+    prepared: Prepared,
     folder: Path,
-    data: Any,  # noqa: ANN401  (the task's own)
-    model: nn.Module,
     observers: Observers,
     home: RunFolder | None,
     *,
     resume: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
-    begun = _Begun(task.name, config, data, home, overrides or {})
+    run, config = prepared.run, prepared.run.config
+    run.folder = folder
+    begun = _Begun(prepared, home, overrides or {})
+    best_by, highest = _selection(run)
 
     def save_best(weights: Mapping[str, Any]) -> None:
         write_weights(folder / WEIGHTS, weights, config, begun.digests)
@@ -225,42 +184,63 @@ def _train(
     try:
         watching: Sequence[Observer] = ()
         if home is not None:
-            watching = [begun, MetricsWriter(folder / METRICS), *observers(model, data, folder)]
-        return train(
-            model,
-            data.batches,
-            task.loss,
+            watching = [begun, MetricsWriter(folder / METRICS), *observers(prepared, folder)]
+        result = train(
+            run.model,
+            prepared.batches,
+            prepared.loss,
             config.training,
-            evaluate=task.evaluate(config, model, data),
-            best_by=task.best_by,
-            highest=task.highest,
+            evaluate=prepared.validate,
+            best_by=best_by,
+            highest=highest,
             observers=watching,
             save_best=save_best,
             checkpoints=Checkpoints(folder / CHECKPOINTS, config.training.keep_checkpoints),
             resume=resume,
-            fingerprint=fingerprint(data.batches),
+            fingerprint=prepared.parts.fingerprint,
             fixed=fixed_settings(config),
         )
+        if home is not None and result.best_step is not None:
+            _calibrate(prepared, folder)
     except BaseException as error:
         if begun.yet and (steps := steps_taken(folder)):
             error.add_note(f"what was learned in {steps:,} steps is kept: go on with `recurra resume {folder}`")
         elif begun.yet and (folder / WEIGHTS).exists():
             error.add_note(f"what was learned before is kept in {folder}")
         raise
+    return result
+
+
+def _selection(run: AnyTrained) -> tuple[str, bool]:
+    """The metric that selects the weights, and whether the highest is the best.
+
+    Raises:
+        SettingError: There is no such metric.
+    """
+    directions = {"loss": False} | {metric.name: metric.better == "higher" for metric in run.metrics}
+    name = run.config.training.select_by or run.metrics[0].name
+    if name not in directions:
+        raise SettingError(f"select_by: {unknown('metric', name, directions)}")
+    return name, directions[name]
+
+
+def _calibrate(prepared: Prepared, folder: Path) -> None:
+    """Put into the assets what only a trained model can tell; whatever stops this leaves a run that can be used."""
+    run = prepared.run
+    if run.task.calibrate is None:
+        return
+    weights = read_weights(folder, run.config)
+    run.assets = run.task.calibrate(run, prepared.parts.valid)
+    write_weights(folder / WEIGHTS, weights, run.config, {})  # they now belong to the assets before and after
+    run.assets.save(folder, run.task.name, prepared.parts.files)
+    write_weights(folder / WEIGHTS, weights, run.config, digests(folder, [ASSETS]))
 
 
 class _Begun(Observer):
     """Writes what the run keeps when training begins, not before: some mistake may come first; and minds the folder."""
 
-    def __init__(
-        self,
-        task: str,
-        config: TaskConfig,
-        data: Data,
-        home: RunFolder | None,
-        overrides: Mapping[str, Any],
-    ) -> None:
-        self.task, self.config, self.data, self.home, self.overrides = task, config, data, home, overrides
+    def __init__(self, prepared: Prepared, home: RunFolder | None, overrides: Mapping[str, Any]) -> None:
+        self.run, self.files, self.home, self.overrides = prepared.run, prepared.parts.files, home, overrides
         self.yet = self._has_stepped = False
         self.digests: dict[str, str] = {}
 
@@ -271,9 +251,10 @@ class _Begun(Observer):
         if start.step:
             _check_limits(start, self.overrides)
         self.yet = True
-        write_atomically(self.home.path / CONFIG, render_config(self.task, self.config, Path.cwd()))
-        self.data.save(self.home.path)
-        self.digests = digests(self.home.path, self.data.files)
+        name, folder = self.run.task.name, self.home.path
+        write_atomically(folder / CONFIG, render_config(name, self.run.config, Path.cwd()))
+        self.run.assets.save(folder, name, self.files)
+        self.digests = digests(folder, [ASSETS])
 
     def on_step(self, event: StepEvent) -> None:
         """See that the folder is still there."""
@@ -312,7 +293,7 @@ def _check_limits(start: TrainingStart, overrides: Mapping[str, Any]) -> None:
             )
 
 
-def load_run(folder: str | Path, tasks: Mapping[str, Task[Any, Any, Any]]) -> Run:
+def load_run(folder: str | Path, tasks: Mapping[str, AnyTask]) -> AnyTrained:
     """Load a run from its folder.
 
     Args:
@@ -326,21 +307,24 @@ def load_run(folder: str | Path, tasks: Mapping[str, Task[Any, Any, Any]]) -> Ru
     task, config = _config_of(folder, tasks)
     try:
         weights = read_weights(folder, config)
-        data = task.restore(config, folder)
-        with bounded_memory("the model"):
-            model = task.build(config, data)
+        assets = task.assets.load(folder, task.name)
+        try:
+            with bounded_memory("the model"):
+                model = task.build(config, assets)
+        except SettingError as error:
+            raise RunError(f"{folder}: {error}") from None
         _load_weights(model, weights, folder / WEIGHTS)
     except RunError:
         raise
     except RecurraError as error:
         raise RunError(str(error)) from error
-    run: Run = task.run(task, config, model.eval(), data, folder)
+    run: AnyTrained = task.trained()(task, config, assets, model.eval(), folder)
     return run
 
 
 def _config_of(
-    folder: Path, tasks: Mapping[str, Task[Any, Any, Any]], overrides: Mapping[str, Any] | None = None
-) -> tuple[Task[Any, Any, Any], Any]:
+    folder: Path, tasks: Mapping[str, AnyTask], overrides: Mapping[str, Any] | None = None
+) -> tuple[AnyTask, Any]:
     """The task and the settings of a run."""
     if not (folder / CONFIG).is_file():
         problem = f"there is no {CONFIG} in it" if folder.is_dir() else "there is no such folder"
@@ -350,6 +334,11 @@ def _config_of(
                 f"--out {folder}"
             )
         raise RunError(f"{folder}: {problem}; give the folder of a run, as `recurra train` makes it")
+    if not (folder / ASSETS).exists() and any((folder / name).exists() for name in OLDER):
+        raise RunError(
+            f"{folder}: Recurra 0.1.0 made this run, and this version cannot use it; train again with its settings: "
+            f"`recurra train TASK --config {folder / CONFIG} --out FOLDER`"
+        )
     try:
         content = read_sections(folder / CONFIG)
         task = tasks.get(str(content.get("task")))

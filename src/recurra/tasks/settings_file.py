@@ -6,10 +6,11 @@ import codecs
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from pydantic import BaseModel, ValidationError
@@ -17,17 +18,21 @@ from pydantic.fields import FieldInfo
 
 from recurra.errors import SettingError
 from recurra.spelling import nearest, unknown
-from recurra.tasks.task import TaskConfig
+from recurra.tasks.settings import TaskConfig
 from recurra.training.checked import describe_problem, first_problem
 
 __all__ = [
     "NONE",
+    "default_of",
+    "defaults_of",
     "flag_of",
+    "is_list",
     "is_path",
     "make_config",
     "read_sections",
     "render_config",
     "sections",
+    "shared_keys",
     "takes_none",
     "working_folder",
 ]
@@ -64,12 +69,41 @@ def sections(config: type[BaseModel]) -> dict[str, type[BaseModel]]:
     return found
 
 
-def flag_of(key: str) -> str:
-    """The flag of the command line for a key of the config file.
+def defaults_of(config: type[BaseModel], section: str) -> dict[str, Any]:
+    """The settings of a section that a use begins with where they are others than the section's class has.
 
     Example:
-        >>> flag_of("learning_rate")
-        '--learning-rate'
+        >>> from recurra.tasks.table import TASKS
+        >>> defaults_of(TASKS.entries["named-entity-recognition"].config, "training")["schedule"]
+        'cosine'
+    """
+    default = config.model_fields[section].default
+    return {key: getattr(default, key) for key in default.model_fields_set} if isinstance(default, BaseModel) else {}
+
+
+def default_of(config: type[BaseModel], section: str, key: str) -> Any:  # noqa: ANN401  (whatever the setting is)
+    """The default of a setting, as the use begins with it; None where it has none."""
+    field = sections(config)[section].model_fields[key]
+    return defaults_of(config, section).get(key, None if field.is_required() else field.default)
+
+
+def shared_keys(config: type[BaseModel]) -> set[str]:
+    """The keys that more than one section has, which are told apart by the section's name."""
+    counts = Counter(key for settings in sections(config).values() for key in settings.model_fields)
+    return {key for key, count in counts.items() if count > 1}
+
+
+def is_list(field: FieldInfo) -> bool:
+    """Whether a setting is several values, which a flag gives with commas between them."""
+    return any(get_origin(kind) in {tuple, list} for kind in (field.annotation, *get_args(field.annotation)))
+
+
+def flag_of(key: str) -> str:
+    """The flag of the command line for a key of the config file, or for SECTION.KEY.
+
+    Example:
+        >>> flag_of("learning_rate"), flag_of("encoder.hidden_size")
+        ('--learning-rate', '--encoder.hidden-size')
     """
     return "--" + key.replace("_", "-")
 
@@ -107,7 +141,7 @@ def render_config(task: str, config: BaseModel, folder: Path | None = None) -> s
         for key, field in kind.model_fields.items():
             if settings[key] is not None:
                 lines.append(f"{key} = {_value(settings[key])}")
-            elif field.default is not None and takes_none(field):
+            elif default_of(type(config), section, key) is not None and takes_none(field):
                 lines.append(f"{key} = {_value(NONE)}")
     return "\n".join(lines) + "\n"
 
@@ -122,6 +156,8 @@ def _value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
     raise TypeError(f"a setting of type {type(value).__name__} has no form in config.toml")
 
 
@@ -211,7 +247,8 @@ def make_config(
     Args:
         config: The settings' type.
         content: For each section its keys and values.
-        overrides: Settings by key alone, as the flags of the command line give them.
+        overrides: Settings by key alone, as the flags of the command line give them, or by SECTION.KEY, as it must be
+            where several sections have the key.
         source: What is named in messages, such as the file.
 
     Raises:
@@ -223,44 +260,70 @@ def make_config(
     """
     known = sections(config)
     place = f"{source}: " if source else ""
-    merged: dict[str, dict[str, Any]] = {section: {} for section in known}
+    merged: dict[str, dict[str, Any]] = {section: defaults_of(config, section) for section in known}
     for section, keys in content.items():
         if section == "task":
             continue
         _check_section(section, keys, known, place)
         for key in keys:
             _check_key(section, key, known, place)
-        merged[section] = dict(keys)
-    _override(merged, overrides or {}, known)
+        merged[section] |= keys
+    placed = _placed(overrides or {}, config)
+    _override(merged, placed, known)
     for section, keys in merged.items():
         for key, value in keys.items():
             field = known[section].model_fields[key]
-            if value == NONE and takes_none(field):
+            if isinstance(value, str) and value == NONE and takes_none(field):
                 keys[key] = None
-            elif is_path(field) and key not in (overrides or {}):
+            elif isinstance(value, str) and is_list(field):
+                keys[key] = [part for text in value.split(",") if (part := text.strip())]
+            elif is_path(field) and (section, key) not in placed:
                 keys[key] = _path(value)
     try:
         return config.model_validate(merged)
     except ValidationError as error:
-        raise SettingError(_describe(error, set(overrides or {}), place)) from None
+        raise SettingError(_describe(error, placed, shared_keys(config), place)) from None
+
+
+def _placed(overrides: Mapping[str, Any], config: type[BaseModel]) -> dict[tuple[str, str], Any]:
+    """Settings by section and key, whose overrides name the key alone where that is enough.
+
+    Raises:
+        SettingError: There is no such setting, or several sections have it.
+    """
+    known, shared = sections(config), shared_keys(config)
+    placed: dict[tuple[str, str], Any] = {}
+    for name, value in overrides.items():
+        section, dot, key = name.partition(".")
+        if dot and section in known and key in known[section].model_fields:
+            placed[section, key] = value
+            continue
+        homes = [home for home, settings in known.items() if name in settings.model_fields]
+        if name in shared:
+            flags = " or ".join(flag_of(f"{home}.{name}") for home in homes)
+            raise SettingError(f"{name} is a setting of {' and of '.join(homes)}: say which, as {flags}")
+        if not homes:
+            every = [key for settings in known.values() for key in settings.model_fields if key not in shared]
+            every += [f"{home}.{key}" for home, settings in known.items() for key in settings.model_fields if dot]
+            raise SettingError(unknown("setting", name, every))
+        placed[homes[0], name] = value
+    return placed
 
 
 def _override(
-    merged: dict[str, dict[str, Any]], overrides: Mapping[str, Any], known: Mapping[str, type[BaseModel]]
+    merged: dict[str, dict[str, Any]],
+    placed: Mapping[tuple[str, str], Any],
+    known: Mapping[str, type[BaseModel]],
 ) -> None:
     """Put the flags' settings in the place of the file's, and of what they take the place of."""
-    every = [key for settings in known.values() for key in settings.model_fields]
-    for key in overrides:
-        if key not in every:
-            raise SettingError(unknown("setting", key, every))
     for section, settings in known.items():
         for key, field in settings.model_fields.items():
             extra = field.json_schema_extra
             other = extra.get("instead_of") if isinstance(extra, dict) else None
-            if isinstance(other, str) and (key in overrides) != (other in overrides):
-                merged[section].pop(other if key in overrides else key, None)
-            if key in overrides:
-                merged[section][key] = overrides[key]
+            if isinstance(other, str) and ((section, key) in placed) != ((section, other) in placed):
+                merged[section].pop(other if (section, key) in placed else key, None)
+            if (section, key) in placed:
+                merged[section][key] = placed[section, key]
 
 
 def _check_section(section: str, keys: object, known: Mapping[str, type[BaseModel]], place: str) -> None:
@@ -302,16 +365,18 @@ def _home(key: str, known: Mapping[str, type[BaseModel]]) -> tuple[str | None, s
     return next(name for name, settings in known.items() if meant in settings.model_fields), meant
 
 
-def _describe(error: ValidationError, flags: set[str], place: str) -> str:
+def _describe(error: ValidationError, flags: Collection[tuple[str, str]], shared: Collection[str], place: str) -> str:
     """The first thing that a validation found wrong, in one line that names the flag or the key."""
     problem = first_problem(error)
     section, *keys = (str(part) for part in problem["loc"])
     key = keys[0] if keys else ""
     message = describe_problem(problem)
+    flag = flag_of(f"{section}.{key}" if key in shared else key)
     if problem["type"] == "missing":
-        return f"{place}{key} is not given: give {flag_of(key)}, or {key} below [{section}] in a config file"
+        return f"{place}{key} is not given: give {flag}, or {key} below [{section}] in a config file"
     if problem["type"] == "value_error":  # one of ours, which says what came
-        return message if key in flags else f"{place}[{section}] {f'{key}: ' if key and place else ''}{message}"
-    if key in flags:
-        return f"{flag_of(key)} {problem['input']}: {message}"
+        given = (section, key) in flags
+        return message if given else f"{place}[{section}] {f'{key}: ' if key and place else ''}{message}"
+    if (section, key) in flags:
+        return f"{flag} {problem['input']}: {message}"
     return f"{place}[{section}] {key} = {problem['input']!r}: {message}"

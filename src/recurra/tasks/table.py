@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from recurra.tasks.task import Task, TaskConfig
+    from recurra.tasks.settings import TaskConfig
+    from recurra.tasks.task import Task
 
-__all__ = ["TASKS", "TaskEntry"]
+__all__ = ["TASKS", "Ability", "TaskEntry"]
+
+Ability = Literal["samples", "scores", "traces", "probes-gradient"]
+"""What only some uses can do: draw novel sequences, say how probable a sequence is, show the values inside their
+network, measure how the gradient flows back while they train."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class TaskEntry:
             which imports no torch.
         constant: What the module calls the task.
         settings: What the module of settings calls their class.
-        probes_gradient: Whether the flow of the gradient can be measured while a model is trained.
+        abilities: What it can do that others cannot.
     """
 
     name: str
@@ -32,7 +37,7 @@ class TaskEntry:
     module: str
     constant: str
     settings: str
-    probes_gradient: bool = False
+    abilities: tuple[Ability, ...] = ()
 
     @property
     def config(self) -> type[TaskConfig]:
@@ -40,19 +45,19 @@ class TaskEntry:
         config: type[TaskConfig] = getattr(import_module(f"{self.module}_settings"), self.settings)
         return config
 
-    def load(self) -> Task[Any, Any, Any]:
+    def load(self) -> Task[Any, Any, Any, Any, Any, Any]:
         """Import the task."""
-        task: Task[Any, Any, Any] = getattr(import_module(self.module), self.constant)
+        task: Task[Any, Any, Any, Any, Any, Any] = getattr(import_module(self.module), self.constant)
         return task
 
 
-class _Table(Mapping[str, "Task[Any, Any, Any]"]):
+class _Table(Mapping[str, "Task[Any, Any, Any, Any, Any, Any]"]):
     """The tasks by name, each imported when it is looked up."""
 
     def __init__(self, *entries: TaskEntry) -> None:
         self.entries = {entry.name: entry for entry in entries}
 
-    def __getitem__(self, name: str) -> Task[Any, Any, Any]:
+    def __getitem__(self, name: str) -> Task[Any, Any, Any, Any, Any, Any]:
         return self.entries[name].load()
 
     def __iter__(self) -> Iterator[str]:
@@ -60,6 +65,10 @@ class _Table(Mapping[str, "Task[Any, Any, Any]"]):
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def able(self, ability: Ability) -> list[str]:
+        """The tasks that have an ability."""
+        return [name for name, entry in self.entries.items() if ability in entry.abilities]
 
 
 TASKS = _Table(
@@ -69,7 +78,7 @@ TASKS = _Table(
         "recurra.tasks.language_modelling",
         "LANGUAGE_MODELLING",
         "LanguageModellingConfig",
-        probes_gradient=True,
+        abilities=("samples", "scores", "traces", "probes-gradient"),
     ),
     TaskEntry(
         "image-classification",
@@ -77,6 +86,13 @@ TASKS = _Table(
         "recurra.tasks.image_classification",
         "IMAGE_CLASSIFICATION",
         "ImageClassificationConfig",
+    ),
+    TaskEntry(
+        "named-entity-recognition",
+        "Which words of a sentence are names, and of what: people, places, or whatever is tagged in the examples.",
+        "recurra.tasks.named_entities",
+        "NAMED_ENTITIES",
+        "NamedEntityConfig",
     ),
 )
 """Every task by its name."""

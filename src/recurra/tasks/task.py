@@ -1,114 +1,129 @@
-"""A task: five functions and one config. Training, runs and the command line know tasks by this alone."""
+"""The contract of a use: what turns files into a model and a model into answers. All that is generic stands over it.
+
+files ─read→ dataset ─fit→ assets ─batches→ batches ─build, loss→ weights ─predict→ answers ─metrics→ report
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from recurra.training.checked import CheckedSettings
-from recurra.training.settings import TrainingSettings
+from torch import nn
 
-if TYPE_CHECKING:  # settings are read without torch
-    from torch import nn
+from recurra.data.batch import Batch
+from recurra.data.batching import Batches
+from recurra.data.dataset import Dataset, Problems, Role
+from recurra.metrics import Metric
+from recurra.tasks.assets import Assets
+from recurra.tasks.settings import TaskConfig
+from recurra.training import StepLoss
 
-    from recurra.data.batching import Batches
-    from recurra.training import MetricView, StepLoss
+if TYPE_CHECKING:
+    from recurra.tasks.trained import Trained
 
-__all__ = ["Data", "Settings", "Task", "TaskConfig"]
+__all__ = ["Baseline", "Facts", "Task"]
 
-
-class Settings(CheckedSettings):
-    """One section of a config: every field is a key of the section and a flag of the command line.
-
-    What a field says of itself beside its type is in `json_schema_extra`: `from_file` is a text whose flag names a file
-    that holds it, and `instead_of` names the field that it takes the place of. `free` is a setting that may be another
-    when a run is resumed or used, `free_in_use` one that may when it is used.
-    """
-
-    changes_use: ClassVar[bool] = True
-    """Whether a trained model answers otherwise, or not at all, where a setting of the section is another."""
-
-
-class TaskConfig(CheckedSettings):
-    """The settings of a run: one section a topic; `training` is the same for every task.
-
-    Every setting is a key of its section in config.toml and a flag of the command line, so no two sections may have
-    a key of the same name.
-    """
-
-    training: TrainingSettings = TrainingSettings()
-
-
-class Data(ABC):
-    """What a task read: batches to train on, and whatever the run must keep to be used later.
-
-    Attributes:
-        batches: What an epoch of training reads; None in a run that was loaded, which does not train.
-    """
-
-    files: ClassVar[tuple[str, ...]] = ()
-    """The names of the files that `save` writes."""
-
-    batches: Batches[Any] | None
-
-    def summary(self, unit: str) -> str:
-        """How much there is to train and to validate on, in one line; empty where there is nothing to say.
-
-        Args:
-            unit: What the loss counts, in the plural.
-        """
-        return ""
-
-    @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write what the run keeps, such as its vocabulary, into its folder."""
-
-
-ConfigT = TypeVar("ConfigT", bound=TaskConfig)
-DataT = TypeVar("DataT", bound=Data)
-ModelT = TypeVar("ModelT", bound="nn.Module")
+C = TypeVar("C", bound=TaskConfig)
+R = TypeVar("R")
+A = TypeVar("A", bound=Assets)
+M = TypeVar("M", bound=nn.Module)
+B = TypeVar("B", bound=Batch)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
-class Task(Generic[ConfigT, DataT, ModelT]):
-    """A use of sequence models.
+class Facts:
+    """What is known of an example without a model: by it duplicates, contradictions and leaks are found.
 
     Args:
-        name: What the command line calls it.
-        config: Its settings.
-        read: From the settings, the data to train on and to validate on.
-        read_test: From the settings, a run's data and a file, that file as the data to validate on, so that `evaluate`
-            measures the model on it: exactly, and left as the run's settings say. Files are read in these two alone.
-        restore: From the settings and a run's folder, the data as a trained model needs it: no batches.
-        build: From the settings and the data, the model, untrained.
-        loss: The loss of a batch; see `recurra.training.StepLoss`.
-        evaluate: From the settings, the model and the data, the metrics of validation; None if there is nothing to
-            validate on.
-        predict: From a loaded run and an input, the answer.
-        run: What a loaded run is, with methods of its own if the task has any.
-        sample: What the model writes for people to watch while it learns; None if there is nothing to show.
-        views: From the settings, which metrics are shown and how.
-        unit: From the settings, what the loss counts, in the plural.
-        best_by: The metric of validation by which the weights that are kept are the best; of equals those of the lower
-            loss.
-        highest: Whether the best have the highest of it; else the lowest.
+        input: What the model reads of it, equal for equal inputs.
+        answer: What it should answer; None where that is not known.
+        group: What it belongs to, such as a document or a speaker; None if to nothing.
+    """
+
+    input: Hashable
+    answer: Hashable = None
+    group: Hashable = None
+
+
+@dataclass(frozen=True)
+class Baseline(Generic[R, P]):
+    """What a trivial rule answers.
+
+    Args:
+        name: The rule, in a few words.
+        answer: Its answer to an example.
     """
 
     name: str
-    config: type[ConfigT]
-    read: Callable[[ConfigT], DataT]
-    read_test: Callable[[ConfigT, DataT, Path], DataT]
-    restore: Callable[[ConfigT, Path], DataT]
-    build: Callable[[ConfigT, DataT], ModelT]
-    loss: Callable[[ModelT, Any, Any], StepLoss]
-    evaluate: Callable[[ConfigT, ModelT, DataT], Callable[[], dict[str, float]] | None]
-    predict: Callable[..., Any]
-    sample: Callable[[ConfigT, ModelT, DataT], Callable[[], str] | None]
-    views: Callable[[ConfigT], Sequence[MetricView]]
-    unit: Callable[[ConfigT], str]
-    run: Callable[..., Any]
-    best_by: str = "loss"
-    highest: bool = False
+    answer: Callable[[R], P]
+
+
+def _describe(config: Any, assets: Any, train: Any, valid: Any) -> list[str]:  # noqa: ANN401
+    return [f"{len(train.dataset):,} examples to train on", f"{len(valid.dataset):,} to validate on"]
+
+
+def _trained() -> type[Any]:
+    from recurra.tasks.trained import Trained
+
+    return Trained
+
+
+@dataclass(frozen=True)
+class Task(Generic[C, R, A, M, B, P]):
+    """A use of sequence models.
+
+    C are its settings, R an example, A what is fitted, M the model, B a batch, P an answer.
+
+    Args:
+        name: What the command line calls it.
+        unit: From the settings, what the loss counts, in the plural.
+        config: Its settings.
+        assets: What is fitted on the part to train on.
+        read: Reads a file: to train, to validate, to evaluate, or to predict.
+        stream: The examples to predict of a file or of standard input, one at a time, in memory that does not grow.
+        parse: The example that a value given in Python stands for, such as a text.
+        fit: From the settings and the part to train on, the assets.
+        batches: From the settings, the assets, a dataset and what it is for, its batches.
+        build: From the settings and the assets, the model, untrained.
+        loss: The loss of a batch, from the settings, the model, the batch and the state carried.
+        predict: An answer for each row of a batch, from the settings, the assets, the model and the batch.
+        metrics: From the settings and the assets, what measures answers; the first selects the weights, unless
+            `select_by` names another.
+        show: From an example and its answer, the answer as JSON can hold it.
+        facts: What is known of an example without a model.
+        example: Writes tiny files into a folder; returns the settings of a training on them, by key. Tests and
+            documents run on them.
+        measure: The loss and the answers of a batch by one run of the model, from the settings, the assets, the model
+            and the batch; None where `loss` and `predict` have to run it twice.
+        describe: What is trained and validated on, a few words each, from the settings, the assets and both parts in
+            batches.
+        baselines: From the settings and the part to train on, trivial rules to stand beside the model.
+        calibrate: After training, from what was trained and the part to validate on, the assets with what only a
+            trained model can tell, such as thresholds; None for none.
+        trained: From nothing, the class of a trained model, with methods of its own if the use has any.
+    """
+
+    name: str
+    unit: Callable[[C], str]
+    config: type[C]
+    assets: type[A]
+    read: Callable[[C, Path, Role], Dataset[R]]
+    stream: Callable[[C, Path, Problems], Iterator[R]]
+    parse: Callable[[C, Any], R]
+    fit: Callable[[C, Dataset[R]], A]
+    batches: Callable[[C, A, Dataset[R], Role], Batches[B]]
+    build: Callable[[C, A], M]
+    loss: Callable[[C, M, B, Any], StepLoss]
+    predict: Callable[[C, A, M, B], Sequence[P]]
+    metrics: Callable[[C, A], Sequence[Metric[R, P]]]
+    show: Callable[[R, P], Any]
+    facts: Callable[[R], Facts]
+    example: Callable[[Path], dict[str, Any]]
+    measure: Callable[[C, A, M, B], tuple[StepLoss, Sequence[P]]] | None = None
+    describe: Callable[[C, A, Batches[B], Batches[B]], Sequence[str]] = _describe
+    baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
+    calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
+    trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

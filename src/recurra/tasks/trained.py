@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,13 +15,15 @@ import torch
 from torch import nn
 
 from recurra.data.batch import Batch
+from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
 from recurra.metrics import Bootstrap, Interval, Metric, Row, add
 from recurra.tasks.assets import Assets
-from recurra.tasks.contract import Task
-from recurra.tasks.task import TaskConfig
-from recurra.training import World
+from recurra.tasks.settings import TaskConfig
+from recurra.tasks.task import Task
+from recurra.training import MetricView, StepLoss, World
+from recurra.training.figures import LOSS
 
 __all__ = ["Report", "Trained"]
 
@@ -63,24 +66,56 @@ class Report:
 
 @dataclass
 class Trained(Generic[C, R, A, M, B, P]):
-    """A trained model: its use, settings, assets and weights. It needs no folder.
+    """A trained model: its use, settings, assets and weights.
 
     Args:
         task: What it is for.
         config: Its settings.
         assets: What was fitted on the part it was trained on.
         model: The network.
+        folder: The run that it is kept in; None for a model that is kept nowhere.
+        validated_on: The part that it was validated on, where it was trained in this process.
     """
 
     task: Task[C, R, A, M, B, P]
     config: C
     assets: A
     model: M
+    folder: Path | None = None
+    validated_on: Dataset[R] | None = None
+
+    def __repr__(self) -> str:
+        size = sum(parameter.numel() for parameter in self.model.parameters())
+        where = "" if self.folder is None else f" {self.folder}"
+        return f"<{type(self).__name__}{where}: {self.task.name}, {size:,} parameters>"
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
         return next(self.model.parameters()).device
+
+    @property
+    def metrics(self) -> Sequence[Metric[R, P]]:
+        """What measures its answers, the metric that selects the weights first."""
+        return self.task.metrics(self.config, self.assets)
+
+    @property
+    def views(self) -> list[MetricView]:
+        """How the figures of a validation are shown."""
+        return [LOSS, *(MetricView(m.name, m.label, m.format, m.from_loss) for m in self.metrics)]
+
+    def predict(self, given: Any) -> Any:  # noqa: ANN401  (what a use takes and gives)
+        """The answer to an input, or those to a list of inputs.
+
+        Args:
+            given: One input as the use takes it, such as a text; or a list of them.
+
+        Returns:
+            An answer, or a list of as many answers in the same order.
+        """
+        many = isinstance(given, list)
+        answers = list(self.answers(self.task.parse(self.config, one) for one in (given if many else [given])))
+        return answers if many else answers[0]
 
     def answers(self, inputs: Iterable[R]) -> Iterator[P]:
         """The answer to each input, in the order of the inputs and in memory that does not grow with them.
@@ -89,32 +124,49 @@ class Trained(Generic[C, R, A, M, B, P]):
             inputs: Examples, with or without answers of their own.
         """
         for window in _batched(inputs, WINDOW):
-            dataset = Examples(window, [_NOWHERE] * len(window), [len(example) for example in window])  # type: ignore[arg-type]
-            found: dict[int, P] = {}
-            for indices, answers in self._predicted(dataset):
-                found.update(zip(indices, answers, strict=True))
-            yield from (found[index] for index in range(len(window)))
+            lengths = [len(example) if hasattr(example, "__len__") else 1 for example in window]
+            dataset = Examples(window, [_NOWHERE] * len(window), lengths)
+            answers: dict[int, P] = {}
+            for batch in self._batches(dataset, "predict").epoch(0):
+                answers.update(zip(batch.index.tolist(), self._predicted(batch), strict=True))
+            yield from (answers[index] for index in range(len(window)))
 
-    def evaluate(self, dataset: Dataset[R], *, intervals: bool = False) -> Report:
+    def evaluate(
+        self,
+        dataset: Dataset[R],
+        role: Role = "evaluate",
+        *,
+        intervals: bool = False,
+        batches: Batches[B] | None = None,
+        watch: Callable[[Batches[B]], Batches[B]] = lambda batches: batches,
+    ) -> Report:
         """Measure the model on a dataset.
 
         Several processes share the batches, and each gets the whole report.
 
         Args:
             dataset: The examples, with their answers.
+            role: "validate" measures as a training does, which may be faster and less exact.
             intervals: Whether to draw the interval of each figure, from the groups that examples belong to.
+            batches: The dataset in batches, where they have been made already.
+            watch: Is given the batches before they are read, and returns those that are, so that their reading can be
+                watched.
         """
-        metrics = list(self.task.metrics(self.config))
-        measuring = _Measuring(metrics, intervals)
+        measuring = _Measuring(self.metrics, intervals)
+        batches = watch(self._batches(dataset, role) if batches is None else batches)
+        answered = any(metric.tally is not None for metric in measuring.metrics)
         was_training = self.model.training
         self.model.eval()
         try:
-            for place, (batch, result) in enumerate(self._losses(dataset)):
-                measuring.add_loss(place, float(result.total), result.count)
-                del batch
-            if any(metric.tally is not None for metric in metrics):
-                for indices, answers in self._predicted(dataset, "evaluate", share=True):
-                    for index, answer in zip(indices, answers, strict=True):
+            if not answered or self.task.measure is None:
+                for place, (batch, loss) in enumerate(self._losses(batches)):
+                    measuring.add_loss(place, float(loss.total), loss.count, batch)
+            if answered:
+                for place, batch in self._shared(batches):
+                    answers, result = self._answered(batch)
+                    if result is not None:
+                        measuring.add_loss(place, float(result.total), result.count, batch)
+                    for index, answer in zip(batch.index.tolist(), answers, strict=True):
                         example = dataset[index]
                         group = self.task.facts(example).group if intervals else None
                         measuring.add(index if group is None else ("group", group), example, answer)
@@ -122,30 +174,48 @@ class Trained(Generic[C, R, A, M, B, P]):
             self.model.train(was_training)
         return measuring.report(len(dataset))
 
+    def writer(self) -> Callable[[], str] | None:
+        """What writes a sample to show while the model learns, another one at each call; None where it cannot write."""
+        return None
+
+    def suggestions(self) -> list[tuple[str, str]]:
+        """What to try with the run on the command line: (command, what follows the folder)."""
+        data = shlex.quote(str(self.config.files.valid or self.config.files.data))
+        return [("evaluate", f" --data {data}"), ("predict", f" {data}")]
+
+    def _batches(self, dataset: Dataset[R], role: Role) -> Batches[B]:
+        return self.task.batches(self.config, self.assets, dataset, role)
+
     @torch.no_grad()
-    def _losses(self, dataset: Dataset[R]) -> Iterator[tuple[B, Any]]:
-        """Each batch of a dataset and its loss, the state carried where a batch goes on."""
+    def _losses(self, batches: Batches[B]) -> Iterator[tuple[B, StepLoss]]:
+        """Each batch of an epoch, the part of this process, and its loss, the state carried where a batch goes on."""
         world, carried = World(), None
-        for whole in self.task.batches(self.config, self.assets, dataset, "evaluate").epoch(0):
+        for whole in batches.epoch(0):
             batch = world.part(whole).to(self.device)
             result = self.task.loss(self.config, self.model, batch, None if batch.fresh else carried)
             carried = result.carried
             yield batch, result
 
-    @torch.no_grad()
-    def _predicted(
-        self, dataset: Dataset[R], role: Role = "predict", *, share: bool = False
-    ) -> Iterator[tuple[list[int], Sequence[P]]]:
-        """The indices and the answers of each batch of a dataset; each process takes its share of them if asked."""
+    def _shared(self, batches: Batches[B]) -> Iterator[tuple[int, B]]:
+        """The batches that this process takes, with their places."""
         world = World()
+        return ((place, b) for place, b in enumerate(batches.epoch(0)) if place % world.size == world.rank)
+
+    @torch.no_grad()
+    def _answered(self, batch: B) -> tuple[Sequence[P], StepLoss | None]:
+        """The answers of a batch, and its loss if that comes with them."""
+        if self.task.measure is None:
+            return self._predicted(batch), None
+        result, answers = self.task.measure(self.config, self.assets, self.model, batch.to(self.device))
+        return answers, result
+
+    @torch.no_grad()
+    def _predicted(self, batch: B) -> Sequence[P]:
+        """An answer for each row of a batch."""
         was_training = self.model.training
         self.model.eval()
         try:
-            for place, batch in enumerate(self.task.batches(self.config, self.assets, dataset, role).epoch(0)):
-                if share and place % world.size != world.rank:
-                    continue
-                on_device = batch.to(self.device)
-                yield batch.index.tolist(), self.task.predict(self.config, self.assets, self.model, on_device)
+            return self.task.predict(self.config, self.assets, self.model, batch.to(self.device))
         finally:
             self.model.train(was_training)
 
@@ -159,12 +229,13 @@ class _Measuring(Generic[R, P]):
         self.bootstraps = {metric.name: Bootstrap() for metric in metrics} if intervals else {}
         self.nats = self.items = 0.0
 
-    def add_loss(self, place: int, nats: float, items: int) -> None:
+    def add_loss(self, place: int, nats: float, items: int, batch: Batch) -> None:
         """Count the loss of a batch."""
         self.nats, self.items = self.nats + nats, self.items + items
         for metric in self.metrics:
             if metric.tally is None:
-                self._count(metric, ("batch", place), {"nats": nats, "items": items})
+                counted = items if metric.items is None else metric.items(batch)
+                self._count(metric, ("batch", place), {"nats": nats, "items": counted})
 
     def add(self, group: Hashable, example: R, answer: P) -> None:
         """Count an example."""

@@ -18,8 +18,8 @@ from torch import Tensor
 from recurra.data.files import write_atomically
 from recurra.errors import RunError
 from recurra.tasks.folder import CONFIG, WEIGHTS, can_resume
+from recurra.tasks.settings import Settings, TaskConfig
 from recurra.tasks.settings_file import is_path, sections
-from recurra.tasks.task import Settings, TaskConfig
 from recurra.training.sealed import seal, unseal
 
 __all__ = ["digests", "fixed_settings", "read_weights", "write_weights"]

@@ -128,6 +128,10 @@ def train(
         raise SettingError("schedule 'plateau' waits for validations, and there are none: give validation data")
     if settings.patience is not None and evaluate is None:
         raise SettingError("patience waits for validations, and there are none: give validation data")
+    if settings.select_by not in {None, best_by}:
+        raise SettingError(
+            f"select_by is {settings.select_by!r}, and best_by {best_by!r}: leave select_by out, or give the same twice"
+        )
     if resume and checkpoints is None:
         raise SettingError("to resume takes checkpoints: say where they are")
     return Training(

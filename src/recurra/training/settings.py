@@ -137,6 +137,11 @@ class TrainingSettings(CheckedSettings):
         description="Share of the learning rate that decay ends at (cosine, one-cycle) or stays above (step, plateau).",
     )
 
+    select_by: str | None = Field(
+        None,
+        description="Metric of validation by which the weights that are kept are the best; by default the first that "
+        "the task is judged by.",
+    )
     validate_every: int | None = Field(
         None, ge=1, description="Steps between validations; with neither steps nor minutes, one at each epoch's end."
     )

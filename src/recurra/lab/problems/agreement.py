@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from recurra.data.batching import IGNORED
+from recurra.data.batch import IGNORED
 from recurra.errors import SettingError
 from recurra.lab.examples import Examples
 

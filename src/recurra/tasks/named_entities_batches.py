@@ -22,7 +22,7 @@ from recurra.data.tags import Scheme, write_tags
 from recurra.data.vectors import VectorTable
 from recurra.models.token_input import Tokens
 from recurra.tasks.assets import Assets, KeptVocabulary
-from recurra.tasks.named_entity_recognition_settings import NamedEntityConfig
+from recurra.tasks.named_entities_settings import NamedEntityConfig
 
 __all__ = ["KeptVectors", "NamedEntityAssets", "TaggedBatch", "batches", "vocabulary_form"]
 

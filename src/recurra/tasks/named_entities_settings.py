@@ -5,36 +5,29 @@ They are read without torch, so that the command line can list them at once.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from recurra.data.tagged_sentence import TaggedFormat
 from recurra.data.tags import Scheme
-from recurra.models.kinds import CharacterNetwork, PoolingKind
 from recurra.tasks.network_settings import NetworkSettings
-from recurra.tasks.task import Settings, TaskConfig
+from recurra.tasks.settings import DataSettings, Settings, TaskConfig
 from recurra.training.settings import TrainingSettings
 
 __all__ = ["NamedEntityConfig", "TaggedSettings", "TaggerBatchSettings", "TaggerSettings"]
 
-_COLUMN = re.compile(r"-?[1-9][0-9]*")
 
-
-class TaggedSettings(Settings):
+class TaggedSettings(DataSettings):
     """The sentences, and how their files are read."""
 
     data: Path = Field(description="File of tagged sentences to train on: columns, CoNLL-U or JSON lines.")
     valid: Path | None = Field(None, description="File to validate on; without it, the last part of the data.")
-    valid_fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the data kept for validation where no file is given."
-    )
     word_column: int = Field(1, description="Column of the words, from 1; -1 is the last.")
     tag_column: int = Field(-1, description="Column of the tags.")
-    feature_columns: str = Field(
-        "", description="Columns of further features of a word, such as its part of speech: 2,3."
+    feature_columns: tuple[int, ...] = Field(
+        (), description="Columns of further features of a word, such as its part of speech."
     )
     separator: str | None = Field(None, description="What stands between columns; by default a tab, or white space.")
     scheme: Scheme | None = Field(None, description="Scheme of the tags; by default it is detected.")
@@ -43,19 +36,7 @@ class TaggedSettings(Settings):
     @property
     def format(self) -> TaggedFormat:
         """How the files are read."""
-        features = tuple(map(int, filter(None, self.feature_columns.split(","))))
-        return TaggedFormat(None, self.word_column, self.tag_column, features, self.separator, self.scheme)
-
-    @field_validator("feature_columns")
-    @classmethod
-    def _columns_are_numbers(cls, text: str) -> str:
-        columns = [column.strip() for column in text.split(",")] if text.strip() else []
-        wrong = next((column for column in columns if not _COLUMN.fullmatch(column)), None)
-        if wrong is not None:
-            raise ValueError(f"{wrong!r} is no number of a column; write numbers from 1, with commas between them: 2,3")
-        if len(set(columns)) < len(columns):
-            raise ValueError(f"{text!r} names a column twice; each has one embedding")
-        return ",".join(columns)
+        return TaggedFormat(None, self.word_column, self.tag_column, self.feature_columns, self.separator, self.scheme)
 
 
 class TaggerBatchSettings(Settings):
@@ -87,14 +68,18 @@ class TaggerSettings(NetworkSettings):
     once_dropout: float = Field(
         0.5, ge=0, lt=1, description="Rate at which words that occur once are read as <UNK> in training."
     )
-    character_network: CharacterNetwork = Field("cnn", description="How the characters of a word are read.")
+    character_network: Literal["cnn", "lstm", "none"] = Field(
+        "cnn", description="How the characters of a word are read."
+    )
     character_size: int = Field(60, ge=1, description="Width of what the character network makes of a word.")
     ngrams: int = Field(20_000, ge=0, description="Ids that hashed n-grams of characters share; 0 leaves them out.")
     ngram_size: int = Field(50, ge=1, description="Width of the n-grams' embedding.")
     feature_size: int = Field(12, ge=1, description="Width of the embedding of a word's shape, and of each feature.")
-    output: Literal["crf", "softmax"] = Field("crf", description="How tags are read off.")
+    head: Literal["crf", "softmax"] = Field("crf", description="How tags are read off.")
     sentence_label: bool = Field(False, description="Learn the label of each sentence, too.")
-    pooling: PoolingKind = Field("max", description="What stands for a sentence whose label is learned.")
+    pooling: Literal["last", "mean", "max", "attention"] = Field(
+        "max", description="What stands for a sentence whose label is learned."
+    )
 
 
 class NamedEntityConfig(TaskConfig):

@@ -15,6 +15,7 @@ from recurra.data import IGNORED
 from recurra.data.batch import Batch
 from recurra.data.dataset import Dataset, Role
 from recurra.data.labels import Labels
+from recurra.data.mentions import Mentions
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
 from recurra.data.tagged import TaggedSentence
@@ -115,7 +116,7 @@ def batches(
     """Sentences of like length side by side."""
     return PaddedBatches(
         sentences,
-        _Collation(config, assets, role),
+        _Collation(config, assets, sentences, role),
         config.batches.batch_size if role == "train" else 64,
         max_steps=config.batches.max_words,
         shuffle=role == "train",
@@ -129,17 +130,24 @@ class _Collation:
     Args:
         config: The settings.
         assets: What was fitted.
-        role: What the batch is for: in training words are left out at random, and to predict there are no tags.
+        sentences: All sentences.
+        role: What the batch is for: in training words and names change at random, and to predict there are no tags.
     """
 
-    def __init__(self, config: NamedEntityConfig, assets: NamedEntityAssets, role: Role) -> None:
+    def __init__(
+        self, config: NamedEntityConfig, assets: NamedEntityAssets, sentences: Dataset[TaggedSentence], role: Role
+    ) -> None:
         self.settings, self.assets, self.role = config.model, assets, role
+        self.swap_rate = config.batches.swap_names if role == "train" else 0.0
+        self.mentions = Mentions.of(sentences[index] for index in range(len(sentences))) if self.swap_rate else None
         self.spellings = _spellings(config, assets)
         self.tags = {tag: number for number, tag in enumerate(assets.tags.names)}
         self.features = [{value: number for number, value in enumerate(values, 1)} for values in assets.features]
 
     def __call__(self, members: Sequence[TaggedSentence], draw: torch.Generator) -> TaggedBatch:
         """The batch."""
+        if self.mentions is not None:
+            members = [self.mentions.swapped(sentence, self.swap_rate, draw) for sentence in members]
         spelled = self.spellings([sentence.words or ("",) for sentence in members])
         words = spelled.words if self.role != "train" else self._dropped(spelled.words, draw)
         headlines = torch.tensor([[is_headline(sentence.words)] for sentence in members])

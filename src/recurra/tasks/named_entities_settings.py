@@ -44,6 +44,9 @@ class TaggerBatchSettings(Settings):
 
     batch_size: int = Field(24, ge=1, description="Sentences side by side in a step of training.")
     max_words: int = Field(8192, ge=1, description="Most words of a batch, padding included.")
+    swap_names: float = Field(
+        0.0, ge=0, le=1, description="Rate at which names are replaced by others of their type in training."
+    )
 
 
 class TaggerSettings(NetworkSettings):

@@ -20,9 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recurra.data import IGNORED, Vocabulary
+from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
 from recurra.data.lines import Source
+from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES
 from recurra.data.tagged import TaggedSentence, plain_sentence, read_tagged, sentences_to_predict
 from recurra.data.tags import Scheme, Span, tags_of
@@ -31,7 +33,7 @@ from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric, span_f1
 from recurra.models.encoder import Encoder
-from recurra.models.tagger import Tagger
+from recurra.models.tagger import Tagger, TaggerScores
 from recurra.models.token_input import TokenInput
 from recurra.nn.crf import CRF
 from recurra.tasks.named_entities_batches import (
@@ -161,13 +163,34 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
 
 def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: None) -> StepLoss:
     """The sum over sentences of -log p(y<1..T> | x<1..T>), in nats, that of their labels added."""
-    lengths = batch.lengths.clamp(min=1)
-    scores, _ = model(batch.tokens, None, lengths)
+    return _loss(model, batch, _scores(model, batch))
+
+
+def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch) -> list[Tagging]:
+    """The entities of each sentence, each with its probability."""
+    return _answers(assets, model, batch, _scores(model, batch))
+
+
+def measure(
+    config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch
+) -> tuple[StepLoss, list[Tagging]]:
+    """The loss and the answers of a batch."""
+    scores = _scores(model, batch)
+    return _loss(model, batch, scores), _answers(assets, model, batch, scores)
+
+
+def _scores(model: Tagger, batch: TaggedBatch) -> TaggerScores:
+    """What the model says of the sentences of a batch."""
+    scores: TaggerScores = model(batch.tokens, None, batch.lengths.clamp(min=1))[0]
+    return scores
+
+
+def _loss(model: Tagger, batch: TaggedBatch, scores: TaggerScores) -> StepLoss:
     count = batch.count
     if not count:  # rows that another process counts
         return StepLoss(scores.tags.sum() * 0, 0)
     if model.joined:
-        total = -model.crf.log_probability(scores.tags, batch.targets, lengths).sum()
+        total = -model.crf.log_probability(scores.tags, batch.targets, batch.lengths.clamp(min=1)).sum()
     else:
         total = F.cross_entropy(
             scores.tags.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum"
@@ -177,10 +200,8 @@ def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: 
     return StepLoss(total, count)
 
 
-def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch) -> list[Tagging]:
-    """The entities of each sentence, each with its probability."""
+def _answers(assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch, scores: TaggerScores) -> list[Tagging]:
     lengths = batch.lengths.clamp(min=1)
-    scores, _ = model(batch.tokens, None, lengths)
     paths = model.crf.decode(scores.tags, lengths)
     paths = [path[:length] for path, length in zip(paths, batch.lengths.tolist(), strict=True)]
     rows = [_spans(assets.tags.names, path) for path in paths]
@@ -239,6 +260,26 @@ def metrics(config: NamedEntityConfig, assets: NamedEntityAssets) -> list[Metric
             )
         )
     return measures
+
+
+def describe(
+    config: NamedEntityConfig,
+    assets: NamedEntityAssets,
+    training: Batches[TaggedBatch],
+    validation: Batches[TaggedBatch],
+) -> list[str]:
+    """How many sentences and words there are, and how many of the words have a pretrained vector."""
+    assert isinstance(training, PaddedBatches)
+    assert isinstance(validation, PaddedBatches)
+    parts = [
+        f"{len(training.dataset):,} sentences of {sum(training.dataset.lengths):,} words to train on",
+        f"{len(training):,} batches an epoch",
+        f"{len(validation.dataset):,} sentences to validate on",
+        f"{len(assets.words):,} different words",
+    ]
+    if assets.vectors is not None:
+        parts.append(f"{assets.vectors.share:.1%} of the words have a pretrained vector")
+    return parts
 
 
 def show(sentence: TaggedSentence, answer: Tagging) -> dict[str, Any]:
@@ -308,4 +349,6 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     show=show,
     facts=facts,
     example=example,
+    measure=measure,
+    describe=describe,
 )

@@ -163,6 +163,31 @@ def test_a_feature_column_is_read_by_its_embedding_and_an_unknown_value_as_none(
     assert next(run.answers([plain("kim")])).spans is not None  # text without columns is answered, too
 
 
+def test_of_a_word_that_is_read_as_unknown_the_spelling_as_a_whole_is_not_read_either(tmp_path):
+    run, sentences = begun(tmp_path, word_dropout=0.5, once_dropout=0.5, ngrams=10_000)
+
+    def read(role):
+        batches = TASK.batches(run.config, run.assets, sentences, role)
+        return {
+            int(index): (words, grams)
+            for batch in batches.epoch(0)
+            for index, words, grams in zip(batch.index, batch.tokens.words, batch.tokens.ngrams, strict=True)
+        }
+
+    whole, dropped = read("evaluate"), read("train")
+    unknown = run.assets.words.unknown
+    counts = {True: 0, False: 0}
+    for index, (words, grams) in dropped.items():
+        for word, all_of_it, left in zip(words, whole[index][1], grams, strict=True):
+            if not int(all_of_it[0]):  # past the end of the sentence
+                continue
+            missing = all_of_it[all_of_it != left[: len(all_of_it)]]
+            is_unknown = int(word) == unknown
+            counts[is_unknown] += 1
+            assert missing.tolist() == ([int(all_of_it[all_of_it != 0][-1])] if is_unknown else [])
+    assert min(counts.values()) > 20
+
+
 def test_a_softmax_with_constraints_and_a_label_for_the_sentence(tmp_path):
     rows = [
         ("who is Ann", "O O S-PER", "ask"),

@@ -17,7 +17,7 @@ from recurra.data.dataset import Dataset, Role
 from recurra.data.labels import Labels
 from recurra.data.mentions import Mentions
 from recurra.data.padded import PaddedBatches
-from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
+from recurra.data.spellings import SHAPES, SpelledWords, Spellings, is_headline, normalised
 from recurra.data.tagged import TaggedSentence
 from recurra.data.tags import Scheme, write_tags
 from recurra.data.vectors import VectorTable
@@ -149,7 +149,9 @@ class _Collation:
         if self.mentions is not None:
             members = [self.mentions.swapped(sentence, self.swap_rate, draw) for sentence in members]
         spelled = self.spellings([sentence.words or ("",) for sentence in members])
-        words = spelled.words if self.role != "train" else self._dropped(spelled.words, draw)
+        if self.role == "train":
+            spelled = self._dropped(spelled, draw)
+        words = spelled.words
         headlines = torch.tensor([[is_headline(sentence.words)] for sentence in members])
         shapes = torch.where(headlines & (spelled.shapes > 0), spelled.shapes + SHAPES - 1, spelled.shapes)
         features = torch.stack([shapes, *self._features(members, shapes)], 2)
@@ -161,10 +163,22 @@ class _Collation:
             labels=torch.tensor([labels.encode(s.label) if labels and s.label else IGNORED for s in members]),
         )
 
-    def _dropped(self, words: Tensor, draw: torch.Generator) -> Tensor:
-        """Words, some of them read as <UNK>."""
-        rates = torch.where(words >= self.assets.frequent, self.settings.once_dropout, self.settings.word_dropout)
-        return words.masked_fill(torch.rand(words.shape, generator=draw) < rates, self.assets.words.unknown or 0)
+    def _dropped(self, spelled: SpelledWords, draw: torch.Generator) -> SpelledWords:
+        """Words, some of them read as <UNK>, and some of their n-grams left out.
+
+        Of a word that is read as <UNK> the spelling as a whole, the last of the n-grams, is left out as well: so it is
+        with words that are not met in training.
+        """
+        words, ngrams, settings = spelled.words, spelled.ngrams, self.settings
+        rates = torch.where(words >= self.assets.frequent, settings.once_dropout, settings.word_dropout)
+        dropped = torch.rand(words.shape, generator=draw) < rates
+        if settings.ngrams:
+            whole = (ngrams != 0).sum(2, keepdim=True) - 1
+            out = torch.arange(ngrams.shape[2]) == whole.masked_fill(~dropped[:, :, None], -1)
+            if settings.ngram_dropout:
+                out |= torch.rand(ngrams.shape, generator=draw) < settings.ngram_dropout
+            ngrams = ngrams.masked_fill(out, 0)
+        return spelled._replace(words=words.masked_fill(dropped, self.assets.words.unknown or 0), ngrams=ngrams)
 
     def _features(self, members: Sequence[TaggedSentence], like: Tensor) -> list[Tensor]:
         """The number of each word's value in every feature column, 0 for one that was not met in training."""

@@ -77,6 +77,7 @@ class TaggerSettings(NetworkSettings):
     character_size: int = Field(60, ge=1, description="Width of what the character network makes of a word.")
     ngrams: int = Field(20_000, ge=0, description="Ids that hashed n-grams of characters share; 0 leaves them out.")
     ngram_size: int = Field(50, ge=1, description="Width of the n-grams' embedding.")
+    ngram_dropout: float = Field(0.0, ge=0, lt=1, description="Rate at which n-grams are left out in training.")
     feature_size: int = Field(12, ge=1, description="Width of the embedding of a word's shape, and of each feature.")
     head: Literal["crf", "softmax"] = Field("crf", description="How tags are read off.")
     sentence_label: bool = Field(False, description="Learn the label of each sentence, too.")
@@ -92,5 +93,11 @@ class NamedEntityConfig(TaskConfig):
     batches: TaggerBatchSettings = TaggerBatchSettings()
     model: TaggerSettings = TaggerSettings()
     training: TrainingSettings = TrainingSettings(
-        epochs=15, learning_rate=3e-3, weight_decay=0.01, schedule="cosine", warmup_steps=100, weight_average=0.998
+        epochs=15,
+        learning_rate=3e-3,
+        weight_decay=0.01,
+        schedule="cosine",
+        warmup_steps=100,
+        weight_average=0.998,
+        beta2=0.98,
     )

@@ -32,8 +32,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "decoding": frozenset(),
     "metrics": frozenset(),
     "training": frozenset({"data"}),
-    "tasks": frozenset({"models", "nn", "cells", "data", "decoding", "metrics", "training"}),
     "inspection": frozenset({"nn", "models", "cells", "backends", "equations", "data", "training"}),
+    "tasks": frozenset({"models", "nn", "cells", "data", "decoding", "metrics", "training", "inspection"}),
     "recipes": frozenset({"tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
     "lab": frozenset({"recipes", "tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
 }

@@ -223,6 +223,22 @@ def test_the_links_of_a_page_lead_somewhere(page):
         pytest.fail("\n".join(dead), pytrace=False)
 
 
+# Words in angle brackets ---------------------------------------------------------------------------------------------
+
+
+def lost_words(page):
+    """Yield (line, tag) of what a forge takes for HTML and does not show, as <t> and <UNK> outside backticks."""
+    for token in tokens_of(page):
+        for part in token.children or []:
+            if part.type == "html_inline" and not re.match(r"<!--|</?(a|br|code|img|kbd|sub|sup)\b", part.content):
+                yield token.map[0] + 1, part.content
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_word_of_a_page_is_taken_for_html(page):
+    assert list(lost_words(page)) == []
+
+
 # These tests can fail ------------------------------------------------------------------------------------------------
 
 
@@ -352,3 +368,8 @@ def test_links_are_followed_to_the_file_and_the_heading(page, own_folder):
         "#no",
         "gone.png",
     ]
+
+
+def test_words_in_angle_brackets_outside_backticks_are_reported(page):
+    text = "In `x<t>` <kbd>k</kbd>\n\n| a | b |\n|---|---|\n| y<t-1> | <br> |\n\n    a<t>\n\nfour <UNK> <https://example.org>\n"
+    assert list(lost_words(page(text))) == [(3, "<t-1>"), (9, "<UNK>")]

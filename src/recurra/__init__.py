@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from recurra import cells, nn
     from recurra.equations import Cell, read_cell
     from recurra.nn import Recurrent
-    from recurra.tasks import load
+    from recurra.tasks import load, train
 else:
     import_on_demand(__name__)
 
 __version__ = "0.1.0"
 
-__all__ = ["Cell", "Recurrent", "__version__", "cells", "load", "nn", "read_cell"]
+__all__ = ["Cell", "Recurrent", "__version__", "cells", "load", "nn", "read_cell", "train"]

@@ -89,7 +89,7 @@ def test_what_was_stopped_goes_on(recurra, here, monkeypatch, ctrl_c):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["coping"], "there is no experiment 'coping'; did you mean copying? The experiments are: vanishing-gradients"),
+        (["coping"], "there is no experiment 'coping'; did you mean copying? The experiments are: standard-network"),
         (["copying", "--seed", "-1"], "invalid value for '--seed'"),
         (["copying", "--seed", str(2**32)], "less than or equal to 4294967295"),
         (["copying", "--out", "file"], "file: this is a file; give a folder for the results"),

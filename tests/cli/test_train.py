@@ -21,7 +21,15 @@ TRAIN = ["train", "language-modelling"]
 EQUATIONS = (
     "keep[t] = sigmoid(W_keep @ [h[t-1], x[t]] + b)\nh[t]    = keep[t] * h[t-1] + (1 - keep[t]) * tanh(W @ x[t])"
 )
-FILES = ["assets.json", "checkpoints", "config.toml", "curves.png", "metrics.jsonl", "model.safetensors"]
+FILES = [
+    "assets.json",
+    "checkpoints",
+    "config.toml",
+    "curves.png",
+    "metrics.jsonl",
+    "model.safetensors",
+    "trained-on.bin",
+]
 
 
 def names(folder):

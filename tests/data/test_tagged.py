@@ -172,9 +172,9 @@ def test_columns_are_chosen_and_documents_counted(file):
     assert read(path, word_column=2)[0].words == ("NNP", "VBD")
 
 
-def test_sentences_before_the_first_document_are_one_of_their_own(file):
+def test_sentences_before_the_first_document_belong_to_none(file):
     path = file("a.conll", "a B-X\n\n-DOCSTART- O\n\n-DOCSTART- O\n\nb B-X\n\n# newdoc id = 3\nc B-X\n")
-    assert [sentence.document for sentence in read(path)] == [0, 1, 2]
+    assert [sentence.document for sentence in read(path)] == [None, 0, 1]
 
 
 @pytest.mark.parametrize(

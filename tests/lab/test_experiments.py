@@ -139,7 +139,9 @@ def test_a_folder_that_is_a_file_is_refused(rehearsed, tmp_path):
 
 
 def test_an_unknown_name_lists_those_there_are():
-    with pytest.raises(SettingError, match=r"no experiment 'coping'; did you mean copying\? .*: vanishing-gradients, "):
+    with pytest.raises(
+        SettingError, match=r"no experiment 'coping'; did you mean copying\? .*: standard-network, vani"
+    ):
         get("coping")
 
 
@@ -172,6 +174,27 @@ def test_the_page_and_the_list_name_the_same_minutes():
 
 def verdict(name, measured):
     return all(finding.holds is not False for finding in get(name).judge(measured))
+
+
+def test_standard_network_wants_names_known_at_other_positions_by_the_recurrent_network_alone(rehearsed):
+    measured = copy.deepcopy(rehearsed("standard-network").measured)
+    measured["seen"] |= {"standard network": [1.0, 0.99], "recurrent network": [1.0, 0.99]}
+    measured["unseen"] |= {"standard network": [0.6, 0.7], "recurrent network": [1.0, 0.99]}
+    measured["by_length"] |= {"wide standard network": [[1.0, 0.3]], "recurrent network": [[1.0, 0.99]]}
+    measured["by_sentences"] = {"standard network": [0.5, 0.99], "recurrent network": [0.99, 1.0]}
+    assert verdict("standard-network", measured)
+    for part, network, scores in [
+        ("seen", "standard network", [1.0, 0.9]),  # what was not learned cannot be lost
+        ("unseen", "standard network", [0.6, 0.8]),
+        ("unseen", "recurrent network", [1.0, 0.9]),
+        ("by_length", "wide standard network", [[1.0, 0.8]]),
+        ("by_length", "recurrent network", [[1.0, 0.9]]),
+        ("by_sentences", "standard network", [0.99, 1.0]),
+        ("by_sentences", "recurrent network", [0.5, 0.5]),
+    ]:
+        assert not verdict("standard-network", measured | {part: measured[part] | {network: scores}})
+    measured["by_sentences"]["standard network"] = [0.5, 0.9]  # more than the largest number measured
+    assert verdict("standard-network", measured)
 
 
 def test_vanishing_gradients_wants_an_rnn_to_stop_and_gates_that_keep_not_to(rehearsed):

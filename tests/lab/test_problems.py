@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from recurra.data import IGNORED
 from recurra.errors import SettingError
+from recurra.lab.problems import mentions as mention_words
 from recurra.lab.problems import names as name_words
 from recurra.lab.problems.adding import BASELINE, adding
 from recurra.lab.problems.agreement import SUBJECTS, WORDS, agreement, words_of
 from recurra.lab.problems.copying import BLANK, KINDS, START, SYMBOLS, baseline, copying
 from recurra.lab.problems.help_text import help_text, windows, words
 from recurra.lab.problems.latch import latch
+from recurra.lab.problems.mentions import mentions
 from recurra.lab.problems.names import FIRST, NAME, PLACE, ids_of, names
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -142,6 +144,44 @@ def test_tags_end_where_the_sentence_does():
     assert len(ids_of("He said , Teddy Roosevelt was a great president")) == name_words.LONGEST
 
 
+@given(SEEDS, st.integers(2, 40), st.sampled_from(["halves", "swapped", "anywhere"]))
+def test_a_name_is_told_by_the_word_and_the_one_before(seed, length, where):
+    """A first name always is one; a family name is one after a first name or a title, and else a noun."""
+    firsts, families = (sum(halves, ()) for halves in (mention_words.FIRSTS, mention_words.FAMILIES))
+    drawn = mentions(3, length, seeded(seed), where)
+    assert drawn.inputs.shape == drawn.targets.shape == (3, length)
+    for ids, tags in zip(drawn.inputs, drawn.targets, strict=True):
+        words = [mention_words.WORDS[word] for word in ids]
+        for word, before, tag in zip(words, ["", *words], tags.tolist(), strict=False):
+            named = word in families and before in (*firsts, *mention_words.TITLES)
+            assert tag == int(word in firsts or named)
+
+
+def mentioned(where, length=12):
+    """The names of 3,000 sentences, each with its position."""
+    drawn = mentions(3000, length, seeded(), where)
+    rows, positions = (drawn.targets == mention_words.NAME).nonzero().unbind(1)
+    return set(zip(drawn.inputs[rows, positions].tolist(), positions.tolist(), strict=True))
+
+
+def test_no_name_stands_where_it_stood_in_training_once_the_halves_are_swapped():
+    seen, unseen = mentioned("halves"), mentioned("swapped")
+    assert not seen & unseen
+    assert seen | unseen == mentioned("anywhere")
+    for half, names_of_half in enumerate(zip(mention_words.FIRSTS, mention_words.FAMILIES, strict=True)):
+        words = {int(mention_words.ids_of(word)) for names_ in names_of_half for word in names_}
+        positions = {position for word, position in seen if word in words}
+        assert positions == (set(range(7)) if half == 0 else set(range(6, 12)))  # one that begins at 5 ends at 6
+
+
+def test_ordinary_words_stand_anywhere_whatever_the_names_do():
+    for where in ("halves", "swapped"):
+        drawn = mentions(3000, 12, seeded(), where)
+        for noun in ("king", "baker", "spell"):
+            ordinary = (drawn.inputs == mention_words.ids_of(noun)) & (drawn.targets == mention_words.NO_NAME)
+            assert ordinary.any(0).tolist() == [False] + [True] * 11
+
+
 @given(st.text())
 def test_words_lose_nothing(text):
     assert "".join(words(text)) == text
@@ -166,6 +206,7 @@ def test_a_generator_gives_the_same_again():
         lambda g: agreement(3, 9, g),
         lambda g: latch(3, 40, 9, g),
         lambda g: names(3, g),
+        lambda g: mentions(3, 9, g),
     ):
         one, other, another = draw(seeded(1)), draw(seeded(1)), draw(seeded(2))
         assert torch.equal(one.inputs, other.inputs)
@@ -179,6 +220,7 @@ def test_a_generator_gives_the_same_again():
         (lambda: adding(1, 1, seeded()), "length is 1; two marked numbers need 2 steps or more"),
         (lambda: copying(1, 0, seeded()), "wait is 0; it is a number of steps from 1"),
         (lambda: agreement(1, 0, seeded()), "distance is 0; the verb stands 1 step or more"),
+        (lambda: mentions(1, 1, seeded()), "length is 1; a sentence of two halves has 2 words or more"),
         (lambda: latch(1, 9, 0, seeded()), "distance is 0; a question stands 1 step or more"),
     ],
 )

@@ -18,7 +18,7 @@ from recurra.tasks.run import resume_run, train_run
 from recurra.training import Observer
 from support.tiny import PETS, tiny_config
 
-FILES = ["assets.json", "checkpoints", "config.toml", "metrics.jsonl", "model.safetensors"]
+FILES = ["assets.json", "checkpoints", "config.toml", "metrics.jsonl", "model.safetensors", "trained-on.bin"]
 
 
 def names(folder):

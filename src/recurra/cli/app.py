@@ -26,6 +26,9 @@ from recurra.tasks.table import TASKS
 
 __all__ = ["app", "main"]
 
+USES = "Uses: `recurra train USE --data FILE`, `recurra demo USE`"
+"""The heading of the uses in the help of the program."""
+
 CONTROLS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | dict.fromkeys(
     range(0x7F, 0xA0), 0xFFFD
 )
@@ -44,42 +47,53 @@ def _of_each_task(function: str, summary: str = "{}") -> dict[str, Entry]:
 
 COMMANDS: Mapping[str, Entry | Group] = {
     "demo": Entry(
-        "Train a character language model on Python's own documentation for about a minute, and watch it learn.",
+        "Train a small model in a minute or two, and see what it can do.",
         "recurra.cli.demo:demo",
     ),
     "train": Group(
-        "Train a model for a task; the run is kept in a folder.", _of_each_task("recurra.cli.train:train_command")
+        "Train a model for a use; the run is kept in a folder.", _of_each_task("recurra.cli.train:train_command")
     ),
     "resume": Entry(
-        "Go on with a training that was stopped, killed, or is to go further, from its newest checkpoint.",
+        "Go on with a training that was stopped or is to go further.",
         "recurra.cli.train:resume",
     ),
     "range-test": Group(
-        "Find learning rates for a task: a short sweep from low to high; nothing is kept.",
+        "Find a learning rate by a short sweep; nothing is kept.",
         _of_each_task("recurra.cli.range_test:range_test_command", "At which learning rates it learns. {}"),
     ),
+    "data": Group(
+        "Look through data: sizes, classes, leaks, contradictions.",
+        _of_each_task("recurra.cli.data:data_command", "What is in the data. {}"),
+    ),
     "evaluate": Entry(
-        "Measure a trained run on data that it has not seen: its loss, and what its task is judged by.",
+        "Measure a run on data, with intervals and beside trivial rules.",
         "recurra.cli.evaluate:evaluate",
     ),
-    "sample": Entry("Draw novel sequences from a language model, a unit at a time.", "recurra.cli.sample:sample"),
+    "predict": Entry("Answer inputs with a trained run, in their order.", "recurra.cli.predict:predict"),
+    "verify": Entry(
+        "Check that answers depend on nothing but their input.",
+        "recurra.cli.verify:verify",
+    ),
+    "show": Entry("Show what a run is and what it reached.", "recurra.cli.show:show"),
+    "runs": Entry("List the runs in a folder, or compare them.", "recurra.cli.runs:runs", uses_torch=False),
+    "sample": Entry("Draw novel sequences from a language model.", "recurra.cli.sample:sample"),
     "score": Entry(
-        "Show how probable a language model finds a sentence: each word, given those before it, and the whole.",
+        "Show how probable a language model finds a sentence.",
         "recurra.cli.score:score",
     ),
     "inspect": Entry(
-        "Show the inside of a language model: a gate or state over the words of a text, or how its gradient fades.",
+        "Show gates over the words of a text, or how the gradient fades.",
         "recurra.cli.inspect:inspect",
     ),
     "cells": Entry(
         "List the cells there are, or show one with its gradient.", "recurra.cli.cells:cells", uses_torch=False
     ),
     "lab": Entry(
-        "Test a claim of the theory by an experiment: what is found beside what should be, a plot, a verdict.",
+        "Test a claim of the theory by an experiment, with a verdict.",
         "recurra.cli.lab:lab",
     ),
     "reproduce": Entry(
-        "Train what a paper trained, and say how the result compares with the number it published; none lists them.",
+        "Train what a paper trained, and compare with its number.",
         "recurra.cli.reproduce:reproduce",
     ),
 }
@@ -90,7 +104,8 @@ class _Program(CommandGroup):
     """The command of all commands."""
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401
-        super().__init__(**{**attributes, "entries": COMMANDS})
+        uses = {name: entry.summary for name, entry in TASKS.entries.items()}
+        super().__init__(**{**attributes, "entries": COMMANDS, "listed": {USES: uses}})
 
 
 app = typer.Typer(

@@ -94,10 +94,18 @@ class CommandGroup(TyperGroup):
 
     Args:
         entries: Its commands, which are built when they are looked up.
+        listed: What else the help lists before them: names and summaries, by heading.
     """
 
-    def __init__(self, *, entries: Mapping[str, _Entry], **attributes: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        entries: Mapping[str, _Entry],
+        listed: Mapping[str, Mapping[str, str]] | None = None,
+        **attributes: Any,  # noqa: ANN401
+    ) -> None:
         attributes["commands"] = self.lazy_commands = LazyCommands(entries)
+        self.listed = listed or {}
         super().__init__(**attributes)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  (click's, of which typer has its own copy)
@@ -113,9 +121,9 @@ def _help(command: Command | CommandGroup, ctx: Any) -> str:  # noqa: ANN401
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH)
     sections = _sections(command, ctx)
-    longest = max((len(names) for rows in sections.values() for names, _ in rows if len(names) <= NAMES), default=0)
     parts: list[RenderableType] = [_usage(command, ctx), Text(), Text(command.help or "")]
     for title, rows in sections.items():
+        longest = max((len(names) for names, _ in rows if len(names) <= NAMES), default=0)
         parts += [
             Text(),
             Text(title, style="bold"),
@@ -137,6 +145,8 @@ def _sections(command: Command | CommandGroup, ctx: Any) -> dict[str, list[tuple
     """What there is to choose from, by the section it is shown in."""
     sections: dict[str, list[tuple[str, Text]]] = {}
     if isinstance(command, CommandGroup):
+        for title, rows in command.listed.items():
+            sections[title] = [(name, Text(summary)) for name, summary in rows.items()]
         sections["Commands"] = [(name, Text(summary)) for name, summary in command.lazy_commands.summaries.items()]
     for parameter in command.get_params(ctx):
         kind = "Arguments" if parameter.param_type_name == "argument" else "Options"

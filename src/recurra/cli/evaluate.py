@@ -1,11 +1,11 @@
-"""`recurra evaluate RUN`: the metrics of a trained run, on a file or on what its training validated on."""
+"""`recurra evaluate RUN`: the figures of a trained run, on a file or on what its training validated on."""
 
 from __future__ import annotations
 
 import json
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,10 +14,12 @@ from rich.text import Text
 
 from recurra.cli.completion import run_folders
 from recurra.cli.waiting import Waiting, WatchedBatches
-from recurra.training.figures import MetricView
 from recurra.training.settings import DeviceName
 
-__all__ = ["evaluate", "metrics_table"]
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.tasks import Report, Trained
+
+__all__ = ["evaluate", "report_table"]
 
 
 def evaluate(
@@ -31,7 +33,10 @@ def evaluate(
             show_default="what its training validated on",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    intervals: Annotated[
+        bool, typer.Option("--intervals/--no-intervals", help="Draw the 95% bootstrap interval of each figure.")
+    ] = True,
     device: Annotated[
         DeviceName,
         typer.Option(
@@ -39,29 +44,107 @@ def evaluate(
         ),
     ] = "auto",
 ) -> None:
-    """Measure a trained run on data that it has not seen: its loss, and what its task is judged by."""
+    """Measure a trained run on data that it has not seen, beside what trivial rules score there."""
     from recurra.tasks import evaluate_run, load
 
     loaded = load(run)
     with Waiting("measuring") as waiting:
-        report = evaluate_run(loaded, data, device, watch=lambda batches: WatchedBatches(batches, waiting))
+        report = evaluate_run(
+            loaded,
+            data,
+            device,
+            intervals=intervals,
+            baselines=True,
+            watch=lambda batches: WatchedBatches(batches, waiting),
+        )
     if as_json:
-        finite = {name: value if math.isfinite(value) else None for name, value in report.metrics.items()}
-        typer.echo(json.dumps({"run": str(run), "data": None if data is None else str(data), **finite}))
+        typer.echo(json.dumps(_as_json(run, data, report)))
         return
     console = Console(highlight=False)
-    if data is None:
-        console.print("on what its training validated on:", style="dim")
-    console.print(metrics_table(loaded.views, report.metrics))
+    where = "what its training validated on" if data is None else str(data)
+    console.print(Text(f"on {where}: {report.examples:,} examples", style="dim"), soft_wrap=True)
+    if report.seen:
+        share = report.seen / report.examples
+        console.print(
+            f"{report.seen:,} of them ({share:.1%}) are among the examples trained on: the figures say little about "
+            "others",
+            style="yellow",
+        )
+    console.print(report_table(loaded, report))
+    for table in _class_tables(loaded, report):
+        console.print()
+        console.print(table)
 
 
-def metrics_table(views: list[MetricView], metrics: dict[str, float]) -> Table:
-    """The metrics as two columns: what, and how much."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    named = {view.name: view for view in views}
-    for name in {**dict.fromkeys(named), **metrics}:
-        view = named.get(name, MetricView(name, name.replace("_", " ")))
-        table.add_row(view.label, Text(view.of_metrics(metrics), style="bold"))
+def report_table(run: Trained[Any, Any, Any, Any, Any, Any], report: Report) -> Table:
+    """The figures, a row each, with their intervals and what trivial rules score."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("", style="dim", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    if report.intervals:
+        table.add_column("95% interval", no_wrap=True)
+    for rule in report.baselines:
+        table.add_column(rule, justify="right")
+    for view in run.views:
+        cells = [Text(view.label), Text(view.of_metrics(report.metrics), style="bold")]
+        if report.intervals:
+            interval = report.intervals.get(view.name)
+            ends = [] if interval is None else [_text(end, view.format) for end in (interval.low, interval.high)]
+            cells.append(Text(" to ".join(ends)))
+        for figures in report.baselines.values():
+            cells.append(Text(_text(figures[view.name], view.format) if view.name in figures else ""))
+        table.add_row(*cells)
     return table
+
+
+def _text(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "-"
+
+
+def _class_tables(run: Trained[Any, Any, Any, Any, Any, Any], report: Report) -> list[Table]:
+    """A table for each metric that has figures by class."""
+    tables = []
+    labels = {metric.name: metric.label for metric in run.metrics}
+    for name, rows in report.tables.items():
+        if not rows:
+            continue
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+        table.add_column(f"{labels[name]} by class", no_wrap=True)
+        for column in rows[0].figures:
+            table.add_column(column, justify="right", no_wrap=True)
+        for row in rows:
+            table.add_row(Text(row.name), *(_cell(figure) for figure in row.figures.values()))
+        tables.append(table)
+    return tables
+
+
+def _cell(figure: float) -> str:
+    """A count as it is, a share in percent."""
+    if not math.isfinite(figure):
+        return "-"
+    return f"{figure:,}" if isinstance(figure, int) else f"{figure:.2%}"
+
+
+def _as_json(run: Path, data: Path | None, report: Report) -> dict[str, Any]:
+    """All figures with every digit; what is no number is null."""
+
+    def finite(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    return {
+        "run": str(run),
+        "data": None if data is None else str(data),
+        "examples": report.examples,
+        **{name: finite(value) for name, value in report.metrics.items()},
+        "intervals": {
+            name: [finite(interval.low), finite(interval.high)] for name, interval in report.intervals.items()
+        },
+        "tables": {
+            name: {row.name: {key: finite(value) for key, value in row.figures.items()} for row in rows}
+            for name, rows in report.tables.items()
+        },
+        "baselines": {
+            rule: {name: finite(value) for name, value in figures.items()} for rule, figures in report.baselines.items()
+        },
+        "seen_in_training": report.seen,
+    }

@@ -35,6 +35,7 @@ def with_flags(
     config: type[BaseModel],
     only: Collection[str] | None = None,
     without: Collection[str] = (),
+    sections_without: Collection[str] = (),
 ) -> Callable[..., None]:
     """A command that takes, besides its own parameters, a flag for every setting of a config.
 
@@ -45,6 +46,7 @@ def with_flags(
         config: The config, a section a field.
         only: The keys that have a flag, which then has no default of its own; None for all.
         without: Parameters of the command that are no flags, and keep their defaults.
+        sections_without: Sections whose settings have no flags.
     """
     hidden = {"settings", *without}
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name not in hidden]
@@ -52,7 +54,7 @@ def with_flags(
     flags, names = [], {}
     for section, settings in sections(config).items():
         for key, field in settings.model_fields.items():
-            if only is None or key in only:
+            if (only is None or key in only) and section not in sections_without:
                 name = f"{section}.{key}" if key in shared else key
                 default = default_of(config, section, key)
                 parameter = _flag(section, name, field, default, with_default=only is None)

@@ -61,10 +61,10 @@ def inspect(
         print_flow(flow, about, console)
         write_outputs(console, {plot: flow.plot, json_file: _as_json(flow.to_json())})
         return
-    from recurra.cli.inspect_values import UNITS, print_activations, read_activations
+    from recurra.cli.inspect_values import UNITS, print_activations
 
     assert text is not None
-    found = read_activations(model, text, value, 1 if layer is None else layer)
+    found = model.inspect(text, value, 1 if layer is None else layer)
     print_activations(found, units, model.vocabulary.level, console)
     shown = UNITS if units is None else units
     write_outputs(console, {plot: lambda path: found.plot(path, shown), json_file: _as_json(found.to_json())})

@@ -10,12 +10,11 @@ from rich.text import Text
 
 from recurra.cli.language import unit_name
 from recurra.cli.shades import shade
-from recurra.data import Level, sentences
-from recurra.inspection import Activations, activations
-from recurra.tasks.language_model_run import LanguageModelRun
+from recurra.data import Level
+from recurra.inspection import Activations
 from recurra.training.figures import SIGNS, printable
 
-__all__ = ["UNITS", "print_activations", "read_activations"]
+__all__ = ["UNITS", "print_activations"]
 
 ROWS = 200
 """The most tokens of a table; the file that --json writes has all."""
@@ -25,32 +24,6 @@ LABEL, CELL = 16, 6
 
 UNITS = 12
 """How many units are shown unless told."""
-
-
-def read_activations(model: LanguageModelRun, text: str, value: str | None, layer: int) -> Activations:
-    """Read a text with a run's model, and keep one value of one layer at every token.
-
-    Args:
-        model: The run.
-        text: What it reads; a model of sentences reads each line as one.
-        value: The name of the value in the equations; None for the gate that keeps the state.
-        layer: Which layer, from 1.
-
-    Raises:
-        SettingError: There is no such value or layer.
-        DataError: The text is empty.
-    """
-    vocabulary = model.vocabulary
-    parts = sentences(text) if model.by_sentence else [text]
-    ids = [vocabulary.encode(part) for part in parts]
-    names = [
-        [
-            vocabulary.text_of(unit) + "*" * (number == vocabulary.unknown)
-            for unit, number in zip(vocabulary.split(part), own, strict=True)
-        ]
-        for part, own in zip(parts, ids, strict=True)
-    ]
-    return activations(model.model, ids, names, value, layer, model.start)
 
 
 def print_activations(found: Activations, units: int | None, level: Level, console: Console) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recurra.errors import DataError, RunError
+from recurra.tasks.table import TASKS
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.data import Level
@@ -19,11 +20,13 @@ def load_language_model(folder: Path) -> LanguageModelRun:
     """Load a run that must be a language model's."""
     from recurra.tasks import load
     from recurra.tasks.language_model_run import LanguageModelRun
+    from recurra.tasks.summary import summarise_run
 
-    run = load(folder)
-    if not isinstance(run, LanguageModelRun):
-        raise RunError(f"{folder}: it is a run of {run.task.name}, and this command takes one of language-modelling")
-    return run
+    summary = summarise_run(folder)
+    if "scores" not in summary.entry.abilities:
+        able = ", ".join(TASKS.able("scores"))
+        raise RunError(f"{folder}: it is a run of {summary.task}, and this command takes one of: {able}")
+    return load(folder, LanguageModelRun)
 
 
 def unit_name(level: Level) -> str:

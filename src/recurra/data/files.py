@@ -1,8 +1,11 @@
 """Writing a file so that it is there whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from recurra.errors import RunError
@@ -28,20 +31,81 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
         ...     (Path(folder) / "note.txt").read_text()
         'whole or not at all'
     """
+    with writing_atomically(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: str | Path) -> Iterator[_Output]:
+    """A file to write in, piece by piece, beside its place; it is moved there in one step when the context ends well.
+
+    Args:
+        path: Where the file goes; its folder must exist.
+
+    Raises:
+        RunError: The file cannot be written there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with writing_atomically(Path(folder) / "note.txt") as file:
+        ...         file.write(b"whole ")
+        ...         file.write(b"or not at all")
+        ...     (Path(folder) / "note.txt").read_text()
+        'whole or not at all'
+    """
     path = Path(path)
     beside = _beside(path)
     try:
-        with beside.open("wb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise _cannot_be_written(path, error) from error
+        output = _Output(path, beside)
+        try:
+            yield output
+            output.finish()
+        finally:
+            output.close()
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+class _Output:
+    """A file that is written beside its place; what goes wrong with it is told as an error of that place.
+
+    Args:
+        path: Its place.
+        beside: Where it is written.
+    """
+
+    def __init__(self, path: Path, beside: Path) -> None:
+        self.path, self.beside = path, beside
+        with self._errors():
+            self._file = beside.open("wb")
+
+    def write(self, content: bytes) -> None:
+        """Write a piece."""
+        with self._errors():
+            self._file.write(content)
+
+    def finish(self) -> None:
+        """Bring it to the disk and into its place."""
+        with self._errors():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self.beside.replace(self.path)
+            _sync_folder(self.path.parent)
+
+    def close(self) -> None:
+        """Write no more."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _cannot_be_written(self.path, error) from error
 
 
 def check_writable(path: str | Path) -> None:

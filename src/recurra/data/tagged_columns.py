@@ -135,7 +135,7 @@ class _Columns:
                 f"{OUTSIDE} for a word of no entity"
             )
 
-    def sentence(self, rows: Sequence[tuple[int, Sequence[str]]], label: str | None, document: int) -> TaggedRow:
+    def sentence(self, rows: Sequence[tuple[int, Sequence[str]]], label: str | None, document: int | None) -> TaggedRow:
         """A sentence of the lines of its words."""
 
         def column(which: int) -> list[str]:
@@ -171,7 +171,8 @@ def read_columns(
     """
     columns = _Columns(path, how, role, conllu=conllu)
     label: str | None = None
-    document, begun = 0, False  # begun: whether the document has a sentence
+    document: int | None = None
+    begun = False  # whether the document has a sentence
     rows: list[tuple[int, list[str]]] = []
     for number, line in itertools.chain(columns.look(iter(lines)), [(0, "")]):
         text = line.strip(BLANKS)
@@ -189,8 +190,8 @@ def read_columns(
                 continue
             columns.check(number, cells)
             rows.append((number, cells))
-        if new_document and begun:
-            document, begun = document + 1, False
+        if new_document and (begun or document is None):
+            document, begun = 0 if document is None else document + 1, False
 
 
 def _attribute(cell: str) -> str:

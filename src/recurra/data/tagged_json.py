@@ -152,7 +152,7 @@ def _sentence(record: Mapping[str, Any], source: Source, documents: dict[str, in
         offsets = None if text is None else _offsets(words, text, source)
         sentence = TaggedSentence(tuple(words), source, text=text, offsets=offsets)
     key = json.dumps(_first(record, "document", "doc_id"), sort_keys=True)
-    return replace(sentence, document=documents.setdefault(key, len(documents)))
+    return sentence if key == "null" else replace(sentence, document=documents.setdefault(key, len(documents)))
 
 
 def _offsets(words: Sequence[str], text: str, source: Source) -> tuple[tuple[int, int], ...]:

@@ -27,7 +27,7 @@ class TaggedSentence:
         spans: First word, end (not included) and type of each span; None where they were not asked for.
         features: For each feature column its value at every word.
         label: The label of the sentence as a whole; None without.
-        document: The number of the document it belongs to, from 0.
+        document: The number of the document it belongs to, from 0; None where its file tells no documents apart.
         text: The text that the words were cut from; None where the file has words alone.
         offsets: Where each word begins and ends in that text, in characters.
     """
@@ -37,7 +37,7 @@ class TaggedSentence:
     spans: tuple[Span, ...] | None = None
     features: tuple[tuple[str, ...], ...] = ()
     label: str | None = None
-    document: int = 0
+    document: int | None = None
     text: str | None = None
     offsets: tuple[tuple[int, int], ...] | None = None
 

@@ -14,6 +14,7 @@ from recurra.lab.experiments.copying import COPYING
 from recurra.lab.experiments.depth import DEPTH
 from recurra.lab.experiments.echo_state import ECHO_STATE
 from recurra.lab.experiments.exploding_gradients import EXPLODING_GRADIENTS
+from recurra.lab.experiments.standard_network import STANDARD_NETWORK
 from recurra.lab.experiments.truncation import TRUNCATION
 from recurra.lab.experiments.vanishing_gradients import VANISHING_GRADIENTS
 from recurra.spelling import unknown
@@ -23,6 +24,7 @@ __all__ = ["EXPERIMENTS", "get"]
 EXPERIMENTS: dict[str, Experiment[Any]] = {
     experiment.name: experiment
     for experiment in (
+        STANDARD_NETWORK,
         VANISHING_GRADIENTS,
         EXPLODING_GRADIENTS,
         TRUNCATION,

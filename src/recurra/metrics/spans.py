@@ -109,7 +109,7 @@ def span_f1(
         for type_ in types:
             right, found, there = _sums(tally, type_)
             precision, recall, f1 = f1_of(right, found, there)
-            figures = {"precision": precision, "recall": recall, "F1": f1, "spans": there, "predicted": found}
+            figures = {"precision": precision, "recall": recall, "F1": f1, "spans": int(there), "predicted": int(found)}
             rows.append(Row(type_, figures))
         return rows
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Role
-from recurra.errors import DataError
+from recurra.errors import DataError, RecurraError
 from recurra.tasks.assets import fitted_on
+from recurra.tasks.doctor import baseline_figures
+from recurra.tasks.folder import CONFIG
+from recurra.tasks.overlap import examples_seen
+from recurra.tasks.paths import locate_files
 from recurra.tasks.preparation import read_parts
 from recurra.tasks.trained import Report, Trained
 from recurra.training import choose_device
@@ -24,6 +29,7 @@ def evaluate_run(
     device: DeviceName = "auto",
     *,
     intervals: bool = False,
+    baselines: bool = False,
     watch: Callable[[Batches[Any]], Batches[Any]] = lambda batches: batches,
 ) -> Report:
     r"""Measure a trained run on a file, as its use measures what it validates on.
@@ -37,6 +43,7 @@ def evaluate_run(
         path: The file, of the kind that the run was trained on; None for what the training validated on.
         device: Where to compute; "auto" takes a CUDA device if there is one.
         intervals: Whether to draw the 95% bootstrap interval of each figure.
+        baselines: Whether to measure trivial rules as well, where the data trained on are still there.
         watch: Is given the batches before they are read, and returns those that are, so that their reading can be
             watched.
 
@@ -64,7 +71,23 @@ def evaluate_run(
     """
     run.model.to(choose_device(device)).eval()
     dataset, role = data_to_evaluate(run, path)
-    return run.evaluate(dataset, role, intervals=intervals, watch=watch)
+    report = run.evaluate(dataset, role, intervals=intervals, watch=watch)
+    seen = None if run.folder is None or path is None else examples_seen(run.folder, run.task, dataset)
+    return replace(report, baselines=_baselines(run, dataset) if baselines else {}, seen=seen)
+
+
+def _baselines(run: Trained[Any, Any, Any, Any, Any, Any], dataset: Dataset[Any]) -> dict[str, dict[str, float]]:
+    """What trivial rules score; nothing where the data trained on are elsewhere or others by now."""
+    config = run.config
+    try:
+        if run.folder is not None:
+            config = locate_files(config, run.folder / CONFIG, given={})
+        parts = read_parts(run.task, config)
+    except RecurraError:
+        return {}
+    if run.folder is not None and fitted_on(run.folder) != parts.files:
+        return {}
+    return baseline_figures(run.task, run.config, run.assets, parts.train, dataset)
 
 
 def data_to_evaluate(

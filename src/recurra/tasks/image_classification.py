@@ -227,7 +227,8 @@ def show(image: LabelledImage, answer: Recognised) -> dict[str, Any]:
 
 def facts(image: LabelledImage) -> Facts:
     """What is known of an image without a model."""
-    return Facts(image.pixels.numpy().tobytes(), image.label)
+    labels = [] if image.label is None else [str(image.label)]
+    return Facts(image.pixels.numpy().tobytes(), image.label, labels=labels)
 
 
 def baselines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from recurra.models import LanguageModel
 from recurra.tasks.score import Score
 from recurra.tasks.text_tokens import opening, start_of
 from recurra.tasks.trained import Trained
+
+if TYPE_CHECKING:
+    from recurra.inspection import Activations
 
 __all__ = ["LanguageModelRun"]
 
@@ -192,6 +195,32 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
             inputs = stream[:, first : min(first + CHUNK, len(tokens) - 1)]
             logits, state = self.model(inputs, state)
             yield stream[:, first + 1 : first + 1 + inputs.shape[1]], logits, state
+
+    def inspect(self, text: str, value: str | None = None, layer: int = 1) -> Activations:
+        """Read a text and keep one value of one layer at every unit.
+
+        Args:
+            text: What is read; a model of sentences reads each line as one.
+            value: The name of the value in the equations; None for the gate that keeps the state.
+            layer: Which layer, from 1.
+
+        Raises:
+            SettingError: There is no such value or layer.
+            DataError: The text is empty.
+        """
+        from recurra.inspection import activations
+
+        vocabulary = self.vocabulary
+        parts = sentences_of(text) if self.by_sentence else [text]
+        ids = [vocabulary.encode(part) for part in parts]
+        names = [
+            [
+                vocabulary.text_of(unit) + "*" * (number == vocabulary.unknown)
+                for unit, number in zip(vocabulary.split(part), numbers, strict=True)
+            ]
+            for part, numbers in zip(parts, ids, strict=True)
+        ]
+        return activations(self.model, ids, names, value, layer, self.start)
 
     def writer(self) -> Callable[[], str]:
         """What writes a line or two to show while the model learns: a new one each time, the same in every training."""

@@ -315,6 +315,11 @@ def example(folder: Path) -> dict[str, Any]:
     }
 
 
+def rows(assets: LanguageModelAssets) -> dict[str, tuple[str, ...]]:
+    """The units that rows of the embedding and of the readout belong to."""
+    return dict.fromkeys(("embedding.weight", "readout.weight", "readout.bias", "bias"), assets.vocabulary.tokens)
+
+
 def _trained() -> type[Trained[Any, Any, Any, Any, Any, Any]]:
     from recurra.tasks.language_model_run import LanguageModelRun
 
@@ -341,5 +346,6 @@ LANGUAGE_MODELLING: Task[
     facts=facts,
     example=example,
     describe=describe,
+    rows=rows,
     trained=_trained,
 )

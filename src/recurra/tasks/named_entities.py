@@ -36,6 +36,7 @@ from recurra.models.encoder import Encoder
 from recurra.models.tagger import Tagger, TaggerScores
 from recurra.models.token_input import TokenInput
 from recurra.nn.crf import CRF
+from recurra.tasks.entity_dictionary import known_entities
 from recurra.tasks.named_entities_batches import (
     KeptVectors,
     NamedEntityAssets,
@@ -44,7 +45,7 @@ from recurra.tasks.named_entities_batches import (
     vocabulary_form,
 )
 from recurra.tasks.named_entities_settings import NamedEntityConfig
-from recurra.tasks.task import Facts, Task
+from recurra.tasks.task import Baseline, Facts, Task
 from recurra.training import StepLoss
 
 __all__ = ["NAMED_ENTITIES", "NamedEntityConfig", "Tagging"]
@@ -301,7 +302,20 @@ def show(sentence: TaggedSentence, answer: Tagging) -> dict[str, Any]:
 
 def facts(sentence: TaggedSentence) -> Facts:
     """What is known of a sentence without a model."""
-    return Facts(sentence.words, sentence.spans, sentence.document)
+    labels = [type_ for _, _, type_ in sentence.spans or ()]
+    group = None if sentence.document is None else f"{sentence.source.path}, document {sentence.document + 1}"
+    return Facts(sentence.words, sentence.spans, group, labels, sentence.words)
+
+
+def baselines(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> list[Baseline[TaggedSentence, Tagging]]:
+    """Whatever was an entity in training is one again."""
+    find = known_entities(sentences)
+
+    def answer(sentence: TaggedSentence) -> Tagging:
+        spans = find(sentence)
+        return Tagging(tuple(spans), (1.0,) * len(spans))
+
+    return [Baseline("the entities of the training data, found again", answer)]
 
 
 def example(folder: Path) -> dict[str, Any]:
@@ -332,6 +346,19 @@ def example(folder: Path) -> dict[str, Any]:
     return {"data": folder / "train.conll", "hidden_size": 8, "word_size": 8, "epochs": 3, "ngrams": 100}
 
 
+def rows(assets: NamedEntityAssets) -> dict[str, tuple[str, ...]]:
+    """The words, characters, tags and labels that rows of parameters belong to."""
+    return {
+        "encoder.inputs.words.weight": assets.words.tokens,
+        "encoder.inputs.characters.embedding.weight": ("", *assets.characters.tokens),
+        **dict.fromkeys(
+            ("readout.weight", "readout.bias", "crf.transitions", "crf.start", "crf.end"),
+            assets.tags.names,
+        ),
+        **dict.fromkeys(("label_readout.weight", "label_readout.bias"), assets.labels.names if assets.labels else ()),
+    }
+
+
 NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagger, TaggedBatch, Tagging] = Task(
     name="named-entity-recognition",
     unit=lambda config: "words",
@@ -351,4 +378,6 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     example=example,
     measure=measure,
     describe=describe,
+    baselines=baselines,
+    rows=rows,
 )

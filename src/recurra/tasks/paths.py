@@ -34,7 +34,8 @@ def locate_files(config: ConfigT, file: Path, given: Mapping[str, Any]) -> Confi
         settings, located = getattr(config, section), {}
         for key, field in kind.model_fields.items():
             path = getattr(settings, key)
-            if not is_path(field) or path is None or key in given:
+            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            if not is_path(field) or path is None or key in given or extra.get("begins"):
                 continue
             located[key] = _find(path, origin, file, section, key)
         updates[section] = settings.model_copy(update=located)

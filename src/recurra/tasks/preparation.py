@@ -10,9 +10,11 @@ from typing import Any, Generic, TypeVar
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset
 from recurra.errors import DataError
+from recurra.tasks.doctor import warnings_of
 from recurra.tasks.settings import TaskConfig
 from recurra.tasks.task import Task
 from recurra.tasks.trained import Trained
+from recurra.tasks.transfer import begin_with
 from recurra.training import Loss, seed_everything
 from recurra.training.memory import bounded_memory
 
@@ -70,12 +72,14 @@ class Prepared:
         parts: The examples.
         batches: Those to train on, in batches.
         valid_batches: Those to validate on, in batches.
+        begun_with: What the model has from another run, in words.
     """
 
     run: Trained[Any, Any, Any, Any, Any, Any]
     parts: Parts[Any]
     batches: Batches[Any]
     valid_batches: Batches[Any]
+    begun_with: str | None = None
 
     @property
     def loss(self) -> Loss[Any]:
@@ -87,13 +91,24 @@ class Prepared:
         """The figures of the model on the part to validate on."""
         return self.run.evaluate(self.parts.valid, "validate", batches=self.valid_batches).metrics
 
+    def warnings(self) -> list[str]:
+        """What would make the figures of the training worthless, in a few words each."""
+        parts = {"train": self.parts.train, "valid": self.parts.valid}
+        return [warning.partition(":")[0] for warning in warnings_of(self.run.task, parts)]
+
     def describe(self) -> Sequence[str]:
         """What is trained and validated on, a few words each."""
-        return self.run.task.describe(self.run.config, self.run.assets, self.batches, self.valid_batches)
+        said = self.run.task.describe(self.run.config, self.run.assets, self.batches, self.valid_batches)
+        return [*said, *([] if self.begun_with is None else [self.begun_with])]
 
 
-def prepare(task: Task[Any, Any, Any, Any, Any, Any], config: TaskConfig) -> Prepared:
+def prepare(task: Task[Any, Any, Any, Any, Any, Any], config: TaskConfig, *, resume: bool = False) -> Prepared:
     """Read the data, fit the assets and build the model.
+
+    Args:
+        task: The use.
+        config: Its settings.
+        resume: Whether a training goes on, so that another run's weights are no beginning any more.
 
     Raises:
         SettingError: The model would need more memory than there is.
@@ -106,6 +121,7 @@ def prepare(task: Task[Any, Any, Any, Any, Any, Any], config: TaskConfig) -> Pre
     valid_batches = task.batches(config, assets, parts.valid, "validate")
     with bounded_memory("the model"):
         model = task.build(config, assets)
-    return Prepared(
-        task.trained()(task, config, assets, model, validated_on=parts.valid), parts, batches, valid_batches
-    )
+    run = task.trained()(task, config, assets, model, validated_on=parts.valid)
+    source = config.files.start_from
+    begun_with = None if source is None or resume else begin_with(run, source)
+    return Prepared(run, parts, batches, valid_batches, begun_with)

@@ -2,6 +2,7 @@
 
 config.toml         task, version, and every setting
 assets.json         what was fitted on the part trained on, such as a vocabulary
+trained-on.bin      a digest of each example trained on, by which a leak into a test is noticed
 model.safetensors   the weights, under the names of the equations
 metrics.jsonl       a line for every so many steps, and for every validation
 checkpoints/        all that it takes to go on with the training; not needed to use the model
@@ -35,6 +36,7 @@ from recurra.tasks.folder import (
     numbered,
     steps_taken,
 )
+from recurra.tasks.overlap import keep_examples
 from recurra.tasks.paths import locate_files
 from recurra.tasks.preparation import Prepared, prepare
 from recurra.tasks.settings import TaskConfig
@@ -158,7 +160,7 @@ def resume_run(
         home = None
         if world.is_first:
             home = held.enter_context(RunFolder.begun(folder) if begins else RunFolder.held(folder))
-        prepared = prepare(task, config)
+        prepared = prepare(task, config, resume=not begins)
         world.wait()
         result = _train(prepared, folder, observers, home, resume=not begins, overrides=overrides)
     return prepared.run, result
@@ -240,7 +242,8 @@ class _Begun(Observer):
     """Writes what the run keeps when training begins, not before: some mistake may come first; and minds the folder."""
 
     def __init__(self, prepared: Prepared, home: RunFolder | None, overrides: Mapping[str, Any]) -> None:
-        self.run, self.files, self.home, self.overrides = prepared.run, prepared.parts.files, home, overrides
+        self.run, self.home, self.overrides = prepared.run, home, overrides
+        self.files, self.train = prepared.parts.files, prepared.parts.train
         self.yet = self._has_stepped = False
         self.digests: dict[str, str] = {}
 
@@ -254,6 +257,7 @@ class _Begun(Observer):
         name, folder = self.run.task.name, self.home.path
         write_atomically(folder / CONFIG, render_config(name, self.run.config, Path.cwd()))
         self.run.assets.save(folder, name, self.files)
+        keep_examples(folder, self.run.task, self.train)
         self.digests = digests(folder, [ASSETS])
 
     def on_step(self, event: StepEvent) -> None:

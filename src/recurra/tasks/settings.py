@@ -21,7 +21,8 @@ class Settings(CheckedSettings):
 
     What a field says of itself beside its type is in `json_schema_extra`: `from_file` is a text whose flag names a file
     that holds it, and `instead_of` names the field that it takes the place of. `free` is a setting that may be another
-    when a run is resumed or used, `free_in_use` one that may when it is used.
+    when a run is resumed or used, `free_in_use` one that may when it is used; `begins` is a path that is not needed any
+    more once a training has begun.
     """
 
     changes_use: ClassVar[bool] = True
@@ -39,6 +40,11 @@ class DataSettings(Settings):
         lt=1,
         description="Share of the data kept for validation where no file is given.",
         json_schema_extra={"free_in_use": True},
+    )
+    start_from: Path | None = Field(
+        None,
+        description="Run whose weights this one begins with, where their names and shapes agree.",
+        json_schema_extra={"begins": True},
     )
 
 

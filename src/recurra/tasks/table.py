@@ -74,7 +74,7 @@ class _Table(Mapping[str, "Task[Any, Any, Any, Any, Any, Any]"]):
 TASKS = _Table(
     TaskEntry(
         "language-modelling",
-        "The probability of text, and novel text: each word, character or byte predicted from those before it.",
+        "The probability of text, and novel text.",
         "recurra.tasks.language_modelling",
         "LANGUAGE_MODELLING",
         "LanguageModellingConfig",
@@ -82,14 +82,14 @@ TASKS = _Table(
     ),
     TaskEntry(
         "image-classification",
-        "The class of an image that is read pixel by pixel, or a few pixels at a time.",
+        "The class of an image that is read pixel by pixel.",
         "recurra.tasks.image_classification",
         "IMAGE_CLASSIFICATION",
         "ImageClassificationConfig",
     ),
     TaskEntry(
         "named-entity-recognition",
-        "Which words of a sentence are names, and of what: people, places, or whatever is tagged in the examples.",
+        "Which words of a sentence are names, and of what.",
         "recurra.tasks.named_entities",
         "NAMED_ENTITIES",
         "NamedEntityConfig",

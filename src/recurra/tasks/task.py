@@ -5,11 +5,12 @@ files ─read→ dataset ─fit→ assets ─batches→ batches ─build, loss�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from rich.text import Text
 from torch import nn
 
 from recurra.data.batch import Batch
@@ -23,7 +24,7 @@ from recurra.training import StepLoss
 if TYPE_CHECKING:
     from recurra.tasks.trained import Trained
 
-__all__ = ["Baseline", "Facts", "Task"]
+__all__ = ["Baseline", "Demo", "Facts", "Format", "Task"]
 
 C = TypeVar("C", bound=TaskConfig)
 R = TypeVar("R")
@@ -41,11 +42,15 @@ class Facts:
         input: What the model reads of it, equal for equal inputs.
         answer: What it should answer; None where that is not known.
         group: What it belongs to, such as a document or a speaker; None if to nothing.
+        labels: The classes that it has examples of, such as the types of its entities, each as often as it has it.
+        words: The units of an open vocabulary that it is made of, of which some may be unknown in other parts.
     """
 
     input: Hashable
     answer: Hashable = None
     group: Hashable = None
+    labels: Sequence[str] = ()
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,25 @@ class Baseline(Generic[R, P]):
 
     name: str
     answer: Callable[[R], P]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A training that shows in a minute or two what a use can do.
+
+    Args:
+        about: What is learned, and where the data are from: real, or made for the purpose.
+        settings: The settings of the training, by key.
+        inputs: What the model answers at the end, as `Task.parse` takes it; empty for the first of those validated on.
+    """
+
+    about: str
+    settings: Mapping[str, Any]
+    inputs: Sequence[Any] = ()
+
+
+Format = Callable[["Trained[Any, R, Any, Any, Any, P]", Iterable[tuple[R, P]]], Iterator[str | Text]]
+"""Writes answers."""
 
 
 def _describe(config: Any, assets: Any, train: Any, valid: Any) -> list[str]:  # noqa: ANN401
@@ -103,6 +127,11 @@ class Task(Generic[C, R, A, M, B, P]):
         baselines: From the settings and the part to train on, trivial rules to stand beside the model.
         calibrate: After training, from what was trained and the part to validate on, the assets with what only a
             trained model can tell, such as thresholds; None for none.
+        demo: Writes the data of a demonstration into a folder; None for that of `example`.
+        rows: From the assets, the names of the rows of parameters that have any, such as words: by them another run's
+            weights are taken where a model starts from it.
+        formats: Ways to write answers beside JSON lines, by name: each gives pieces of text, one after another, of what
+            was trained and of examples with their answers as they come. The first is for people.
         trained: From nothing, the class of a trained model, with methods of its own if the use has any.
     """
 
@@ -126,4 +155,7 @@ class Task(Generic[C, R, A, M, B, P]):
     describe: Callable[[C, A, Batches[B], Batches[B]], Sequence[str]] = _describe
     baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
     calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
+    demo: Callable[[Path], Demo] | None = None
+    rows: Callable[[A], Mapping[str, Sequence[Hashable]]] = lambda assets: {}
+    formats: Mapping[str, Format[R, P]] = field(default_factory=dict)
     trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from recurra.data.batch import Batch
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
+from recurra.errors import RunError
 from recurra.metrics import Bootstrap, Interval, Metric, Row, add
 from recurra.tasks.assets import Assets
 from recurra.tasks.settings import TaskConfig
@@ -50,6 +51,8 @@ class Report:
         figures: Each metric by name.
         intervals: The 95% bootstrap interval of each, where it was asked for.
         tables: For metrics that have one, figures by class.
+        baselines: What trivial rules score, by rule and metric, where it was asked for.
+        seen: How many of the examples are among those trained on; None where that is not known.
     """
 
     examples: int
@@ -57,6 +60,8 @@ class Report:
     figures: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    seen: int | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -117,23 +122,49 @@ class Trained(Generic[C, R, A, M, B, P]):
         answers = list(self.answers(self.task.parse(self.config, one) for one in (given if many else [given])))
         return answers if many else answers[0]
 
-    def answers(self, inputs: Iterable[R]) -> Iterator[P]:
+    def resume(self, **overrides: Any) -> Self:  # noqa: ANN401  (each setting has a type of its own)
+        """Go on with the training of the run, as if it had never stopped.
+
+        Args:
+            **overrides: What changes by key, such as `epochs=20`: what ends a training, and where the data are now.
+
+        Returns:
+            The run with its best weights.
+
+        Raises:
+            RunError: It has no folder or no checkpoint, a limit that is given is over already, or a setting or the data
+                have changed.
+        """
+        from recurra.tasks.run import resume_run
+
+        if self.folder is None:
+            raise RunError("this model is kept in no folder, so that its training cannot go on; train one with `out`")
+        run, _ = resume_run(self.folder, {self.task.name: self.task}, overrides)
+        assert isinstance(run, type(self))
+        return run
+
+    def answers(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[P]:
         """The answer to each input, in the order of the inputs and in memory that does not grow with them.
 
         Args:
             inputs: Examples, with or without answers of their own.
+            window: How many of them are read before the first is answered.
         """
-        for window in _batched(inputs, WINDOW):
-            lengths = [len(example) if hasattr(example, "__len__") else 1 for example in window]
-            dataset = Examples(window, [_NOWHERE] * len(window), lengths)
+        return (answer for _, answer in self.answered(inputs, window))
+
+    def answered(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[tuple[R, P]]:
+        """Each input with its answer; see `answers`."""
+        for examples in _batched(inputs, window):
+            lengths = [len(example) if hasattr(example, "__len__") else 1 for example in examples]
+            dataset = Examples(examples, [_NOWHERE] * len(examples), lengths)
             answers: dict[int, P] = {}
             for batch in self._batches(dataset, "predict").epoch(0):
                 answers.update(zip(batch.index.tolist(), self._predicted(batch), strict=True))
-            yield from (answers[index] for index in range(len(window)))
+            yield from ((example, answers[index]) for index, example in enumerate(examples))
 
     def evaluate(
         self,
-        dataset: Dataset[R],
+        data: Dataset[R] | str | Path | None = None,
         role: Role = "evaluate",
         *,
         intervals: bool = False,
@@ -145,13 +176,20 @@ class Trained(Generic[C, R, A, M, B, P]):
         Several processes share the batches, and each gets the whole report.
 
         Args:
-            dataset: The examples, with their answers.
+            data: The examples with their answers, or the file of them; None for what the training validated on.
             role: "validate" measures as a training does, which may be faster and less exact.
             intervals: Whether to draw the interval of each figure, from the groups that examples belong to.
             batches: The dataset in batches, where they have been made already.
             watch: Is given the batches before they are read, and returns those that are, so that their reading can be
                 watched.
         """
+        dataset: Dataset[R]
+        if data is None or isinstance(data, str | Path):
+            from recurra.tasks.evaluation import data_to_evaluate
+
+            dataset, role = data_to_evaluate(self, data)
+        else:
+            dataset = data
         measuring = _Measuring(self.metrics, intervals)
         batches = watch(self._batches(dataset, role) if batches is None else batches)
         answered = any(metric.tally is not None for metric in measuring.metrics)
@@ -163,7 +201,7 @@ class Trained(Generic[C, R, A, M, B, P]):
                     measuring.add_loss(place, float(loss.total), loss.count, batch)
             if answered:
                 for place, batch in self._shared(batches):
-                    answers, result = self._answered(batch)
+                    answers, result = self._measured(batch)
                     if result is not None:
                         measuring.add_loss(place, float(result.total), result.count, batch)
                     for index, answer in zip(batch.index.tolist(), answers, strict=True):
@@ -202,7 +240,7 @@ class Trained(Generic[C, R, A, M, B, P]):
         return ((place, b) for place, b in enumerate(batches.epoch(0)) if place % world.size == world.rank)
 
     @torch.no_grad()
-    def _answered(self, batch: B) -> tuple[Sequence[P], StepLoss | None]:
+    def _measured(self, batch: B) -> tuple[Sequence[P], StepLoss | None]:
         """The answers of a batch, and its loss if that comes with them."""
         if self.task.measure is None:
             return self._predicted(batch), None

@@ -9,6 +9,7 @@ truncation     detach: a carried state without its history
 clipping       gradient clipping by norm and by value
 optimisers     Adam, AdamW, SGD, RMSprop
 averaging      averages of the weights: exponential, and NT-ASGD's
+freezing       parts that rest while others learn
 nonfinite      steps that are skipped because they are not finite, and why
 checkpoints    all that a run needs to go on: atomic, checksummed, never pickled
 resumption     what a checkpoint holds, and how it is put back

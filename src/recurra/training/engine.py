@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from recurra.errors import TrainingError
+from recurra.errors import SettingError, TrainingError
 from recurra.training.clipping import Clipping, clip_gradients
+from recurra.training.freezing import matching
 from recurra.training.loss import Loss, StepLoss
 from recurra.training.optimisers import build_optimiser
 from recurra.training.settings import TrainingSettings
@@ -86,9 +87,22 @@ class Engine(Generic[BatchT]):
 
             fully_shard(module, mesh=init_device_mesh(device.type, (world.size,)))
         self.optimiser = build_optimiser(model, settings)
+        self._frozen: list[nn.Parameter] = []
         self._replicas: DistributedDataParallel | None = None
         if world.size > 1 and not self.sharded:
             self._replicas = DistributedDataParallel(module, find_unused_parameters=_may_leave_some_unused(model))
+
+    def freeze(self, patterns: Sequence[str]) -> None:
+        """Leave the parameters that match as they are, until this is called again.
+
+        Raises:
+            SettingError: A pattern matches none, or all parameters match.
+        """
+        names = [name for name, _ in self.model.named_parameters()]
+        frozen = {name for pattern in patterns for name in matching(names, pattern, "freeze")}
+        if len(frozen) == len(names):
+            raise SettingError("freeze: all parameters of the model are frozen, so that nothing can be learned")
+        self._frozen = [parameter for name, parameter in self.model.named_parameters() if name in frozen]
 
     def backward(self, batches: Sequence[BatchT], carried: Any, where: str) -> Sums:  # noqa: ANN401
         """Add up the gradients of some batches.
@@ -145,13 +159,15 @@ class Engine(Generic[BatchT]):
         """
         if not math.isfinite(mean):
             return f"the loss is {mean}"
+        for parameter in self._frozen:
+            parameter.grad = None  # without one an optimiser passes a parameter over
         self._average(batches, count)
         try:
             clipping = clip_gradients(self.model.named_parameters(), self.settings.clip_norm, self.settings.clip_value)
         except TrainingError as error:
             return str(error)
         for parameters in self.optimiser.param_groups:
-            parameters["lr"] = rate
+            parameters["lr"] = rate * parameters["rate_factor"]
         self.optimiser.step()
         return clipping
 

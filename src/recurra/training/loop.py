@@ -22,6 +22,7 @@ from recurra.training.clipping import Clipping
 from recurra.training.devices import choose_device
 from recurra.training.engine import Engine, Sums, scaled
 from recurra.training.events import Ending, Observer, StepEvent, TrainingResult, TrainingStart, ValidationEvent
+from recurra.training.freezing import frozen_patterns
 from recurra.training.interruption import Interruption
 from recurra.training.loss import Loss
 from recurra.training.nonfinite import Skips, all_finite, first_not_finite
@@ -268,6 +269,8 @@ class Training(Generic[BatchT]):
                 return ending
             begun_before = False
             self._check_schedule()
+            settings = self.settings
+            self.engine.freeze(frozen_patterns(settings.freeze, settings.unfreeze_every, epoch))
             for group in _groups(batches, self.settings.accumulate):
                 if self._step(group) and (ending := self._after_step()):
                     return ending

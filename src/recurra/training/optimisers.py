@@ -6,6 +6,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from recurra.errors import TrainingError
+from recurra.training.freezing import rate_factors
 from recurra.training.settings import TrainingSettings
 
 
@@ -20,7 +21,8 @@ def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
         settings: optimiser, learning_rate, weight_decay, momentum and beta2 are read.
 
     Returns:
-        A `torch.optim.Optimizer` with one group that decays and one that does not.
+        A `torch.optim.Optimizer` with, for each factor of the learning rate, one group that decays and one that does
+        not.
 
     Raises:
         TrainingError: No parameter of the model asks for a gradient.
@@ -30,13 +32,22 @@ def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
         >>> [(group["weight_decay"], len(group["params"])) for group in optimiser.param_groups]
         [(0.1, 1), (0.0, 1)]
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    parameters = [parameter for _, parameter in named]
     if not parameters:
         raise TrainingError(f"{type(model).__name__} has no parameter with requires_grad=True: nothing to train")
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
+    factors = rate_factors(model, settings.rate_factors)
+    groups: list[dict[str, Any]] = []
+    for factor in dict.fromkeys(factors.get(name, 1.0) for name, _ in named):
+        members = [parameter for name, parameter in named if factors.get(name, 1.0) == factor]
+        groups += [
+            {
+                "params": [p for p in members if p.dim() >= 2],
+                "weight_decay": settings.weight_decay,
+                "rate_factor": factor,
+            },
+            {"params": [p for p in members if p.dim() < 2], "weight_decay": 0.0, "rate_factor": factor},
+        ]
     groups = [group for group in groups if group["params"]]
     # One fused kernel updates Adam four times as fast as torch's default on a processor.
     fused = all(p.is_floating_point() and p.device.type in {"cpu", "cuda"} for p in parameters)

@@ -105,6 +105,18 @@ class TrainingSettings(CheckedSettings):
         "float32", description="bfloat16 runs what torch.autocast deems safe in half the bits; weights stay float32."
     )
 
+    freeze: tuple[str, ...] = Field(
+        (),
+        description="Parameters that are left as they are, by name or pattern, such as encoder.*, from the bottom of "
+        "the network to its top.",
+    )
+    unfreeze_every: int | None = Field(
+        None, ge=1, description="Epochs after which the last pattern of freeze learns, too, then the one before it."
+    )
+    rate_factors: tuple[str, ...] = Field(
+        (), description="What the learning rate of parameters is multiplied by, such as encoder.*=0.1."
+    )
+
     clip_norm: float | None = Field(
         1.0, gt=0, description="Scale the gradient of all parameters together down to at most this norm."
     )
@@ -188,6 +200,11 @@ class TrainingSettings(CheckedSettings):
             raise ValueError(
                 f"beta2 {self.beta2:g} has no effect with optimiser {self.optimiser!r}: "
                 "leave it out, or choose optimiser 'adamw' or 'adam'"
+            )
+        if self.unfreeze_every is not None and not self.freeze:
+            raise ValueError(
+                f"unfreeze_every {self.unfreeze_every} has no effect without freeze: leave it out, or name what is "
+                "frozen at first"
             )
         if self.weight_average and self.optimiser == "asgd":
             raise ValueError(

@@ -1,0 +1,117 @@
+"""`recurra predict RUN [FILE]`: the answer of a trained run to each input, in the order of the inputs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from recurra.cli.completion import run_folders
+from recurra.errors import SettingError
+from recurra.spelling import unknown
+from recurra.training.settings import DeviceName
+
+if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.tasks import Trained
+
+__all__ = ["JSONL", "predict", "print_answers"]
+
+JSONL = "jsonl"
+"""The format that every use has: an answer a line."""
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN", autocompletion=run_folders)],
+    file: Annotated[Path | None, typer.Argument(help="File of inputs; - reads standard input.", metavar="FILE")] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", help="An input itself; may be given again.", metavar="TEXT")
+    ] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help=f"How answers are written: {JSONL}, or what the use offers besides, such as text, conll or html.",
+            metavar="NAME",
+            show_default=f"text for people at a terminal, else {JSONL}",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write the answers into, whole or not at all.", metavar="FILE")
+    ] = None,
+    device: Annotated[
+        DeviceName,
+        typer.Option(
+            "--device", help="Where to compute: auto (a CUDA device if there is one), cpu or cuda.", metavar="NAME"
+        ),
+    ] = "auto",
+) -> None:
+    """Answer inputs with a trained run: one answer each, in their order, in memory that does not grow with them."""
+    from recurra.data.files import writing_atomically
+    from recurra.tasks import load
+    from recurra.training import choose_device
+
+    if (file is None) == (not text):
+        raise SettingError("there is nothing to answer" if not text else "FILE and --text are both given; give one")
+    loaded = load(run)
+    loaded.model.to(choose_device(device)).eval()
+    console = Console(highlight=False)
+    # Typed by a person, or one at a time, an input is answered before the next is read.
+    live = file == Path("-") and sys.stdin.isatty()
+    pairs = loaded.answered(_inputs(loaded, file, text or []), **({"window": 1} if live else {}))
+    people = out is None and console.is_terminal
+    pieces = _format(loaded, format_name, people)(loaded, pairs)
+    if out is None:
+        _print(pieces, console, flush=live)
+        return
+    with writing_atomically(out) as output:
+        for piece in pieces:
+            output.write((piece.plain if isinstance(piece, Text) else piece).encode())
+
+
+def print_answers(
+    run: Trained[Any, Any, Any, Any, Any, Any], pairs: Iterable[tuple[Any, Any]], console: Console
+) -> None:
+    """Print answers as people read them."""
+    _print(_format(run, None, people=True)(run, pairs), console)
+
+
+def _print(pieces: Iterable[str | Text], console: Console, *, flush: bool = False) -> None:
+    """Print pieces of text as they come, coloured where the terminal can."""
+    for piece in pieces:
+        if isinstance(piece, Text) and console.is_terminal:
+            console.print(piece, soft_wrap=True, end="")
+        else:
+            console.file.write(piece.plain if isinstance(piece, Text) else piece)
+        if flush:
+            console.file.flush()
+
+
+def _inputs(run: Trained[Any, Any, Any, Any, Any, Any], file: Path | None, texts: Iterable[str]) -> Iterable[Any]:
+    """The inputs, one at a time."""
+    from recurra.data.dataset import Problems
+
+    if file is None:
+        return (run.task.parse(run.config, text) for text in texts)
+    return run.task.stream(run.config, file, Problems())
+
+
+def _format(run: Trained[Any, Any, Any, Any, Any, Any], name: str | None, people: bool) -> Any:  # noqa: ANN401
+    """What writes the answers."""
+    formats = {JSONL: _as_json, **run.task.formats}
+    if name is None:
+        name = next(iter(run.task.formats), JSONL) if people else JSONL
+    if name not in formats:
+        raise SettingError(f"--format: {unknown('format', name, formats)}")
+    return formats[name]
+
+
+def _as_json(run: Trained[Any, Any, Any, Any, Any, Any], pairs: Iterable[tuple[Any, Any]]) -> Iterator[str]:
+    """An object a line."""
+    for example, answer in pairs:
+        yield json.dumps(run.task.show(example, answer), ensure_ascii=False) + "\n"

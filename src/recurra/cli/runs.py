@@ -1,0 +1,103 @@
+"""`recurra runs`: the runs in a folder, side by side, with the settings in which they differ."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recurra.training.figures import describe_seconds
+
+if TYPE_CHECKING:
+    from recurra.tasks.summary import RunSummary
+
+__all__ = ["runs"]
+
+
+def runs(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders with runs in them, or runs.", metavar="FOLDER")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show the settings in which the runs differ, a column a run.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+) -> None:
+    """List the runs in a folder, by default runs/, or compare what they were trained with."""
+    from recurra.tasks.summary import find_runs
+
+    looked = folders or [Path("runs")]
+    found = [summary for folder in looked for summary in find_runs(folder)]
+    if as_json:
+        for summary in found:
+            metrics = {} if summary.best is None else summary.best.metrics
+            finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+            settings = summary.config.model_dump(mode="json")
+            typer.echo(json.dumps({"run": str(summary.folder), "task": summary.task, **finite, "settings": settings}))
+        return
+    console = Console(highlight=False)
+    if not found:
+        places = ", ".join(map(str, looked))
+        console.print(Text(f"There is no run in {places}; `recurra train` makes one.", style="dim"), soft_wrap=True)
+    elif compare:
+        console.print(_comparison(found))
+    else:
+        console.print(_list(found))
+
+
+def _list(found: Sequence[RunSummary]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("run", style="bold", overflow="fold")
+    table.add_column("use")
+    table.add_column("best")
+    for heading in ("step", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("written", no_wrap=True)
+    for run in found:
+        step = "" if run.best is None else f"{run.best.step:,}"
+        time = "" if run.last is None else describe_seconds(run.last.elapsed)
+        state = _figures(run) or ("stopped before its first validation" if run.can_resume else "nothing is kept")
+        table.add_row(str(run.folder), run.task, state, step, time, f"{run.changed:%Y-%m-%d %H:%M}")
+    return table
+
+
+def _figures(run: RunSummary) -> str:
+    """The figures of the weights that are kept; the loss last, which says the least."""
+    if run.best is None:
+        return ""
+    metrics = dict(run.best.metrics)
+    loss = metrics.pop("loss", None)
+    shown = [f"{name} {value:.4g}" for name, value in metrics.items()]
+    return ", ".join(shown + ([] if loss is None else [f"loss {loss:.4g}"]))
+
+
+def _comparison(found: Sequence[RunSummary]) -> Table:
+    """What the runs reached, and the settings that are not the same in all of them."""
+    rows: dict[str, list[str]] = {"use": [run.task for run in found]}
+    figures = [{} if run.best is None else run.best.metrics for run in found]
+    for name in dict.fromkeys(name for one in figures for name in one):
+        rows[name] = [f"{one[name]:.4g}" if name in one else "" for one in figures]
+    settings = [_flat(run.config.model_dump(mode="json")) for run in found]
+    for name in dict.fromkeys(name for one in settings for name in one):
+        values = ["" if name not in one else "none" if one[name] is None else str(one[name]) for one in settings]
+        if len(set(values)) > 1:
+            rows[name] = values
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("", style="dim", no_wrap=True)
+    for run in found:
+        table.add_column(str(run.folder), overflow="fold")
+    for name, values in rows.items():
+        table.add_row(name, *values)
+    return table
+
+
+def _flat(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings by SECTION.KEY."""
+    return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}

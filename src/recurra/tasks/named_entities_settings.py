@@ -42,7 +42,7 @@ class TaggedSettings(DataSettings):
 class TaggerBatchSettings(Settings):
     """How the sentences are handed to the model."""
 
-    batch_size: int = Field(24, ge=1, description="Sentences side by side in a step of training.")
+    batch_size: int = Field(10, ge=1, description="Sentences side by side in a step of training.")
     max_words: int = Field(8192, ge=1, description="Most words of a batch, padding included.")
     swap_names: float = Field(
         0.0, ge=0, le=1, description="Rate at which names are replaced by others of their type in training."
@@ -56,6 +56,7 @@ class TaggerSettings(NetworkSettings):
     hidden_size: int = Field(140, ge=1, description="Width of the recurrent layers.")
     bidirectional: bool = Field(True, description="Read each sentence from its end to its beginning, too.")
     dropout: float = Field(0.5, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
+    state_dropout: float = Field(0.25, ge=0, lt=1, description="Rate of variational dropout on the recurrent state.")
     word_size: int = Field(100, ge=0, description="Width of a word's embedding; 0 leaves it out.")
     vectors: str | None = Field(
         None, description="Pretrained word vectors beside the word's embedding: a file, or the name glove-50d."
@@ -77,7 +78,7 @@ class TaggerSettings(NetworkSettings):
     character_size: int = Field(60, ge=1, description="Width of what the character network makes of a word.")
     ngrams: int = Field(20_000, ge=0, description="Ids that hashed n-grams of characters share; 0 leaves them out.")
     ngram_size: int = Field(50, ge=1, description="Width of the n-grams' embedding.")
-    ngram_dropout: float = Field(0.0, ge=0, lt=1, description="Rate at which n-grams are left out in training.")
+    ngram_dropout: float = Field(0.2, ge=0, lt=1, description="Rate at which n-grams are left out in training.")
     feature_size: int = Field(12, ge=1, description="Width of the embedding of a word's shape, and of each feature.")
     head: Literal["crf", "softmax"] = Field("crf", description="How tags are read off.")
     sentence_label: bool = Field(False, description="Learn the label of each sentence, too.")

@@ -86,6 +86,9 @@ def test_every_kind_of_file_gives_the_same_vectors(file, tmp_path, kind):
     part = read_vectors(path, {"May", "zoë", "unknown"})
     assert part.words == ("may", "zoë")
     assert torch.equal(part.vectors, torch.from_numpy(VECTORS[[2, 4]]))
+    beginning = read_vectors(path, {"zoë"}, first=2)
+    assert beginning.words == ("the", "Ann", "zoë")
+    assert torch.equal(beginning.vectors, torch.from_numpy(VECTORS[[0, 1, 4]]))
     none = read_vectors(path, [])
     assert (len(none), none.width) == (0, 3)
 

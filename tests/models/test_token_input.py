@@ -43,7 +43,7 @@ def test_padding_after_a_word_changes_nothing(network):
 
 
 def test_every_part_is_learned():
-    inputs = TokenInput(9, 4, vectors=torch.randn(5, 3), characters=50, ngrams=30, features=[8])
+    inputs = TokenInput(9, 4, vectors=torch.randn(5, 3), tune_vectors=True, characters=50, ngrams=30, features=[8])
     inputs(tokens_of(SENTENCES)).sum().backward()
     for name, parameter in inputs.named_parameters():
         assert parameter.grad is not None, name
@@ -54,6 +54,15 @@ def test_a_word_without_a_vector_has_one_of_zeros():
     inputs = TokenInput(9, 0, vectors=torch.ones(2, 3))
     tokens = tokens_of([["left"], ["Ann"]])  # rows 0 and 3 by the length of the word
     assert inputs(tokens._replace(vectors=torch.tensor([[0], [2]])))[:, 0].tolist() == [[0.0] * 3, [1.0] * 3]
+
+
+def test_a_vector_that_is_tuned_begins_as_it_was_and_changes_with_its_word():
+    inputs = TokenInput(9, 0, vectors=torch.ones(2, 3), tune_vectors=True)
+    tokens = tokens_of([["Ann"]])._replace(vectors=torch.tensor([[2]]))
+    assert inputs(tokens).flatten().tolist() == [1.0] * 3
+    with torch.no_grad():
+        inputs.changes.weight[tokens.words[0, 0]] = 2
+    assert inputs(tokens).flatten().tolist() == [3.0] * 3
 
 
 def test_settings_that_cannot_be_are_refused():
@@ -72,6 +81,16 @@ def test_spellings_are_read_again_once_too_many_are_kept(monkeypatch):
     after = spellings([["left", "Ann"]])
     assert torch.equal(before.characters.flip(1), after.characters)
     assert torch.equal(before.ngrams.flip(1)[..., :3], after.ngrams[..., :3])
+
+
+def test_many_spellings_of_all_lengths_are_each_as_if_alone():
+    together = Spellings(len, len, ord, 50)
+    words = ["".join(chr(97 + (number * k) % 26) for k in range(number % 23)) + str(number) for number in range(3000)]
+    together([words])
+    for word in words[::97]:
+        alone, among = Spellings(len, len, ord, 50)([[word]]), together([[word]])
+        assert torch.equal(alone.characters, among.characters)
+        assert torch.equal(alone.ngrams, among.ngrams)
 
 
 def test_shapes_and_headlines():

@@ -37,6 +37,21 @@ def test_only_the_decay_of_adamw_is_decoupled():
     torch.testing.assert_close(penalty, w - 0.1 * (g + 0.5 * w).sign())
 
 
+@pytest.mark.parametrize("beta2", [0.999, 0.98])
+def test_a_lower_beta2_moves_what_rarely_has_a_gradient_less(beta2):
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    optimiser = build_optimiser(model, TrainingSettings(learning_rate=1.0, beta2=beta2))
+    expected = mean = square = 0.0
+    for step in range(1, 21):
+        gradient = float(step == 10)
+        model.weight.grad = torch.full_like(model.weight, gradient)
+        optimiser.step()
+        mean, square = 0.9 * mean + 0.1 * gradient, beta2 * square + (1 - beta2) * gradient**2
+        expected -= mean / (1 - 0.9**step) / ((square / (1 - beta2**step)) ** 0.5 + 1e-8)
+    assert model.weight.item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_momentum_adds_the_last_step():
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)

@@ -23,6 +23,7 @@ def test_every_field_can_become_a_flag_with_its_help():
         ("learning_rate", float("inf")),
         ("weight_decay", -0.1),
         ("momentum", 1.0),
+        ("beta2", 1.0),
         ("clip_norm", 0),
         ("clip_value", -1),
         ("decay_factor", 1.0),
@@ -45,6 +46,8 @@ def test_a_setting_without_effect_is_refused():
     with pytest.raises(SettingError, match=r"momentum 0\.9 has no effect with optimiser 'adamw'"):
         TrainingSettings(momentum=0.9)
     assert TrainingSettings(momentum=0.9, optimiser="sgd").momentum == 0.9
+    with pytest.raises(SettingError, match=r"beta2 0\.98 has no effect with optimiser 'sgd'"):
+        TrainingSettings(beta2=0.98, optimiser="sgd")
 
 
 def test_settings_do_not_change():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -82,6 +83,28 @@ class SpelledWords(NamedTuple):
     shapes: Tensor
 
 
+class _Rows:
+    """Rows of numbers of different lengths in one table, 0 past their ends, that grows as they are added."""
+
+    def __init__(self) -> None:
+        self.table = np.zeros((0, 0), dtype=np.int32)
+        self.lengths: list[int] = []
+
+    def append(self, row: Sequence[int]) -> None:
+        """Add a row."""
+        size, (rows, width) = len(self.lengths), self.table.shape
+        if size == rows or len(row) > width:
+            larger = np.zeros((max(1024, 2 * rows) if size == rows else rows, max(width, len(row))), dtype=np.int32)
+            larger[:rows, :width] = self.table
+            self.table = larger
+        self.table[size, : len(row)] = row
+        self.lengths.append(len(row))
+
+    def take(self, rows: Sequence[int]) -> Tensor:
+        """Some of the rows, as wide as the longest of them."""
+        return torch.from_numpy(self.table[rows, : max(self.lengths[row] for row in rows)]).long()
+
+
 @dataclass
 class Spellings:
     """Turns words into numbers, each spelling once.
@@ -107,8 +130,8 @@ class Spellings:
     lengths: Sequence[int] = (3, 4, 5)
     _numbers: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     _simple: list[tuple[int, int, int]] = field(default_factory=list, init=False, repr=False)
-    _characters: list[Tensor] = field(default_factory=list, init=False, repr=False)
-    _grams: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    _characters: _Rows = field(default_factory=_Rows, init=False, repr=False)
+    _grams: _Rows = field(default_factory=_Rows, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._forget()
@@ -122,22 +145,22 @@ class Spellings:
         distinct, inverse = torch.unique(forms, return_inverse=True)
         members = distinct.tolist()
         simple = torch.tensor([self._simple[member] for member in members], dtype=torch.int64)[inverse]
-        characters = pad_sequence([self._characters[member] for member in members], batch_first=True)[inverse]
-        grams = pad_sequence([self._grams[member] for member in members], batch_first=True)[inverse]
+        characters, grams = self._characters.take(members)[inverse], self._grams.take(members)[inverse]
         return SpelledWords(forms, simple[..., 0], simple[..., 1], characters, grams, simple[..., 2])
 
     def _forget(self) -> None:
         """Begin anew; the spelling 0 is what stands past the end of a row, and no axis of a batch is ever 0."""
-        nothing = torch.zeros(1, dtype=torch.int64)
-        self._numbers, self._simple, self._characters, self._grams = {}, [(0, 0, 0)], [nothing], [nothing]
+        self._numbers, self._simple, self._characters, self._grams = {}, [(0, 0, 0)], _Rows(), _Rows()
+        self._characters.append([0])
+        self._grams.append([0])
 
     def _number(self, word: str) -> int:
         number = self._numbers.get(word)
         if number is None:
             number = self._numbers[word] = len(self._simple)
             self._simple.append((self.word_id(word), self.vector_row(word), shape_of(word)))
-            self._characters.append(torch.tensor([self.character_id(c) for c in _ends(word)] or [0]))
-            self._grams.append(torch.tensor([*self._hashed(word)] or [0]))
+            self._characters.append([self.character_id(c) for c in _ends(word)] or [0])
+            self._grams.append([*self._hashed(word)] or [0])
         return number
 
     def _hashed(self, word: str) -> Iterable[int]:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from recurra.data.dataset import Problems
 from recurra.data.lines import Source, read_lines
-from recurra.data.vector_files import NO_WORD, TWICE, WordVectors
+from recurra.data.vector_files import NO_WORD, TWICE, Wanted, WordVectors
 from recurra.errors import DataError
 
 __all__ = ["load_array", "read_npy", "read_npz", "select_rows"]
 
 
-def read_npy(path: Path, words: set[str] | None) -> WordVectors:
+def read_npy(path: Path, wanted: Wanted) -> WordVectors:
     """The vectors of an array in a file, with the words beside."""
     beside = [path.with_suffix(ending) for ending in (".txt", ".json")]
     words_path = next((file for file in beside if file.exists()), None)
@@ -34,10 +34,10 @@ def read_npy(path: Path, words: set[str] | None) -> WordVectors:
         if words_path.suffix == ".json"
         else ((word, number - 1) for number, word in read_lines(words_path))
     )
-    return select_rows(path, pairs, load_array(path), words, words_path)
+    return select_rows(path, pairs, load_array(path), wanted, words_path)
 
 
-def read_npz(path: Path, words: set[str] | None) -> WordVectors:
+def read_npz(path: Path, wanted: Wanted) -> WordVectors:
     """The vectors of an archive of two arrays."""
     archive = load_array(path)
     try:
@@ -53,7 +53,7 @@ def read_npz(path: Path, words: set[str] | None) -> WordVectors:
     if arrays["words"].dtype.kind != "U" or arrays["words"].ndim != 1:
         raise DataError(f"{path}: 'words' is an array of {arrays['words'].dtype}; give one row of texts")
     pairs = ((str(word), row) for row, word in enumerate(arrays["words"]))
-    return select_rows(path, pairs, arrays["vectors"], words, path)
+    return select_rows(path, pairs, arrays["vectors"], wanted, path)
 
 
 def load_array(path: Path) -> Any:  # noqa: ANN401  (an array, or an archive of some)
@@ -98,7 +98,7 @@ def select_rows(
     path: Path,
     pairs: Iterable[tuple[str, int]],
     vectors: NDArray[Any],
-    words: set[str] | None,
+    wanted: Wanted,
     words_path: Path,
 ) -> WordVectors:
     """The rows of an array that belong to wanted words."""
@@ -113,7 +113,7 @@ def select_rows(
                 f"{words_path}: the word {word!r} is of row {row:,}, counted from 0, and there are {len(vectors):,} "
                 "vectors; give as many words as vectors"
             )
-        if words is not None and word not in words:
+        if wanted.words is not None and count > wanted.first and word not in wanted.words:
             continue
         if word in rows:
             problems.add(TWICE, Source(words_path, count), repr(word))

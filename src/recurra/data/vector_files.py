@@ -18,7 +18,7 @@ from recurra.data.lines import Source, open_bytes, read_chunk, read_raw_lines
 from recurra.data.text import foreign_kind
 from recurra.errors import DataError
 
-__all__ = ["NO_WORD", "TWICE", "WordVectors", "read_vector_file"]
+__all__ = ["NO_WORD", "TWICE", "Wanted", "WordVectors", "read_vector_file"]
 
 TWICE = "a word comes twice, and its first vector counts"
 NO_TEXT = "a word is no UTF-8 and is left out"
@@ -49,36 +49,48 @@ class WordVectors(NamedTuple):
     problems: Problems
 
 
-def read_vector_file(path: Path, words: set[str] | None) -> WordVectors:
+class Wanted(NamedTuple):
+    """Which vectors of a file are wanted.
+
+    Args:
+        words: Those of these words, in all their forms; None for all.
+        first: And so many from the beginning of the file, whosever they are.
+    """
+
+    words: set[str] | None = None
+    first: int = 0
+
+
+def read_vector_file(path: Path, wanted: Wanted) -> WordVectors:
     """The vectors of a file of text or of bytes, whichever it is.
 
     Args:
         path: The file.
-        words: The words that are wanted; None for all.
+        wanted: Which of them.
 
     Raises:
         DataError: It is neither, or a line of it is wrong.
     """
-    return _read_binary(path, words) if _is_binary(path) else _read_text(path, words)
+    return _read_binary(path, wanted) if _is_binary(path) else _read_text(path, wanted)
 
 
-class _Wanted:
-    """The vectors of wanted words, as a file is read.
+class _Reading:
+    """The vectors that are wanted, as a file is read.
 
     Args:
-        words: The words that are wanted, in all their forms; None for all.
+        wanted: Which they are.
     """
 
-    def __init__(self, words: set[str] | None) -> None:
-        self.all = words is None
-        self.wanted = {word.encode(errors="surrogatepass") for word in words or ()}
+    def __init__(self, wanted: Wanted) -> None:
+        self.all, self.first = wanted.words is None, wanted.first
+        self.wanted = {word.encode(errors="surrogatepass") for word in wanted.words or ()}
         self.words: dict[str, None] = {}
         self.numbers = array("f")
         self.problems = Problems()
 
-    def is_wanted(self, word: bytes) -> bool:
-        """Whether a word's vector is to be read."""
-        return self.all or word in self.wanted
+    def wants(self, word: bytes, number: int) -> bool:
+        """Whether the vector of a word, by its number in the file from 1, is to be read."""
+        return self.all or number <= self.first or word in self.wanted
 
     def add(self, word: bytes, numbers: Iterable[float], source: Source) -> None:
         """Take the vector of a word that is wanted."""
@@ -106,9 +118,9 @@ class _Wanted:
         )
 
 
-def _read_text(path: Path, words: set[str] | None) -> WordVectors:
+def _read_text(path: Path, wanted: Wanted) -> WordVectors:
     """The vectors of a file of text."""
-    wanted = _Wanted(words)
+    reading = _Reading(wanted)
     lines = read_raw_lines(path)
     first = next(lines, (1, b""))[1].removeprefix(b"\xef\xbb\xbf")
     _check_kind(path, first)
@@ -134,7 +146,7 @@ def _read_text(path: Path, words: set[str] | None) -> WordVectors:
                 )
             numbers = b" ".join(cells)
         count += 1
-        if not wanted.is_wanted(word):
+        if not reading.wants(word, count):
             continue
         try:
             vector = [float(cell) for cell in numbers.split()]
@@ -143,9 +155,9 @@ def _read_text(path: Path, words: set[str] | None) -> WordVectors:
                 f"{path}:{number}: the vector of {word.decode(errors='replace')!r} has a number that is none "
                 f"({error}); mend it, or leave the word out"
             ) from None
-        wanted.add(word, vector, Source(path, number))
+        reading.add(word, vector, Source(path, number))
     if header and count != int(header[1]):
-        wanted.problems.add(
+        reading.problems.add(
             "the first line says another number of vectors than follow: is the file whole?",
             Source(path, 1),
             f"{int(header[1]):,}, and {count:,} follow",
@@ -154,7 +166,7 @@ def _read_text(path: Path, words: set[str] | None) -> WordVectors:
         raise DataError(
             f"{path}: there is no vector after the first line; give a file with a word and its numbers a line"
         )
-    return wanted.vectors(width)
+    return reading.vectors(width)
 
 
 def _check_kind(path: Path, start: bytes) -> None:
@@ -205,9 +217,9 @@ def _is_binary(path: Path) -> bool:
     return bool(first) and not (numbers and _NUMBERS.fullmatch(numbers))
 
 
-def _read_binary(path: Path, words: set[str] | None) -> WordVectors:
+def _read_binary(path: Path, wanted: Wanted) -> WordVectors:
     """The vectors of a file that word2vec has written in bytes: each a word, a space and its numbers."""
-    wanted = _Wanted(words)
+    reading = _Reading(wanted)
     with open_bytes(path) as file:
         header, _, buffer = read_chunk(path, file).partition(b"\n")
         count, width = map(int, header.split())
@@ -226,7 +238,7 @@ def _read_binary(path: Path, words: set[str] | None) -> WordVectors:
                 buffer, start = buffer[start:] + chunk, 0
             word = buffer[start:space].removeprefix(b"\n")
             start = space + 1 + 4 * width
-            if wanted.is_wanted(word):
+            if reading.wants(word, number):
                 vector = np.frombuffer(buffer, dtype="<f4", count=width, offset=space + 1)
-                wanted.add(word, vector.tolist(), Source(path, number))
-    return wanted.vectors(width)
+                reading.add(word, vector.tolist(), Source(path, number))
+    return reading.vectors(width)

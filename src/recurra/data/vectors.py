@@ -15,7 +15,7 @@ from torch import Tensor
 
 from recurra.data.dataset import Problems
 from recurra.data.vector_arrays import load_array, read_npy, read_npz, select_rows
-from recurra.data.vector_files import WordVectors, read_vector_file
+from recurra.data.vector_files import Wanted, WordVectors, read_vector_file
 from recurra.errors import DataError
 from recurra.extras import need
 
@@ -131,7 +131,9 @@ class VectorTable:
         return Coverage(exact, sum(counts.values()) - exact - missing, missing)
 
 
-def read_vectors(path: str | Path, words: Iterable[str] | None = None, *, fold: bool = True) -> VectorTable:
+def read_vectors(
+    path: str | Path, words: Iterable[str] | None = None, *, first: int = 0, fold: bool = True
+) -> VectorTable:
     r"""The pretrained vectors of words, in memory that grows with the words wanted and not with the file.
 
     The kind of file is told by its content, and by .npy and .npz:
@@ -145,10 +147,11 @@ def read_vectors(path: str | Path, words: Iterable[str] | None = None, *, fold: 
     Args:
         path: The file, or a name in `NAMED_VECTORS`.
         words: The words that are wanted; None for all that the file has.
+        first: How many vectors from the beginning of the file are wanted besides, whosever they are.
         fold: Whether the lower-cased form of a word and those with digits as 0 are wanted where it has none itself.
 
     Returns:
-        The vectors of the wanted forms that the file has, in its order.
+        The vectors that are wanted and that the file has, in its order.
 
     Raises:
         DataError: The file cannot be read, is of another kind, or holds a vector of another width or a number that is
@@ -163,7 +166,8 @@ def read_vectors(path: str | Path, words: Iterable[str] | None = None, *, fold: 
         >>> table.words, table.vectors.tolist(), table.find("May")
         (('may',), [[0.5, 1.0]], 0)
     """
-    wanted = None if words is None else {form for word in words for form in forms_of(word, fold=fold)}
+    forms = None if words is None else {form for word in words for form in forms_of(word, fold=fold)}
+    wanted = Wanted(forms, first)
     read = NAMED_VECTORS.get(str(path))
     path = Path(path)
     if read is not None and not path.exists():
@@ -177,7 +181,7 @@ def read_vectors(path: str | Path, words: Iterable[str] | None = None, *, fold: 
     return VectorTable(result.words, torch.from_numpy(result.vectors), fold, result.problems)
 
 
-def _read_glove(words: set[str] | None) -> WordVectors:
+def _read_glove(wanted: Wanted) -> WordVectors:
     """GloVe's vectors of 50 components, trained on 6 billion words, from the package that carries them.
 
     Pennington, Socher and Manning, "GloVe: Global Vectors for Word Representation", EMNLP 2014.
@@ -190,8 +194,8 @@ def _read_glove(words: set[str] | None) -> WordVectors:
     batches = parquet.ParquetFile(words_path).iter_batches(columns=["index"])
     forms = (word for batch in batches for word in batch.column(0).to_pylist())
     path = folder / "glove_6B_50d_emb.npy"
-    return select_rows(path, ((word, row) for row, word in enumerate(forms)), load_array(path), words, words_path)
+    return select_rows(path, ((word, row) for row, word in enumerate(forms)), load_array(path), wanted, words_path)
 
 
-NAMED_VECTORS: dict[str, Callable[[set[str] | None], WordVectors]] = {"glove-50d": _read_glove}
+NAMED_VECTORS: dict[str, Callable[[Wanted], WordVectors]] = {"glove-50d": _read_glove}
 """Vectors that a package brings, by name: what `read_vectors` takes in place of a path."""

@@ -99,12 +99,13 @@ class CharacterReader(nn.Module):
 class TokenInput(nn.Module):
     """Words as vectors, all that is known of a word side by side.
 
-        v<t> = dropout([E word<t>, vectors word<t>, characters<t>, Σ N ngram<t>, F feature<t>])
+        v<t> = dropout([E word<t>, vectors word<t> + Δ word<t>, characters<t>, Σ N ngram<t>, F feature<t>])
 
     Args:
         words: V, how many words there are.
         word_size: The width of a word's embedding; 0 leaves it out.
         vectors: Vectors learned elsewhere, (N, width), a row a word; they stay as they are. None without.
+        tune_vectors: Whether Δ, how the vectors of the V words change, is learned; it begins at 0.
         characters: How many characters there are.
         character_network: How they are read; "none" leaves them out.
         character_embedding_size: The width of a character's embedding.
@@ -133,6 +134,7 @@ class TokenInput(nn.Module):
         word_size: int,
         *,
         vectors: Tensor | None = None,
+        tune_vectors: bool = False,
         characters: int = 0,
         character_network: CharacterNetwork = "cnn",
         character_embedding_size: int = 30,
@@ -153,6 +155,9 @@ class TokenInput(nn.Module):
         # The first row is that of words without a vector.
         padded = None if vectors is None else F.pad(vectors, (0, 0, 1, 0)).half()
         self.register_buffer("vectors", padded)
+        self.changes = nn.Embedding(words, vectors.shape[1]) if tune_vectors and vectors is not None else None
+        if self.changes is not None:
+            nn.init.zeros_(self.changes.weight)
         self.characters = (
             CharacterReader(characters, character_embedding_size, character_size, character_network, dropout)
             if characters and character_network != "none"
@@ -181,7 +186,8 @@ class TokenInput(nn.Module):
         if self.words is not None:
             parts.append(self.words(tokens.words))
         if self.vectors is not None:
-            parts.append(F.embedding(tokens.vectors, self.vectors).to(self.dtype))
+            vectors = F.embedding(tokens.vectors, self.vectors).to(self.dtype)
+            parts.append(vectors if self.changes is None else vectors + self.changes(tokens.words))
         if self.characters is not None or self.ngrams is not None:
             parts += self._by_spelling(tokens)
         parts += [embedding(tokens.features[:, :, k]) for k, embedding in enumerate(self.features)]

@@ -192,25 +192,29 @@ def window_probabilities(
 ) -> Tensor:
     """The probability of each window: a row, a first step, and which tags count at each of its steps, (steps, K).
 
-    All are advanced as many steps as the longest has.
-
     Raises:
         ShapeError: A window lies outside its row.
     """
-    rows = torch.tensor([row for row, _, _ in windows], device=scores.device)
-    firsts = torch.tensor([first for _, first, _ in windows], device=scores.device)
-    steps = torch.tensor([len(tags) for _, _, tags in windows], device=scores.device)
+    # The longest first, so that those that a step prolongs are the first ones.
+    order = sorted(range(len(windows)), key=lambda number: -len(windows[number][2]))
+    chosen = [windows[number] for number in order]
+    rows = torch.tensor([row for row, _, _ in chosen], device=scores.device)
+    firsts = torch.tensor([first for _, first, _ in chosen], device=scores.device)
+    steps = torch.tensor([len(tags) for _, _, tags in chosen], device=scores.device)
     valid = (rows >= 0) & (rows < len(scores)) & (firsts >= 0) & (steps > 0)
     if not bool(valid.all()) or bool((firsts + steps > ends[rows]).any()):
         raise ShapeError("a window lies outside its row: its first step is counted from 0, and its steps end there")
-    masks = nn.utils.rnn.pad_sequence([tags for _, _, tags in windows], batch_first=True).to(scores.device)
+    masks = nn.utils.rnn.pad_sequence([tags for _, _, tags in chosen], batch_first=True).to(scores.device)
     # Side by side: the sequences that agree with the window, and all of them.
     masks = torch.stack([masks, torch.ones_like(masks)])
     reached = forward[rows, firsts].masked_fill(~masks[:, :, 0], NEVER)
-    for step in range(1, int(steps.max())):
-        at = (firsts + step).clamp(max=scores.shape[1] - 1)
-        onward = (reached.unsqueeze(3) + transitions).logsumexp(2) + scores[rows, at]
+    longer = (steps > torch.arange(1, int(steps[0]), device=steps.device)[:, None]).sum(1).tolist()
+    for step, going in enumerate(longer, 1):
+        onward = (reached[:, :going].unsqueeze(3) + transitions).logsumexp(2)
+        onward = onward + scores[rows[:going], firsts[:going] + step]
         onward = onward - onward[1].amax(1, keepdim=True)
-        reached = torch.where((step < steps)[:, None], onward.masked_fill(~masks[:, :, step], NEVER), reached)
+        reached = torch.cat([onward.masked_fill(~masks[:, :going, step], NEVER), reached[:, going:]], 1)
     agreeing, every = (reached + backward[rows, firsts + steps - 1]).logsumexp(2).unbind()
-    return (agreeing - every).exp()
+    probabilities = scores.new_empty(len(windows))
+    probabilities[order] = (agreeing - every).exp()
+    return probabilities

@@ -10,36 +10,42 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from recurra.data import IGNORED, Vocabulary
-from recurra.data.batch import Batch
+from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
 from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
-from recurra.data.spellings import SHAPES, Spellings, is_headline, normalised
+from recurra.data.spellings import SHAPES
 from recurra.data.tagged import TaggedSentence, plain_sentence, read_tagged, sentences_to_predict
 from recurra.data.tags import Scheme, Span, tags_of, write_tags
+from recurra.data.vectors import read_vectors
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric, conlleval_spans
 from recurra.models.encoder import Encoder
-from recurra.models.tagger import Tagger
-from recurra.models.token_input import TokenInput, Tokens
+from recurra.models.tagger import Tagger, TaggerScores
+from recurra.models.token_input import TokenInput
 from recurra.nn.crf import CRF
-from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.entity_dictionary import known_entities
 from recurra.tasks.entity_example import synthetic_columns
 from recurra.tasks.entity_metrics import SeenEntities, entity_metrics
 from recurra.tasks.entity_output import ENTITY_FORMATS
+from recurra.tasks.named_entities_batches import (
+    KeptVectors,
+    NamedEntityAssets,
+    TaggedBatch,
+    batches,
+    vocabulary_form,
+)
 from recurra.tasks.named_entities_settings import NamedEntityConfig
 from recurra.tasks.precision_dial import PrecisionDial, PrecisionSetting
 from recurra.tasks.tagging import Tagging, show
@@ -50,39 +56,6 @@ if TYPE_CHECKING:
     from recurra.tasks.trained import Trained
 
 __all__ = ["NAMED_ENTITIES", "NamedEntityAssets", "NamedEntityConfig", "at_precision"]
-
-
-class NamedEntityAssets(Assets):
-    """What is known of the words and tags that a model was trained on."""
-
-    words: KeptVocabulary
-    frequent: int
-    characters: KeptVocabulary
-    tags: Labels
-    labels: Labels | None = None
-    scheme: Scheme = Scheme.IOB2
-    prefixed: bool = True
-    seen: SeenEntities | None = None
-    dial: PrecisionDial | None = None
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class TaggedBatch(Batch):
-    """Sentences side by side; the targets are their tags (B, T).
-
-    Args:
-        tokens: Their words.
-        lengths: How many words each has, (B,); 0 for one without any, whose first step is padding.
-        labels: The label of each, (B,); IGNORED where there is none.
-    """
-
-    tokens: Tokens
-    lengths: Tensor
-    labels: Tensor
-
-    def without_answers(self) -> Self:
-        """The same sentences with neither tags nor labels to answer."""
-        return replace(super().without_answers(), labels=torch.full_like(self.labels, IGNORED))
 
 
 def read(config: NamedEntityConfig, path: Path, role: Role) -> Dataset[TaggedSentence]:
@@ -110,98 +83,59 @@ def parse(config: NamedEntityConfig, given: Any) -> TaggedSentence:  # noqa: ANN
 
 
 def fit(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> NamedEntityAssets:
-    """The vocabularies of words and characters, and the tags."""
-    counts: Counter[str] = Counter()
-    characters: set[str] = set()
+    """The vocabularies of words and characters, the tags, and the pretrained vectors."""
+    forms: Counter[str] = Counter()
     types: set[str] = set()
     labels: set[str] = set()
+    features: list[set[str]] = [set() for _ in config.sentences.format.feature_columns]
     for index in range(len(sentences)):
         sentence = sentences[index]
-        counts.update(map(_key, sentence.words))
-        characters.update(*sentence.words)
+        forms.update(sentence.words)
         types.update(type_ for _, _, type_ in sentence.spans or ())
         if sentence.label is not None:
             labels.add(sentence.label)
+        for values, column in zip(features, sentence.features, strict=True):
+            values.update(column)
     if config.model.sentence_label and not labels:
         raise DataError(f"{config.sentences.data}: no sentence has a label; leave --sentence-label out")
+    counts: Counter[str] = Counter()
+    for form, count in forms.items():
+        counts[vocabulary_form(form)] += count
     known = [word for word, count in counts.most_common() if count >= config.sentences.min_count]
     return NamedEntityAssets(
         words=Vocabulary("word", known, end_of_sentence=False),
         frequent=sum(count > 1 for count in counts.values()),
-        characters=Vocabulary("character", sorted(characters)),
+        characters=Vocabulary("character", sorted(set().union(*forms))),
         tags=Labels(names=tuple(tags_of(sorted(types), Scheme.IOBES))),
         labels=Labels.of(labels) if config.model.sentence_label else None,
+        features=tuple(tuple(sorted(values)) for values in features),
+        vectors=_vectors(config, forms),
         scheme=getattr(sentences, "scheme", None) or Scheme.IOB2,
         prefixed=getattr(sentences, "prefixed", True),
         seen=SeenEntities.of(sentences[index] for index in range(len(sentences))),
     )
 
 
-def _key(word: str) -> str:
-    """A word as the vocabulary has it."""
-    return "_".join(normalised(word).split())
-
-
-@lru_cache(maxsize=8)
-def _spellings(words: tuple[str, ...], characters: tuple[str, ...], ngrams: int) -> Spellings:
-    """What turns words into numbers; kept, since it remembers every spelling."""
-    word_ids = {word: number for number, word in enumerate(words)}
-    character_ids = {character: number + 1 for number, character in enumerate(characters)}
-    unknown_word, unknown_character = word_ids["<UNK>"], character_ids["<UNK>"]
-    return Spellings(
-        lambda word: word_ids.get(_key(word), unknown_word),
-        lambda word: 0,
-        lambda character: character_ids.get(character, unknown_character),
-        ngrams,
-    )
-
-
-def batches(
-    config: NamedEntityConfig, assets: NamedEntityAssets, sentences: Dataset[TaggedSentence], role: Role
-) -> PaddedBatches[TaggedSentence, TaggedBatch]:
-    """Sentences of like length side by side."""
-    spellings = _spellings(assets.words.tokens, assets.characters.tokens, config.model.ngrams)
-    settings = config.model
-
-    def collate(members: Sequence[TaggedSentence], draw: torch.Generator) -> TaggedBatch:
-        spelled = spellings([sentence.words or ("",) for sentence in members])
-        words = spelled.words
-        if role == "train":
-            rates = torch.where(words >= assets.frequent, settings.once_dropout, settings.word_dropout)
-            dropped = torch.rand(words.shape, generator=draw) < rates
-            words = words.masked_fill(dropped, assets.words.unknown or 0)
-        # A network of one direction must not know what is still to come.
-        headlines = torch.tensor([[settings.bidirectional and is_headline(sentence.words)] for sentence in members])
-        shapes = torch.where(headlines & (spelled.shapes > 0), spelled.shapes + SHAPES - 1, spelled.shapes)
-        targets = torch.full(words.shape, IGNORED)
-        for row, sentence in enumerate(members):
-            spans = [span for span in sentence.spans or () if f"S-{span[2]}" in assets.tags]
-            tags = write_tags(spans, len(sentence), Scheme.IOBES)
-            targets[row, : len(tags)] = torch.tensor([assets.tags.encode(tag) for tag in tags])
-        tokens = Tokens(words, spelled.forms, spelled.characters, spelled.ngrams, spelled.vectors, shapes[..., None])
-        known = assets.labels  # a label that the part to train on lacks is answered wrongly, and has no loss
-        labels = [known.encode(s.label) if known and s.label and s.label in known else IGNORED for s in members]
-        return TaggedBatch(
-            index=torch.arange(len(members)),
-            targets=targets,
-            tokens=tokens,
-            lengths=torch.tensor([len(sentence) for sentence in members]),
-            labels=torch.tensor(labels),
+def _vectors(config: NamedEntityConfig, forms: Counter[str]) -> KeptVectors | None:
+    """The pretrained vectors of the words trained on and of the most frequent others."""
+    if config.model.vectors is None:
+        return None
+    table = read_vectors(config.model.vectors, forms, first=config.model.max_vectors)
+    share = table.coverage(forms).share
+    if not share:
+        raise DataError(
+            f"{config.model.vectors}: none of the words trained on has a vector there; give vectors of their language"
         )
-
-    return PaddedBatches(
-        sentences,
-        collate,
-        config.batches.batch_size if role == "train" else 64,
-        max_steps=config.batches.max_words,
-        shuffle=role == "train",
-        seed=config.training.seed,
-    )
+    return KeptVectors(words=table.words, width=table.width, share=share, numbers=table.vectors.half())
 
 
 def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
     """The network, untrained."""
-    settings = config.model
+    settings, kept = config.model, assets.vectors
+    # Where a trained model is loaded, its vectors come with its weights.
+    vectors = None if kept is None else torch.zeros(len(kept.words), kept.width)
+    if kept is not None and kept.numbers is not None:
+        vectors = kept.numbers
     inputs = TokenInput(
         len(assets.words),
         settings.word_size,
@@ -210,7 +144,10 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
         character_size=settings.character_size,
         ngrams=settings.ngrams,
         ngram_size=settings.ngram_size,
-        features=[2 * SHAPES - 1],
+        vectors=vectors,
+        tune_vectors=settings.tune_vectors,
+        features=[2 * SHAPES - 1, *(len(values) + 1 for values in assets.features)],
+        feature_size=settings.feature_size,
         dropout=settings.dropout,
     )
     if settings.bidirectional and settings.lookahead is not None:
@@ -238,13 +175,34 @@ def _before_the_next_word(tag: str) -> str:
 
 def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: None) -> StepLoss:
     """The sum over sentences of -log p(y<1..T> | x<1..T>), in nats, that of their labels added."""
-    lengths = batch.lengths.clamp(min=1)
-    scores, _ = model(batch.tokens, None, lengths)
+    return _loss(model, batch, _scores(model, batch))
+
+
+def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch) -> list[Tagging]:
+    """The entities of each sentence, each with its probability."""
+    return _answers(assets, model, batch, _scores(model, batch))
+
+
+def measure(
+    config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch
+) -> tuple[StepLoss, list[Tagging]]:
+    """The loss and the answers of a batch."""
+    scores = _scores(model, batch)
+    return _loss(model, batch, scores), _answers(assets, model, batch, scores)
+
+
+def _scores(model: Tagger, batch: TaggedBatch) -> TaggerScores:
+    """What the model says of the sentences of a batch."""
+    scores: TaggerScores = model(batch.tokens, None, batch.lengths.clamp(min=1))[0]
+    return scores
+
+
+def _loss(model: Tagger, batch: TaggedBatch, scores: TaggerScores) -> StepLoss:
     count = batch.count
     if not count:  # rows that another process counts
         return StepLoss(scores.tags.sum() * 0, 0)
     if model.joined:
-        total = -model.crf.log_probability(scores.tags, batch.targets, lengths).sum()
+        total = -model.crf.log_probability(scores.tags, batch.targets, batch.lengths.clamp(min=1)).sum()
     else:
         total = F.cross_entropy(
             scores.tags.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum"
@@ -254,21 +212,23 @@ def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: 
     return StepLoss(total, count)
 
 
-def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch) -> list[Tagging]:
-    """The entities of each sentence, each with its probability."""
+def _answers(assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch, scores: TaggerScores) -> list[Tagging]:
     lengths = batch.lengths.clamp(min=1)
-    scores, _ = model(batch.tokens, None, lengths)
-    rows: list[list[Span]] = []
-    windows: list[tuple[int, int, Tensor]] = []
-    numbers = {tag: number for number, tag in enumerate(assets.tags.names)}
     paths = model.decode(scores.tags, lengths)
-    for row, (path, length) in enumerate(zip(paths, batch.lengths.tolist(), strict=True)):
-        # Tags that are decided at once are those of IOB2.
-        rows.append(conlleval_spans(assets.tags.decode(path[:length])))
-        tags = write_tags(rows[-1], length, Scheme.IOBES)
-        for start, end, _ in rows[-1]:
-            within = F.one_hot(torch.tensor([numbers[tag] for tag in tags[start:end]]), len(numbers)).bool()
-            windows.append((row, start, within))
+    paths = [path[:length] for path, length in zip(paths, batch.lengths.tolist(), strict=True)]
+    if model.online:  # tags that are decided at once are those of IOB2
+        rows = [conlleval_spans(assets.tags.decode(path)) for path in paths]
+        numbers = {tag: number for number, tag in enumerate(assets.tags.names)}
+        tagged = (write_tags(spans, len(path), Scheme.IOBES) for spans, path in zip(rows, paths, strict=True))
+        paths = [[numbers[tag] for tag in tags] for tags in tagged]
+    else:
+        rows = [_spans(assets.tags.names, path) for path in paths]
+    one_hot = torch.eye(len(assets.tags), dtype=torch.bool)
+    windows = [
+        (row, start, one_hot[path[start:end]])
+        for row, (path, spans) in enumerate(zip(paths, rows, strict=True))
+        for start, end, _ in spans
+    ]
     probabilities = iter(model.crf.window_probabilities(scores.tags, windows, lengths).tolist())
     calibrated = assets.dial.calibrated if assets.dial is not None else lambda type_, confidence: confidence
     labels = _labels(assets, scores.labels, len(rows))
@@ -276,6 +236,21 @@ def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger,
         Tagging(tuple(spans), tuple(calibrated(type_, next(probabilities)) for _, _, type_ in spans), *label)
         for spans, label in zip(rows, labels, strict=True)
     ]
+
+
+def _spans(names: Sequence[str], path: Sequence[int]) -> list[Span]:
+    """The spans of tags in IOBES, by their numbers, which the constraints have made right."""
+    spans: list[Span] = []
+    start = 0
+    for step, number in enumerate(path):
+        if not number:  # O is the first of the tags
+            continue
+        letter = names[number][0]
+        if letter in "BS":
+            start = step
+        if letter in "ES":
+            spans.append((start, step + 1, names[number][2:]))
+    return spans
 
 
 def _labels(assets: NamedEntityAssets, logits: Tensor | None, rows: int) -> list[tuple[str | None, float | None]]:
@@ -297,7 +272,7 @@ def metrics(
     if assets is None:
         return entity_metrics(labels=labels)
     words = frozenset(assets.words.tokens)
-    return entity_metrics(assets.seen, lambda word: _key(word) in words, scheme=assets.scheme, labels=labels)
+    return entity_metrics(assets.seen, lambda word: vocabulary_form(word) in words, scheme=assets.scheme, labels=labels)
 
 
 def calibrate(
@@ -322,6 +297,26 @@ def at_precision(assets: NamedEntityAssets, precision: float) -> PrecisionSettin
             "it again with a part to validate on, or leave --precision out"
         )
     return assets.dial.at(precision)
+
+
+def describe(
+    config: NamedEntityConfig,
+    assets: NamedEntityAssets,
+    training: Batches[TaggedBatch],
+    validation: Batches[TaggedBatch],
+) -> list[str]:
+    """How many sentences and words there are, and how many of the words have a pretrained vector."""
+    assert isinstance(training, PaddedBatches)
+    assert isinstance(validation, PaddedBatches)
+    parts = [
+        f"{len(training.dataset):,} sentences of {sum(training.dataset.lengths):,} words to train on",
+        f"{len(training):,} batches an epoch",
+        f"{len(validation.dataset):,} sentences to validate on",
+        f"{len(assets.words):,} different words",
+    ]
+    if assets.vectors is not None:
+        parts.append(f"{assets.vectors.share:.1%} of the words have a pretrained vector")
+    return parts
 
 
 def facts(sentence: TaggedSentence) -> Facts:
@@ -391,6 +386,8 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     facts=facts,
     calibrate=calibrate,
     example=example,
+    measure=measure,
+    describe=describe,
     baselines=baselines,
     rows=rows,
     formats=ENTITY_FORMATS,

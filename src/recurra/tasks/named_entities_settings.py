@@ -26,6 +26,9 @@ class TaggedSettings(DataSettings):
     valid: Path | None = Field(None, description="File to validate on; without it, the last part of the data.")
     word_column: int = Field(1, description="Column of the words, from 1; -1 is the last.")
     tag_column: int = Field(-1, description="Column of the tags.")
+    feature_columns: tuple[int, ...] = Field(
+        (), description="Columns of further features of a word, such as its part of speech."
+    )
     separator: str | None = Field(None, description="What stands between columns; by default a tab, or white space.")
     scheme: Scheme | None = Field(None, description="Scheme of the tags; by default it is detected.")
     min_count: int = Field(1, ge=1, description="Words that occur less often are <UNK>.")
@@ -33,14 +36,17 @@ class TaggedSettings(DataSettings):
     @property
     def format(self) -> TaggedFormat:
         """How the files are read."""
-        return TaggedFormat(None, self.word_column, self.tag_column, (), self.separator, self.scheme)
+        return TaggedFormat(None, self.word_column, self.tag_column, self.feature_columns, self.separator, self.scheme)
 
 
 class TaggerBatchSettings(Settings):
     """How the sentences are handed to the model."""
 
-    batch_size: int = Field(24, ge=1, description="Sentences side by side in a step of training.")
+    batch_size: int = Field(10, ge=1, description="Sentences side by side in a step of training.")
     max_words: int = Field(8192, ge=1, description="Most words of a batch, padding included.")
+    swap_names: float = Field(
+        0.0, ge=0, le=1, description="Rate at which names are replaced by others of their type in training."
+    )
 
 
 class TaggerSettings(NetworkSettings):
@@ -55,7 +61,18 @@ class TaggerSettings(NetworkSettings):
         description="Decide the tag of a word once so many words after it are known; takes --no-bidirectional.",
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
+    state_dropout: float = Field(0.25, ge=0, lt=1, description="Rate of variational dropout on the recurrent state.")
     word_size: int = Field(100, ge=0, description="Width of a word's embedding; 0 leaves it out.")
+    vectors: str | None = Field(
+        None, description="Pretrained word vectors beside the word's embedding: a file, or the name glove-50d."
+    )
+    max_vectors: int = Field(
+        400_000,
+        ge=0,
+        description="How many vectors of the file, from its beginning, the model keeps beside those of the words it is "
+        "trained on, so that words it meets later have theirs.",
+    )
+    tune_vectors: bool = Field(False, description="Learn how the vectors of the words trained on are to change.")
     word_dropout: float = Field(0.1, ge=0, lt=1, description="Rate at which words are read as <UNK> in training.")
     once_dropout: float = Field(
         0.5, ge=0, lt=1, description="Rate at which words that occur once are read as <UNK> in training."
@@ -66,6 +83,8 @@ class TaggerSettings(NetworkSettings):
     character_size: int = Field(60, ge=1, description="Width of what the character network makes of a word.")
     ngrams: int = Field(20_000, ge=0, description="Ids that hashed n-grams of characters share; 0 leaves them out.")
     ngram_size: int = Field(50, ge=1, description="Width of the n-grams' embedding.")
+    ngram_dropout: float = Field(0.2, ge=0, lt=1, description="Rate at which n-grams are left out in training.")
+    feature_size: int = Field(12, ge=1, description="Width of the embedding of a word's shape, and of each feature.")
     head: Literal["crf", "softmax"] = Field(
         "crf", description="How tags are read off; with --lookahead a softmax, if nothing is said."
     )
@@ -94,5 +113,11 @@ class NamedEntityConfig(TaskConfig):
     batches: TaggerBatchSettings = TaggerBatchSettings()
     model: TaggerSettings = TaggerSettings()
     training: TrainingSettings = TrainingSettings(
-        epochs=15, learning_rate=3e-3, weight_decay=0.01, schedule="cosine", warmup_steps=100, weight_average=0.998
+        epochs=15,
+        learning_rate=3e-3,
+        weight_decay=0.01,
+        schedule="cosine",
+        warmup_steps=100,
+        weight_average=0.998,
+        beta2=0.98,
     )

@@ -18,7 +18,7 @@ def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
 
     Args:
         model: The module to train, already on its device.
-        settings: optimiser, learning_rate, weight_decay and momentum are read.
+        settings: optimiser, learning_rate, weight_decay, momentum and beta2 are read.
 
     Returns:
         A `torch.optim.Optimizer` with, for each factor of the learning rate, one group that decays and one that does
@@ -55,9 +55,9 @@ def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
     common: dict[str, Any] = {"lr": settings.learning_rate, "fused": fused}
     match settings.optimiser:
         case "adam":
-            return Adam(groups, **common)
+            return Adam(groups, betas=(0.9, settings.beta2), **common)
         case "adamw":
-            return AdamW(groups, **common)
+            return AdamW(groups, betas=(0.9, settings.beta2), **common)
         case "rmsprop":  # torch has no fused kernel of it
             return RMSprop(groups, lr=settings.learning_rate, momentum=settings.momentum, foreach=True)
         case "sgd" | "asgd":  # what averages the weights is beside the rule, in `averaging`

@@ -80,6 +80,13 @@ class TrainingSettings(CheckedSettings):
     momentum: float = Field(
         0.0, ge=0, lt=1, description="sgd and rmsprop: share of the last step that is added to the next one."
     )
+    beta2: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="adam and adamw: how much of the running mean of squared gradients a step leaves. The lower it is, "
+        "the less weights move that rarely have a gradient, such as the embeddings of rare words.",
+    )
     average_after: int = Field(
         5,
         ge=1,
@@ -188,6 +195,11 @@ class TrainingSettings(CheckedSettings):
             raise ValueError(
                 f"momentum {self.momentum:g} has no effect with optimiser {self.optimiser!r}: "
                 "leave it out, or choose optimiser 'sgd' or 'rmsprop'"
+            )
+        if self.beta2 != 0.999 and self.optimiser not in {"adam", "adamw"}:
+            raise ValueError(
+                f"beta2 {self.beta2:g} has no effect with optimiser {self.optimiser!r}: "
+                "leave it out, or choose optimiser 'adamw' or 'adam'"
             )
         if self.unfreeze_every is not None and not self.freeze:
             raise ValueError(

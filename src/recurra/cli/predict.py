@@ -41,6 +41,14 @@ def predict(
             show_default=f"text for people at a terminal, else {JSONL}",
         ),
     ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            "--precision",
+            help="Leave out of answers what was right less often than this on the part validated on, such as 0.95.",
+            metavar="X",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write the answers into, whole or not at all.", metavar="FILE")
     ] = None,
@@ -64,6 +72,11 @@ def predict(
     # Typed by a person, or one at a time, an input is answered before the next is read.
     live = file == Path("-") and sys.stdin.isatty()
     pairs = loaded.answered(_inputs(loaded, file, text or []), **({"window": 1} if live else {}))
+    if precision is not None:
+        only_sure, notes = loaded.at_precision(precision)
+        for note in notes:
+            Console(stderr=True, highlight=False).print(Text(note, style="dim"), soft_wrap=True)
+        pairs = ((example, only_sure(answer)) for example, answer in pairs)
     people = out is None and console.is_terminal
     pieces = _format(loaded, format_name, people)(loaded, pairs)
     if out is None:

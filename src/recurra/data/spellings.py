@@ -67,7 +67,8 @@ class SpelledWords(NamedTuple):
     """Sentences as numbers, a row each, 0 past its end.
 
     Attributes:
-        forms: The number of each word's spelling, (B, T).
+        forms: The number of each word's spelling among those of the batch, (B, T), in the order in which they first
+            come, so that it depends on nothing read before.
         words: The id of each word, (B, T).
         vectors: The row of each word's vector from 1; 0 without one, (B, T).
         characters: The ids of each word's characters from 1, (B, T, C).
@@ -141,12 +142,10 @@ class Spellings:
         if len(self._numbers) > MAX_SPELLINGS:
             self._forget()
         rows = [torch.tensor([self._number(word) for word in words], dtype=torch.int64) for words in sentences]
-        forms = pad_sequence(rows, batch_first=True)
-        distinct, inverse = torch.unique(forms, return_inverse=True)
-        members = distinct.tolist()
+        members, inverse = _in_order_of_appearance(pad_sequence(rows, batch_first=True))
         simple = torch.tensor([self._simple[member] for member in members], dtype=torch.int64)[inverse]
         characters, grams = self._characters.take(members)[inverse], self._grams.take(members)[inverse]
-        return SpelledWords(forms, simple[..., 0], simple[..., 1], characters, grams, simple[..., 2])
+        return SpelledWords(inverse, simple[..., 0], simple[..., 1], characters, grams, simple[..., 2])
 
     def _forget(self) -> None:
         """Begin anew; the spelling 0 is what stands past the end of a row, and no axis of a batch is ever 0."""
@@ -172,6 +171,22 @@ class Spellings:
             for gram in sorted({marked[at : at + length] for at in range(len(marked) - length + 1)}):
                 yield zlib.crc32(gram.encode("utf-8", "surrogatepass")) % self.ngrams + 1
         yield zlib.crc32(f"={word}".encode("utf-8", "surrogatepass")) % self.ngrams + 1
+
+
+def _in_order_of_appearance(numbers: Tensor) -> tuple[list[int], Tensor]:
+    """The different numbers, 0 first and the others as they first come, and the place of each among them.
+
+    Example:
+        >>> _in_order_of_appearance(torch.tensor([[7, 3], [7, 0]]))
+        ([0, 7, 3], tensor([[1, 2],
+                [1, 0]]))
+    """
+    flat = np.append(0, numbers.flatten().numpy())
+    distinct, first, inverse = np.unique(flat, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    return distinct[order].tolist(), torch.from_numpy(ranks[inverse][1:]).view(numbers.shape)
 
 
 def _ends(word: str) -> str:

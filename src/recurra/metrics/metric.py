@@ -45,6 +45,7 @@ class Metric(Generic[R_contra, P_contra]):
         format: Format specification of the figure.
         table: From the sum of tallies, figures by class; None for a metric without.
         from_loss: What it follows from the mean loss by, so that it can be shown while training goes on.
+        detail: Whether it is told by an evaluation only, and not while training goes on.
         items: From a batch, how many items its loss is per, for a metric that follows from the loss per something else
             than the loss counts; None for what the loss counts.
 
@@ -67,6 +68,7 @@ class Metric(Generic[R_contra, P_contra]):
     table: Callable[[Tally], Sequence[Row]] | None = None
     from_loss: Callable[[float], float] | None = None
     items: Callable[[Any], float] | None = None
+    detail: bool = False
 
     @classmethod
     def of_loss(

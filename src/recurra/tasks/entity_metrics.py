@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
@@ -104,11 +105,14 @@ def entity_metrics(
         span_f1(_gold, _predicted),
         span_precision(_gold, _predicted),
         span_recall(_gold, _predicted),
-        token_accuracy(
-            lambda sentence: write_tags(_gold(sentence), len(sentence), scheme),
-            lambda sentence, answer: write_tags(answer.spans, len(sentence), scheme),
-        ),
     ]
+    if labels:
+        measures.append(_label_accuracy())
+    accuracy: SentenceMetric = token_accuracy(
+        lambda sentence: write_tags(_gold(sentence), len(sentence), scheme),
+        lambda sentence, answer: write_tags(answer.spans, len(sentence), scheme),
+    )
+    measures.append(replace(accuracy, detail=True))
     if seen is not None:
 
         def is_seen(sentence: TaggedSentence, span: Span) -> bool:
@@ -128,8 +132,6 @@ def entity_metrics(
             _f1_of_part("f1_known_words", "F1 of entities of known words", is_known),
             _f1_of_part("f1_unknown_words", "F1 of entities with an unknown word", lambda *which: not is_known(*which)),
         ]
-    if labels:
-        measures.append(_label_accuracy())
     return measures
 
 
@@ -151,7 +153,7 @@ def _f1_of_part(name: str, label: str, belongs: Callable[[TaggedSentence, Span],
         )
         return dict(span_tally(gold, predicted))
 
-    return Metric(name, label, tally, whole.value)
+    return Metric(name, label, tally, whole.value, detail=True)
 
 
 def _label_accuracy() -> SentenceMetric:

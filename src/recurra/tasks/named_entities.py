@@ -9,7 +9,7 @@ for named entity recognition", NAACL 2016.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ from recurra.tasks.named_entities_batches import (
     vocabulary_form,
 )
 from recurra.tasks.named_entities_settings import NamedEntityConfig
-from recurra.tasks.precision_dial import PrecisionDial, PrecisionSetting
+from recurra.tasks.precision_dial import PrecisionDial
 from recurra.tasks.tagging import Tagging, show
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.training import StepLoss
@@ -285,8 +285,8 @@ def calibrate(
     return trained.assets.model_copy(update={"dial": dial})
 
 
-def at_precision(assets: NamedEntityAssets, precision: float) -> PrecisionSetting:
-    """What leaves out of answers whatever is not as precise as is asked for; its notes say what that costs.
+def at_precision(assets: NamedEntityAssets, precision: float) -> tuple[Callable[[Tagging], Tagging], Sequence[str]]:
+    """What leaves out of answers whatever is not as precise as is asked for, and what that costs.
 
     Raises:
         SettingError: The run has no dial, or the precision is not between 0 and 1.
@@ -296,7 +296,8 @@ def at_precision(assets: NamedEntityAssets, precision: float) -> PrecisionSettin
             "the run does not know the precision of its confidences: nothing was held out when it was trained; train "
             "it again with a part to validate on, or leave --precision out"
         )
-    return assets.dial.at(precision)
+    setting = assets.dial.at(precision)
+    return setting.apply, setting.notes
 
 
 def describe(
@@ -390,5 +391,6 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     describe=describe,
     baselines=baselines,
     rows=rows,
+    at_precision=at_precision,
     formats=ENTITY_FORMATS,
 )

@@ -127,6 +127,8 @@ class Task(Generic[C, R, A, M, B, P]):
         baselines: From the settings and the part to train on, trivial rules to stand beside the model.
         calibrate: After training, from what was trained and the part to validate on, the assets with what only a
             trained model can tell, such as thresholds; None for none.
+        at_precision: From the assets and a precision that is wanted, what leaves out of an answer whatever is less
+            precise, and what that costs, a line each; None where answers have no parts to leave out.
         demo: Writes the data of a demonstration into a folder; None for that of `example`.
         rows: From the assets, the names of the rows of parameters that have any, such as words: by them another run's
             weights are taken where a model starts from it.
@@ -155,6 +157,7 @@ class Task(Generic[C, R, A, M, B, P]):
     describe: Callable[[C, A, Batches[B], Batches[B]], Sequence[str]] = _describe
     baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
     calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
+    at_precision: Callable[[A, float], tuple[Callable[[P], P], Sequence[str]]] | None = None
     demo: Callable[[Path], Demo] | None = None
     rows: Callable[[A], Mapping[str, Sequence[Hashable]]] = lambda assets: {}
     formats: Mapping[str, Format[R, P]] = field(default_factory=dict)

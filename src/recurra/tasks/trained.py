@@ -18,7 +18,7 @@ from recurra.data.batch import Batch
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
-from recurra.errors import RunError
+from recurra.errors import RunError, SettingError
 from recurra.metrics import Bootstrap, Interval, Metric, Row, add
 from recurra.tasks.assets import Assets
 from recurra.tasks.settings import TaskConfig
@@ -106,21 +106,42 @@ class Trained(Generic[C, R, A, M, B, P]):
 
     @property
     def views(self) -> list[MetricView]:
-        """How the figures of a validation are shown."""
-        return [LOSS, *(MetricView(m.name, m.label, m.format, m.from_loss) for m in self.metrics)]
+        """How the figures of a validation are shown while training goes on."""
+        return _views(metric for metric in self.metrics if not metric.detail)
 
-    def predict(self, given: Any) -> Any:  # noqa: ANN401  (what a use takes and gives)
+    @property
+    def all_views(self) -> list[MetricView]:
+        """How all figures of an evaluation are shown."""
+        return _views(self.metrics)
+
+    def predict(self, given: Any, *, precision: float | None = None) -> Any:  # noqa: ANN401  (what a use takes and gives)
         """The answer to an input, or those to a list of inputs.
 
         Args:
             given: One input as the use takes it, such as a text; or a list of them.
+            precision: Leave out of answers whatever was less often right on the part to validate on; None for nothing.
 
         Returns:
             An answer, or a list of as many answers in the same order.
+
+        Raises:
+            SettingError: The use cannot be asked for a precision, or the run does not know it.
         """
         many = isinstance(given, list)
-        answers = list(self.answers(self.task.parse(self.config, one) for one in (given if many else [given])))
+        inputs = (self.task.parse(self.config, one) for one in (given if many else [given]))
+        only_sure = (lambda answer: answer) if precision is None else self.at_precision(precision)[0]
+        answers = [only_sure(answer) for answer in self.answers(inputs)]
         return answers if many else answers[0]
+
+    def at_precision(self, precision: float) -> tuple[Callable[[P], P], Sequence[str]]:
+        """What leaves out of an answer whatever is not as precise as is asked for, and what that costs, a line each.
+
+        Raises:
+            SettingError: The use cannot be asked for a precision, or the run does not know it.
+        """
+        if self.task.at_precision is None:
+            raise SettingError(f"{self.task.name} cannot be asked for a precision: leave it out")
+        return self.task.at_precision(self.assets, precision)
 
     def resume(self, **overrides: Any) -> Self:  # noqa: ANN401  (each setting has a type of its own)
         """Go on with the training of the run, as if it had never stopped.
@@ -301,6 +322,10 @@ class _Measuring(Generic[R, P]):
             self.tallies[metric.name][key] += count  # type: ignore[assignment]
         if self.bootstraps:
             self.bootstraps[metric.name].add(group, tally)
+
+
+def _views(metrics: Iterable[Metric[Any, Any]]) -> list[MetricView]:
+    return [LOSS, *(MetricView(m.name, m.label, m.format, m.from_loss) for m in metrics)]
 
 
 def _over_processes(world: World, tally: Counter[Hashable]) -> Counter[Hashable]:

@@ -89,7 +89,8 @@ def report_table(run: Trained[Any, Any, Any, Any, Any, Any], report: Report) -> 
         cells = [Text(view.label), Text(view.of_metrics(report.metrics), style="bold")]
         if report.intervals:
             interval = report.intervals.get(view.name)
-            ends = [] if interval is None else [_text(end, view.format) for end in (interval.low, interval.high)]
+            known = interval is not None and math.isfinite(interval.low)
+            ends = [_text(end, view.format) for end in (interval.low, interval.high)] if interval and known else []
             cells.append(Text(" to ".join(ends)))
         for figures in report.baselines.values():
             cells.append(Text(_text(figures[view.name], view.format) if view.name in figures else ""))

@@ -182,7 +182,9 @@ def _leaks(
         listed = "; ".join(f"{parts[second].source(b)} is {parts[first].source(a)}" for a, b in twice[:MAX_LISTED])
         share = len(twice) / len(facts[second])
         more = "; ..." if len(twice) > MAX_LISTED else ""
-        warnings.append(f"{len(twice):,} examples of {second} ({share:.1%}) are in {first}, too: {listed}{more}")
+        count = "1 example of" if len(twice) == 1 else f"{len(twice):,} examples of"
+        be = "is" if len(twice) == 1 else "are"
+        warnings.append(f"{count} {second} ({share:.1%}) {be} in {first}, too: {listed}{more}")
     groups = [{fact.group for fact in facts[name] if fact.group is not None} for name in (first, second)]
     if both := groups[0] & groups[1]:
         listed = ", ".join(sorted(map(str, both))[:MAX_LISTED])

@@ -49,7 +49,7 @@ from recurra.tasks.named_entities_batches import (
 from recurra.tasks.named_entities_settings import NamedEntityConfig
 from recurra.tasks.precision_dial import PrecisionDial
 from recurra.tasks.tagging import Tagging, show
-from recurra.tasks.task import Baseline, Facts, Task
+from recurra.tasks.task import Baseline, Demo, Facts, Task
 from recurra.training import StepLoss
 
 if TYPE_CHECKING:
@@ -335,7 +335,7 @@ def baselines(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> 
         spans = find(sentence)
         return Tagging(tuple(spans), (1.0,) * len(spans))
 
-    return [Baseline("the entities of the training data, found again", answer)]
+    return [Baseline("a list of the training entities", answer)]
 
 
 def example(folder: Path) -> dict[str, Any]:
@@ -354,6 +354,20 @@ def example(folder: Path) -> dict[str, Any]:
         "warmup_steps": 10,
         "weight_average": 0.9,
     }
+
+
+def demo(folder: Path) -> Demo:
+    """A tagger of names that learns from synthetic sentences in seconds."""
+    return Demo(
+        "a tagger learns what names look like from 300 synthetic sentences, made for the purpose, and tells those of "
+        "sentences that it has not seen",
+        example(folder),
+        [
+            "Harry Potter and Hermione Granger invented a new spell.",
+            "Luna Lovegood wrote to the Daily Prophet from Hogsmeade.",
+            "Nobody wondered why the lake was frozen.",
+        ],
+    )
 
 
 def rows(assets: NamedEntityAssets) -> dict[str, tuple[str, ...]]:
@@ -392,5 +406,6 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     baselines=baselines,
     rows=rows,
     at_precision=at_precision,
+    demo=demo,
     formats=ENTITY_FORMATS,
 )

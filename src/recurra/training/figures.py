@@ -55,7 +55,8 @@ class MetricView:
     def of_metrics(self, metrics: Mapping[str, float]) -> str:
         """The metric among those of a validation, as text; a dash where it is neither named nor known from the loss."""
         if self.name in metrics:
-            return format(metrics[self.name], self.format)
+            value = metrics[self.name]
+            return format(value, self.format) if value == value else UNKNOWN
         return self.of_loss(metrics["loss"]) if "loss" in metrics else UNKNOWN
 
 

@@ -122,7 +122,7 @@ def test_permuted_pixels_are_read_in_one_order_that_the_run_keeps(tmp_path):
 )
 def test_gates_begin_by_keeping(tmp_path, cell, keeps):
     made = config(write_images(tmp_path), cell=cell, longest_memory=64)
-    layer = build(made, read(made).assets).recurrent.layers[0]
+    layer = build(made, read(made).assets).encoder.recurrent.layers[0]
     name, sign = keeps
     spans = torch.exp(sign * getattr(layer, name).detach())
     assert bool((spans >= 1).all())
@@ -134,7 +134,7 @@ def test_a_cell_of_ones_own_has_no_known_memory(tmp_path):
     own = {"cell": None, "equations": "h[t] = tanh(W @ [h[t-1], x[t]])"}
     path = write_images(tmp_path)
     made = config(path, **own)
-    assert build(made, read(made).assets).recurrent.cell.output == "h"
+    assert build(made, read(made).assets).encoder.recurrent.cell.output == "h"
     with pytest.raises(SettingError, match=r"^longest_memory: no gate of the cell own scales what a state carries on"):
         build(config(path, **own, longest_memory=64), read(made).assets)
 

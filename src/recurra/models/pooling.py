@@ -75,7 +75,9 @@ class Pooling(nn.Module):
             forward = outputs[torch.arange(len(outputs), device=outputs.device), ends - 1, : self.hidden_size]
             return torch.cat([forward, outputs[:, 0, self.hidden_size :]], 1)
         if kind == "mean":
-            return outputs.masked_fill(~inside, 0).sum(1) / ends[:, None]
+            # A sum of many steps may be no number of half precision.
+            total = outputs.masked_fill(~inside, 0).sum(1, dtype=torch.promote_types(outputs.dtype, torch.float32))
+            return (total / ends[:, None]).to(outputs.dtype)
         if kind == "max":
             return outputs.masked_fill(~inside, torch.finfo(outputs.dtype).min).amax(1)
         return (self.weights(outputs, inside) * outputs.masked_fill(~inside, 0)).sum(1)

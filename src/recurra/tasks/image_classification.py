@@ -173,7 +173,7 @@ def build(config: ImageClassificationConfig, assets: ImageAssets) -> Classifier:
     model = Classifier(config.images.pixels_per_step, assets.classes, settings.made, **options)
     if settings.longest_memory is not None:
         try:
-            chrono_(model.recurrent, settings.longest_memory)
+            chrono_(model.encoder.recurrent, settings.longest_memory)
         except SettingError as error:
             raise SettingError(f"longest_memory: {str(error).removeprefix('chrono_: ')}") from None
     return model
@@ -181,7 +181,7 @@ def build(config: ImageClassificationConfig, assets: ImageAssets) -> Classifier:
 
 def loss(config: ImageClassificationConfig, model: Classifier, batch: ImageBatch, carried: None) -> StepLoss:
     """The sum over images of the cross-entropy -log p(y | x<1..T>), in nats."""
-    return _loss(model(batch.inputs), batch)
+    return _loss(model(batch.inputs)[0], batch)
 
 
 def _loss(logits: Tensor, batch: ImageBatch) -> StepLoss:
@@ -192,14 +192,14 @@ def predict(
     config: ImageClassificationConfig, assets: ImageAssets, model: Classifier, batch: ImageBatch
 ) -> list[Recognised]:
     """The most probable class of each image, and the probability of each class."""
-    return _recognised(model(batch.inputs))
+    return _recognised(model(batch.inputs)[0])
 
 
 def measure(
     config: ImageClassificationConfig, assets: ImageAssets, model: Classifier, batch: ImageBatch
 ) -> tuple[StepLoss, list[Recognised]]:
     """The loss of a batch, and what is made of each image."""
-    logits = model(batch.inputs)
+    logits, _ = model(batch.inputs)
     return _loss(logits, batch), _recognised(logits)
 
 

@@ -6,11 +6,11 @@ They are read without torch, so that the command line can list them at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
-from recurra.tasks.cell_settings import CellSettings
+from recurra.tasks.network_settings import NetworkSettings, PoolingName
 from recurra.tasks.settings import DataSettings, Settings, TaskConfig
 
 __all__ = ["ClassifierSettings", "ImageBatchSettings", "ImageClassificationConfig", "ImageSettings"]
@@ -50,26 +50,15 @@ class ImageBatchSettings(Settings):
     valid_batch_size: int = Field(500, ge=1, description="Images side by side in validation; it changes no figure.")
 
 
-class ClassifierSettings(CellSettings):
+class ClassifierSettings(NetworkSettings):
     """The network."""
 
-    hidden_size: int = Field(128, ge=1, description="Width of the recurrent layers.")
-    num_layers: int = Field(1, ge=1, description="How many recurrent layers there are.")
-    bidirectional: bool = Field(False, description="Read each image from its last pixel to the first, too.")
-    summary: Literal["last", "mean"] = Field(
-        "last", description="What stands for an image: the last output, or the mean of all."
-    )
-    dropout: float = Field(0.0, ge=0, lt=1, description="Rate of dropout between layers and before the readout.")
-    state_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on the recurrent state.")
-    zoneout: float = Field(0.0, ge=0, lt=1, description="Rate at which a unit keeps its old state.")
-    weight_drop: float = Field(0.0, ge=0, lt=1, description="Rate of DropConnect on the recurrent matrices.")
-    layer_norm: bool = Field(False, description="Normalise every product of the cell.")
+    pooling: PoolingName = Field("last", description="What stands for an image: the last output, the mean, and so on.")
     longest_memory: int | None = Field(
         None,
         ge=2,
         description="Begin with gates that keep what they hold for up to this many steps (chrono initialisation).",
     )
-    backend: str = Field("auto", description="Which backend runs the cell.", json_schema_extra={"free": True})
 
 
 class ImageClassificationConfig(TaskConfig):

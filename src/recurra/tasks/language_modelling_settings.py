@@ -11,7 +11,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from recurra.data.units import Level
-from recurra.tasks.cell_settings import CellSettings
+from recurra.tasks.network_settings import RecurrentSettings
 from recurra.tasks.settings import DataSettings, Settings, TaskConfig
 
 __all__ = ["BatchSettings", "LanguageModellingConfig", "ModelSettings", "TextSettings"]
@@ -54,13 +54,11 @@ class BatchSettings(Settings):
     )
 
 
-class ModelSettings(CellSettings):
+class ModelSettings(RecurrentSettings):
     """The network."""
 
     embedding_size: int = Field(128, ge=1, description="Width of the embedding.")
     hidden_size: int = Field(256, ge=1, description="Width of the recurrent layers.")
-    num_layers: int = Field(1, ge=1, description="How many recurrent layers there are.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Rate of dropout on embedding, between layers, on output.")
     between_dropout: float | None = Field(
         None, ge=0, lt=1, description="Rate of dropout between layers, if another than dropout."
     )
@@ -69,13 +67,7 @@ class ModelSettings(CellSettings):
     )
     locked_dropout: bool = Field(False, description="One mask a sequence for the dropouts above, not one a step.")
     embedding_dropout: float = Field(0.0, ge=0, lt=1, description="Rate at which whole tokens are dropped.")
-    input_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on each layer's input.")
-    state_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on the recurrent state.")
-    zoneout: float = Field(0.0, ge=0, lt=1, description="Rate at which a unit keeps its old state.")
-    weight_drop: float = Field(0.0, ge=0, lt=1, description="Rate of DropConnect on the recurrent matrices.")
-    layer_norm: bool = Field(False, description="Normalise every product of the cell.")
     tie_weights: bool = Field(False, description="Share the embedding's weights with the output layer.")
-    learn_initial_state: bool = Field(False, description="Learn the state before the first step.")
     initial: str | None = Field(
         None,
         description="How parameters begin: a rule for all, such as uniform(-0.1, 0.1), and after ; some by name, such "
@@ -87,7 +79,6 @@ class ModelSettings(CellSettings):
     temporal_penalty: float = Field(
         0.0, ge=0, description="Weight of the mean square of the outputs' changes in what is learned (TAR)."
     )
-    backend: str = Field("auto", description="Which backend runs the cell.", json_schema_extra={"free": True})
 
     @field_validator("initial")
     @classmethod

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from recurra.data.tagged_sentence import TaggedFormat
 from recurra.data.tags import Scheme
-from recurra.tasks.network_settings import NetworkSettings
+from recurra.tasks.network_settings import NetworkSettings, PoolingName
 from recurra.tasks.settings import DataSettings, Settings, TaskConfig
 from recurra.training.settings import TrainingSettings
 
@@ -89,9 +89,7 @@ class TaggerSettings(NetworkSettings):
         "crf", description="How tags are read off; with --lookahead a softmax, if nothing is said."
     )
     sentence_label: bool = Field(False, description="Learn the label of each sentence, too.")
-    pooling: Literal["last", "mean", "max", "attention"] = Field(
-        "max", description="What stands for a sentence whose label is learned."
-    )
+    pooling: PoolingName = Field("max", description="What stands for a sentence whose label is learned.")
 
     @model_validator(mode="before")
     @classmethod

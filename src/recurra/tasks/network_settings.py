@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -11,20 +11,17 @@ from recurra.tasks.cell_settings import CellSettings
 if TYPE_CHECKING:  # torch is imported once a network is built
     from recurra.nn import Recurrent
 
-__all__ = ["NetworkSettings"]
+__all__ = ["NetworkSettings", "PoolingName", "RecurrentSettings"]
+
+PoolingName = Literal["last", "mean", "max", "attention", "last+mean+max"]
+"""What stands for a sequence: the kinds of `recurra.models.pooling`, which imports torch."""
 
 
-class NetworkSettings(CellSettings):
-    """Recurrent layers: their cell, sizes and regularisation.
-
-    Example:
-        >>> NetworkSettings(cell="lstm", hidden_size=6, bidirectional=True).recurrent(4).num_directions
-        2
-    """
+class RecurrentSettings(CellSettings):
+    """Recurrent layers of one direction: their cell, sizes and regularisation."""
 
     hidden_size: int = Field(128, ge=1, description="Width of the recurrent layers.")
     num_layers: int = Field(1, ge=1, description="How many recurrent layers there are.")
-    bidirectional: bool = Field(False, description="Read each sequence from its end to its beginning, too.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
     input_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on each layer's input.")
     state_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of variational dropout on the recurrent state.")
@@ -32,7 +29,18 @@ class NetworkSettings(CellSettings):
     weight_drop: float = Field(0.0, ge=0, lt=1, description="Rate of DropConnect on the recurrent matrices.")
     layer_norm: bool = Field(False, description="Normalise every product of the cell.")
     learn_initial_state: bool = Field(False, description="Learn the state before the first step.")
-    backend: str = Field("auto", description="Which backend runs the cell.")
+    backend: str = Field("auto", description="Which backend runs the cell.", json_schema_extra={"free": True})
+
+
+class NetworkSettings(RecurrentSettings):
+    """Recurrent layers that may read in both directions.
+
+    Example:
+        >>> NetworkSettings(cell="lstm", hidden_size=6, bidirectional=True).recurrent(4).num_directions
+        2
+    """
+
+    bidirectional: bool = Field(False, description="Read each sequence from its end to its beginning, too.")
 
     def recurrent(self, input_size: int, **overrides: Any) -> Recurrent:  # noqa: ANN401  (what Recurrent takes)
         """The layers, for inputs of a width."""

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra.cli.completion import run_folders
+from recurra.cli.flags import DeviceFlag
 from recurra.cli.waiting import Waiting, WatchedBatches
-from recurra.training.settings import DeviceName
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks import Report, Trained
@@ -37,12 +37,7 @@ def evaluate(
     intervals: Annotated[
         bool, typer.Option("--intervals/--no-intervals", help="Draw the 95% bootstrap interval of each figure.")
     ] = True,
-    device: Annotated[
-        DeviceName,
-        typer.Option(
-            "--device", help="Where to compute: auto (a CUDA device if there is one), cpu or cuda.", metavar="NAME"
-        ),
-    ] = "auto",
+    device: DeviceFlag = "auto",
 ) -> None:
     """Measure a trained run on data that it has not seen, beside what trivial rules score there."""
     from recurra.tasks import evaluate_run, load

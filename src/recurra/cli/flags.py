@@ -15,10 +15,20 @@ from pydantic.fields import FieldInfo
 from recurra.checks import LARGEST_SEED
 from recurra.cli.completion import cell_names
 from recurra.tasks.settings_file import NONE, default_of, flag_of, is_list, sections, shared_keys, takes_none
+from recurra.training.settings import DeviceName
 
-__all__ = ["from_flags", "seed_option", "with_flags"]
+__all__ = ["DeviceFlag", "from_flags", "seed_option", "with_flags"]
 
 METAVARS = {int: "N", float: "X", str: "NAME", Path: "FILE"}
+
+
+DeviceFlag = Annotated[
+    DeviceName,
+    typer.Option(
+        "--device", help="Where to compute: auto (a CUDA device if there is one), cpu or cuda.", metavar="NAME"
+    ),
+]
+"""The flag --device of a command that is not made from settings."""
 
 
 def seed_option(text: str) -> Any:  # noqa: ANN401  (typer's)

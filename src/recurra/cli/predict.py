@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from recurra.cli.completion import run_folders
+from recurra.cli.flags import DeviceFlag
 from recurra.errors import SettingError
 from recurra.spelling import unknown
-from recurra.training.settings import DeviceName
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks import Trained
@@ -52,12 +52,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write the answers into, whole or not at all.", metavar="FILE")
     ] = None,
-    device: Annotated[
-        DeviceName,
-        typer.Option(
-            "--device", help="Where to compute: auto (a CUDA device if there is one), cpu or cuda.", metavar="NAME"
-        ),
-    ] = "auto",
+    device: DeviceFlag = "auto",
 ) -> None:
     """Answer inputs with a trained run: one answer each, in their order, in memory that does not grow with them."""
     from recurra.data.files import writing_atomically

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra import recipes
+from recurra.cli.flags import DeviceFlag
 from recurra.cli.lab import run_shown
 from recurra.cli.stopping import INTERRUPTED
 from recurra.cli.train import RUNS, show_resumption, show_training
@@ -52,12 +53,7 @@ def reproduce(
     check: Annotated[
         bool, typer.Option("--check", help="Say whether the data are there and are those of the paper; train nothing.")
     ] = False,
-    device: Annotated[
-        DeviceName,
-        typer.Option(
-            "--device", help="Where to train: auto (a CUDA device if there is one), cpu or cuda.", metavar="NAME"
-        ),
-    ] = "auto",
+    device: DeviceFlag = "auto",
 ) -> None:
     """Train what a paper trained, and say how the result compares with the number it published; none lists them."""
     console = Console(highlight=False)

@@ -10,11 +10,12 @@ from recurra.lazy import import_on_demand
 if TYPE_CHECKING:
     from recurra.tasks.evaluation import evaluate_run
     from recurra.tasks.front_door import load, train
+    from recurra.tasks.report import Report
     from recurra.tasks.run import train_run
     from recurra.tasks.settings import TaskConfig
     from recurra.tasks.table import TASKS
     from recurra.tasks.task import Task
-    from recurra.tasks.trained import Report, Trained
+    from recurra.tasks.trained import Trained
 else:
     import_on_demand(__name__)
 

@@ -16,7 +16,8 @@ from recurra.tasks.folder import CONFIG
 from recurra.tasks.overlap import examples_seen
 from recurra.tasks.paths import locate_files
 from recurra.tasks.preparation import read_parts
-from recurra.tasks.trained import Report, Trained
+from recurra.tasks.report import Report
+from recurra.tasks.trained import Trained
 from recurra.training import choose_device
 from recurra.training.settings import DeviceName
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from recurra.data import IGNORED, Vocabulary
 from recurra.data.batching import Batches
@@ -26,15 +25,16 @@ from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES
 from recurra.data.tagged import TaggedSentence, plain_sentence, read_tagged, sentences_to_predict
-from recurra.data.tags import Scheme, Span, tags_of, write_tags
+from recurra.data.tags import Scheme, tags_of
 from recurra.data.vectors import read_vectors
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError, SettingError
-from recurra.metrics import Metric, conlleval_spans
+from recurra.metrics import Metric
 from recurra.models.encoder import Encoder
 from recurra.models.tagger import Tagger, TaggerScores
 from recurra.models.token_input import TokenInput
 from recurra.nn.crf import CRF
+from recurra.tasks.entity_answers import answers
 from recurra.tasks.entity_dictionary import known_entities
 from recurra.tasks.entity_example import synthetic_columns
 from recurra.tasks.entity_metrics import SeenEntities, entity_metrics
@@ -180,7 +180,7 @@ def loss(config: NamedEntityConfig, model: Tagger, batch: TaggedBatch, carried: 
 
 def predict(config: NamedEntityConfig, assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch) -> list[Tagging]:
     """The entities of each sentence, each with its probability."""
-    return _answers(assets, model, batch, _scores(model, batch))
+    return answers(assets, model, batch, _scores(model, batch))
 
 
 def measure(
@@ -188,7 +188,7 @@ def measure(
 ) -> tuple[StepLoss, list[Tagging]]:
     """The loss and the answers of a batch."""
     scores = _scores(model, batch)
-    return _loss(model, batch, scores), _answers(assets, model, batch, scores)
+    return _loss(model, batch, scores), answers(assets, model, batch, scores)
 
 
 def _scores(model: Tagger, batch: TaggedBatch) -> TaggerScores:
@@ -210,58 +210,6 @@ def _loss(model: Tagger, batch: TaggedBatch, scores: TaggerScores) -> StepLoss:
     if scores.labels is not None:
         total = total + F.cross_entropy(scores.labels, batch.labels, ignore_index=IGNORED, reduction="sum")
     return StepLoss(total, count)
-
-
-def _answers(assets: NamedEntityAssets, model: Tagger, batch: TaggedBatch, scores: TaggerScores) -> list[Tagging]:
-    lengths = batch.lengths.clamp(min=1)
-    paths = model.decode(scores.tags, lengths)
-    paths = [path[:length] for path, length in zip(paths, batch.lengths.tolist(), strict=True)]
-    if model.online:  # tags that are decided at once are those of IOB2
-        rows = [conlleval_spans(assets.tags.decode(path)) for path in paths]
-        numbers = {tag: number for number, tag in enumerate(assets.tags.names)}
-        tagged = (write_tags(spans, len(path), Scheme.IOBES) for spans, path in zip(rows, paths, strict=True))
-        paths = [[numbers[tag] for tag in tags] for tags in tagged]
-    else:
-        rows = [_spans(assets.tags.names, path) for path in paths]
-    one_hot = torch.eye(len(assets.tags), dtype=torch.bool)
-    windows = [
-        (row, start, one_hot[path[start:end]])
-        for row, (path, spans) in enumerate(zip(paths, rows, strict=True))
-        for start, end, _ in spans
-    ]
-    probabilities = iter(model.crf.window_probabilities(scores.tags, windows, lengths).tolist())
-    calibrated = assets.dial.calibrated if assets.dial is not None else lambda type_, confidence: confidence
-    labels = _labels(assets, scores.labels, len(rows))
-    return [
-        Tagging(tuple(spans), tuple(calibrated(type_, next(probabilities)) for _, _, type_ in spans), *label)
-        for spans, label in zip(rows, labels, strict=True)
-    ]
-
-
-def _spans(names: Sequence[str], path: Sequence[int]) -> list[Span]:
-    """The spans of tags in IOBES, by their numbers, which the constraints have made right."""
-    spans: list[Span] = []
-    start = 0
-    for step, number in enumerate(path):
-        if not number:  # O is the first of the tags
-            continue
-        letter = names[number][0]
-        if letter in "BS":
-            start = step
-        if letter in "ES":
-            spans.append((start, step + 1, names[number][2:]))
-    return spans
-
-
-def _labels(assets: NamedEntityAssets, logits: Tensor | None, rows: int) -> list[tuple[str | None, float | None]]:
-    """The most probable label of each sentence, and its probability."""
-    if logits is None or assets.labels is None:
-        return [(None, None)] * rows
-    best = logits.softmax(1).max(1)
-    return [
-        (assets.labels.names[number], probability)
-        for number, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
 
 
 def metrics(

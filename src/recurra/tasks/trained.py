@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import shlex
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -19,14 +17,15 @@ from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
 from recurra.errors import RunError, SettingError
-from recurra.metrics import Bootstrap, Interval, Metric, Row, add
+from recurra.metrics import Metric
 from recurra.tasks.assets import Assets
+from recurra.tasks.report import Measuring, Report
 from recurra.tasks.settings import TaskConfig
 from recurra.tasks.task import Task
 from recurra.training import MetricView, StepLoss, World
 from recurra.training.figures import LOSS
 
-__all__ = ["Report", "Trained"]
+__all__ = ["Trained"]
 
 C = TypeVar("C", bound=TaskConfig)
 R = TypeVar("R")
@@ -39,34 +38,6 @@ _NOWHERE = Source(Path(), 0)
 
 WINDOW = 2048
 """Examples that are predicted together: memory holds so many, and those of like length share batches."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """How good a model is on a dataset.
-
-    Args:
-        examples: How many there were.
-        loss: The mean loss, in nats.
-        figures: Each metric by name.
-        intervals: The 95% bootstrap interval of each, where it was asked for.
-        tables: For metrics that have one, figures by class.
-        baselines: What trivial rules score, by rule and metric, where it was asked for.
-        seen: How many of the examples are among those trained on; None where that is not known.
-    """
-
-    examples: int
-    loss: float
-    figures: Mapping[str, float]
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
-    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    seen: int | None = None
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Loss and figures, as a validation has them."""
-        return {"loss": self.loss, **self.figures}
 
 
 @dataclass
@@ -211,7 +182,7 @@ class Trained(Generic[C, R, A, M, B, P]):
             dataset, role = data_to_evaluate(self, data)
         else:
             dataset = data
-        measuring = _Measuring(self.metrics, intervals)
+        measuring = Measuring(self.metrics, intervals)
         batches = watch(self._batches(dataset, role) if batches is None else batches)
         answered = any(metric.tally is not None for metric in measuring.metrics)
         was_training = self.model.training
@@ -279,65 +250,8 @@ class Trained(Generic[C, R, A, M, B, P]):
             self.model.train(was_training)
 
 
-class _Measuring(Generic[R, P]):
-    """Tallies as they come in."""
-
-    def __init__(self, metrics: Sequence[Metric[R, P]], intervals: bool) -> None:
-        self.metrics = metrics
-        self.tallies: dict[str, Counter[Hashable]] = {metric.name: Counter() for metric in metrics}
-        self.bootstraps = {metric.name: Bootstrap() for metric in metrics} if intervals else {}
-        self.nats = self.items = 0.0
-
-    def add_loss(self, place: int, nats: float, items: int, batch: Batch) -> None:
-        """Count the loss of a batch."""
-        self.nats, self.items = self.nats + nats, self.items + items
-        for metric in self.metrics:
-            if metric.tally is None:
-                counted = items if metric.items is None else metric.items(batch)
-                self._count(metric, ("batch", place), {"nats": nats, "items": counted})
-
-    def add(self, group: Hashable, example: R, answer: P) -> None:
-        """Count an example."""
-        for metric in self.metrics:
-            if metric.tally is not None:
-                self._count(metric, group, metric.tally(example, answer))
-
-    def report(self, examples: int) -> Report:
-        """What follows from all of it."""
-        world = World()
-        self.nats, self.items = world.sum([self.nats, self.items])
-        totals = {metric.name: _over_processes(world, self.tallies[metric.name]) for metric in self.metrics}
-        return Report(
-            examples,
-            self.nats / self.items if self.items else float("nan"),
-            {metric.name: metric.value(totals[metric.name]) for metric in self.metrics},
-            {metric.name: self.bootstraps[metric.name].interval(metric.value) for metric in self.metrics}
-            if self.bootstraps
-            else {},
-            {metric.name: metric.table(totals[metric.name]) for metric in self.metrics if metric.table is not None},
-        )
-
-    def _count(self, metric: Metric[R, P], group: Hashable, tally: Mapping[Hashable, float]) -> None:
-        for key, count in tally.items():
-            self.tallies[metric.name][key] += count  # type: ignore[assignment]
-        if self.bootstraps:
-            self.bootstraps[metric.name].add(group, tally)
-
-
 def _views(metrics: Iterable[Metric[Any, Any]]) -> list[MetricView]:
     return [LOSS, *(MetricView(m.name, m.label, m.format, m.from_loss) for m in metrics)]
-
-
-def _over_processes(world: World, tally: Counter[Hashable]) -> Counter[Hashable]:
-    """The sum of a tally over all processes."""
-    if world.size == 1:
-        return tally
-    parts = world.gather(json.dumps([[key, count] for key, count in tally.items()]).encode())
-    return add({_hashable(key): count for key, count in json.loads(part)} for part in parts)
-
-
-def _hashable(key: Any) -> Hashable:  # noqa: ANN401  (whatever JSON gave)
-    return tuple(map(_hashable, key)) if isinstance(key, list) else key
 
 
 def _batched(items: Iterable[R], size: int) -> Iterator[tuple[R, ...]]:

@@ -321,7 +321,8 @@ def demo(folder: Path) -> Demo:
 def rows(assets: NamedEntityAssets) -> dict[str, tuple[str, ...]]:
     """The words, characters, tags and labels that rows of parameters belong to."""
     return {
-        "encoder.inputs.words.weight": assets.words.tokens,
+        **dict.fromkeys(("encoder.inputs.words.weight", "encoder.inputs.changes.weight"), assets.words.tokens),
+        "encoder.inputs.vectors": ("", *(assets.vectors.words if assets.vectors else ())),
         "encoder.inputs.characters.embedding.weight": ("", *assets.characters.tokens),
         **dict.fromkeys(
             ("readout.weight", "readout.bias", "crf.transitions", "crf.start", "crf.end"),

@@ -14,10 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 import torch.nn.functional as F
 
-from recurra.data import IGNORED, Vocabulary
+from recurra.data import IGNORED
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
@@ -26,30 +25,23 @@ from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES
 from recurra.data.tagged import TaggedSentence, plain_sentence, read_tagged, sentences_to_predict
 from recurra.data.tags import Scheme, tags_of
-from recurra.data.vectors import read_vectors
 from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
 from recurra.models.encoder import Encoder
 from recurra.models.tagger import Tagger, TaggerScores
-from recurra.models.token_input import TokenInput
 from recurra.nn.crf import CRF
 from recurra.tasks.entity_answers import answers
 from recurra.tasks.entity_dictionary import known_entities
 from recurra.tasks.entity_example import synthetic_columns
 from recurra.tasks.entity_metrics import SeenEntities, entity_metrics
 from recurra.tasks.entity_output import ENTITY_FORMATS
-from recurra.tasks.named_entities_batches import (
-    KeptVectors,
-    NamedEntityAssets,
-    TaggedBatch,
-    batches,
-    vocabulary_form,
-)
+from recurra.tasks.named_entities_batches import NamedEntityAssets, TaggedBatch, batches
 from recurra.tasks.named_entities_settings import NamedEntityConfig
 from recurra.tasks.precision_dial import PrecisionDial
 from recurra.tasks.tagging import Tagging, show
 from recurra.tasks.task import Baseline, Demo, Facts, Task
+from recurra.tasks.words import fit_words, vocabulary_form, word_input, word_rows
 from recurra.training import StepLoss
 
 if TYPE_CHECKING:
@@ -98,58 +90,22 @@ def fit(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> NamedE
             values.update(column)
     if config.model.sentence_label and not labels:
         raise DataError(f"{config.sentences.data}: no sentence has a label; leave --sentence-label out")
-    counts: Counter[str] = Counter()
-    for form, count in forms.items():
-        counts[vocabulary_form(form)] += count
-    known = [word for word, count in counts.most_common() if count >= config.sentences.min_count]
     return NamedEntityAssets(
-        words=Vocabulary("word", known, end_of_sentence=False),
-        frequent=sum(count > 1 for count in counts.values()),
-        characters=Vocabulary("character", sorted(set().union(*forms))),
+        **fit_words(config.model, forms, config.sentences.min_count),
         tags=Labels(names=tuple(tags_of(sorted(types), Scheme.IOBES))),
         labels=Labels.of(labels) if config.model.sentence_label else None,
         features=tuple(tuple(sorted(values)) for values in features),
-        vectors=_vectors(config, forms),
         scheme=getattr(sentences, "scheme", None) or Scheme.IOB2,
         prefixed=getattr(sentences, "prefixed", True),
         seen=SeenEntities.of(sentences[index] for index in range(len(sentences))),
     )
 
 
-def _vectors(config: NamedEntityConfig, forms: Counter[str]) -> KeptVectors | None:
-    """The pretrained vectors of the words trained on and of the most frequent others."""
-    if config.model.vectors is None:
-        return None
-    table = read_vectors(config.model.vectors, forms, first=config.model.max_vectors)
-    share = table.coverage(forms).share
-    if not share:
-        raise DataError(
-            f"{config.model.vectors}: none of the words trained on has a vector there; give vectors of their language"
-        )
-    return KeptVectors(words=table.words, width=table.width, share=share, numbers=table.vectors.half())
-
-
 def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
     """The network, untrained."""
-    settings, kept = config.model, assets.vectors
-    # Where a trained model is loaded, its vectors come with its weights.
-    vectors = None if kept is None else torch.zeros(len(kept.words), kept.width)
-    if kept is not None and kept.numbers is not None:
-        vectors = kept.numbers
-    inputs = TokenInput(
-        len(assets.words),
-        settings.word_size,
-        characters=len(assets.characters),
-        character_network=settings.character_network,
-        character_size=settings.character_size,
-        ngrams=settings.ngrams,
-        ngram_size=settings.ngram_size,
-        vectors=vectors,
-        tune_vectors=settings.tune_vectors,
-        features=[2 * SHAPES - 1, *(len(values) + 1 for values in assets.features)],
-        feature_size=settings.feature_size,
-        dropout=settings.dropout,
-    )
+    settings = config.model
+    features = [2 * SHAPES - 1, *(len(values) + 1 for values in assets.features)]
+    inputs = word_input(settings, assets, features, settings.feature_size)
     if settings.bidirectional and settings.lookahead is not None:
         raise SettingError(
             f"--lookahead is {settings.lookahead}, and a bidirectional network reads each sentence to its end; add "
@@ -321,9 +277,7 @@ def demo(folder: Path) -> Demo:
 def rows(assets: NamedEntityAssets) -> dict[str, tuple[str, ...]]:
     """The words, characters, tags and labels that rows of parameters belong to."""
     return {
-        **dict.fromkeys(("encoder.inputs.words.weight", "encoder.inputs.changes.weight"), assets.words.tokens),
-        "encoder.inputs.vectors": ("", *(assets.vectors.words if assets.vectors else ())),
-        "encoder.inputs.characters.embedding.weight": ("", *assets.characters.tokens),
+        **word_rows(assets, "encoder.inputs."),
         **dict.fromkeys(
             ("readout.weight", "readout.bias", "crf.transitions", "crf.start", "crf.end"),
             assets.tags.names,

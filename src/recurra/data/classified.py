@@ -1,0 +1,295 @@
+"""Texts with classes: tables, JSON lines, fastText's lines, lines that begin with a class, a folder a class."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from recurra.data.classified_text import ClassifiedFormat, ClassifiedText, TextFormat
+from recurra.data.dataset import Examples, Problems, Role, fingerprint_files
+from recurra.data.lines import Source, name_of, read_lines
+from recurra.data.text import read_text
+from recurra.errors import DataError
+from recurra.spelling import did_you_mean
+
+__all__ = ["ClassifiedFormat", "ClassifiedText", "read_classified", "texts_to_classify"]
+
+TEXT_COLUMNS = ("text", "sentence", "review", "content", "body", "comment", "tweet", "message", "document", "title")
+LABEL_COLUMNS = ("label", "labels", "sentiment", "class", "category", "target", "rating", "stars", "polarity", "intent")
+"""The usual names of columns, whatever their case."""
+
+PREFIX = "__label__"
+"""What classes begin with in fastText's lines."""
+
+LOOKED_AT = 200
+"""Lines by which the format of a file is told."""
+
+MOST_CLASSES = 20
+"""First words of lines that may be classes: where there are more, they are words of texts."""
+
+UNLABELLED = "a text without a class is left out"
+"""A kind of problem."""
+
+
+def read_classified(path: Path, how: ClassifiedFormat, role: Role) -> Examples[ClassifiedText]:
+    r"""Read a file, or a folder, of texts with their classes.
+
+    Args:
+        path: The file or the folder.
+        how: How it is read.
+        role: What for: with "predict" classes may be missing, and no text is left out.
+
+    Raises:
+        DataError: It cannot be read, a row of it is wrong, or none has a class where classes are asked for.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "reviews.csv"
+        >>> _ = path.write_text('text,label\n"Good, very good",positive\nBad,negative\n')
+        >>> [(review.text, review.labels) for review in read_classified(path, ClassifiedFormat(), "train")]
+        [('Good, very good', ('positive',)), ('Bad', ('negative',))]
+    """
+    problems = Problems()
+    texts = []
+    for text in _read(path, how, role):
+        if role != "predict" and not text.labels:
+            problems.add(UNLABELLED, text.source)
+        else:
+            texts.append(text)
+    if role != "predict" and not texts:
+        left_out = sum(problems.counts.values())
+        raise DataError(
+            f"{name_of(path)}: 0 labelled texts in it{f', and {left_out:,} without a label' if left_out else ''}; give "
+            "a table with columns such as text and label, JSON lines, lines that begin with __label__CLASS or with a "
+            "class, or a folder a class"
+        )
+    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    return Examples(
+        texts,
+        [text.source for text in texts],
+        [len(text) for text in texts],
+        problems,
+        lambda: fingerprint_files(files, asdict(how)),
+    )
+
+
+def texts_to_classify(path: Path, how: ClassifiedFormat) -> Iterator[ClassifiedText]:
+    """The texts of a file, one at a time, as soon as they are read; none is left out.
+
+    Raises:
+        DataError: It cannot be read, or a row of it is wrong.
+    """
+    return _read(path, how, "predict")
+
+
+def _read(path: Path, how: ClassifiedFormat, role: Role) -> Iterator[ClassifiedText]:
+    if path.is_dir():
+        if role == "predict" and how.format is None:
+            raise DataError(f"{path}: this is a folder; give the file of the texts")
+        return _folders(path)
+    lines: Iterable[tuple[int, str]] = read_lines(path)
+    format_ = how.format
+    if format_ is None:
+        format_, lines = _detect(path, lines, role)
+    if format_ in {"csv", "tsv"}:
+        return _table(path, lines, how, "\t" if format_ == "tsv" else ",", role)
+    if format_ == "jsonl":
+        return _json(path, lines, how, role)
+    if format_ == "fasttext":
+        return (_fasttext(line, Source(path, number)) for number, line in lines)
+    if format_ == "lines":
+        return _first_words(path, lines, role)
+    if role != "predict":
+        raise DataError(
+            f"{path}: this seems to be plain text, which has no classes to learn; give a table with a heading, JSON "
+            "lines, lines that begin with __label__CLASS or with a class, or a folder a class; or name the --format"
+        )
+    return (ClassifiedText(line, Source(path, number)) for number, line in lines)
+
+
+def _detect(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> tuple[TextFormat, Iterable[tuple[int, str]]]:
+    """The format of a file, by its name and its first lines."""
+    iterator = iter(lines)
+    first = list(itertools.islice(iterator, LOOKED_AT))
+    whole = itertools.chain(first, iterator)
+    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    named: dict[str, TextFormat] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".json": "jsonl"}
+    if suffix in named:
+        return named[suffix], whole
+    filled = [line for _, line in first if line.strip()]
+    if filled and all(line.startswith(PREFIX) for line in filled):
+        return "fasttext", whole
+    if filled and all(line.lstrip().startswith("{") for line in filled):
+        return "jsonl", whole
+    if filled and _column(filled[0].split("\t"), None, TEXT_COLUMNS) is not None and "\t" in filled[0]:
+        return "tsv", whole
+    words = [line.split(maxsplit=1) for line in filled]
+    begins = {parts[0] for parts in words}
+    few = 1 < len(begins) <= min(MOST_CLASSES, len(filled) // 2)
+    if role != "predict" and few and all(len(parts) > 1 for parts in words):
+        return "lines", whole
+    return "text", whole
+
+
+def _table(
+    path: Path, lines: Iterable[tuple[int, str]], how: ClassifiedFormat, delimiter: str, role: Role
+) -> Iterator[ClassifiedText]:
+    """The rows of a table with a heading; cells in double quotes may have several lines."""
+    last = [0]
+
+    def numbered() -> Iterator[str]:
+        for number, line in lines:
+            last[0] = number
+            yield line + "\n"
+
+    reader = csv.reader(numbered(), delimiter=delimiter, strict=True)
+    heading: list[str] | None = None
+    columns: tuple[int, int | None, int | None] = (0, None, None)
+    before = 0
+    try:
+        for cells in reader:
+            line, before = before + 1, last[0]
+            if heading is None:
+                heading = [cell.strip() for cell in cells]
+                columns = _columns(path, heading, how, role)
+                continue
+            if not cells and role != "predict":
+                continue
+            if len(cells) != len(heading):
+                raise DataError(
+                    f"{name_of(path)}:{line}: {len(cells)} columns, and the heading has {len(heading)}; put a text "
+                    "with a separator or a line end in it in double quotes"
+                )
+            yield _of_cells(Source(path, line), cells, heading, columns, how)
+    except csv.Error as error:
+        raise DataError(f"{name_of(path)}:{last[0]}: this is no table: {error}; mend the line") from None
+
+
+def _columns(
+    path: Path, heading: Sequence[str], how: ClassifiedFormat, role: Role
+) -> tuple[int, int | None, int | None]:
+    """Where the text, the class and the group are."""
+    text = _column(heading, how.text_column, TEXT_COLUMNS)
+    label = _column(heading, how.label_column, LABEL_COLUMNS)
+    group = _column(heading, how.group_column, ()) if how.group_column is not None else None
+    wanted = [("text", text, how.text_column)]
+    if role != "predict":
+        wanted.append(("label", label, how.label_column))
+    if how.group_column is not None and role != "predict":
+        wanted.append(("group", group, how.group_column))
+    for what, index, name in wanted:
+        if index is None:
+            there = ", ".join(heading)
+            asked = f"no column {name!r}{did_you_mean(name, heading)}" if name else f"no column named like a {what}"
+            raise DataError(
+                f"{name_of(path)}:1: there is {asked}; the columns are: {there}; say which with --{what}-column"
+            )
+    return text or 0, label, group
+
+
+def _column(heading: Sequence[str], name: str | None, usual: Sequence[str]) -> int | None:
+    if name is not None:
+        return heading.index(name) if name in heading else None
+    lowered = [cell.strip().lower() for cell in heading]
+    return next((lowered.index(candidate) for candidate in usual if candidate in lowered), None)
+
+
+def _of_cells(
+    source: Source,
+    cells: Sequence[str],
+    heading: Sequence[str],
+    columns: tuple[int, int | None, int | None],
+    how: ClassifiedFormat,
+) -> ClassifiedText:
+    text, label, group = columns
+    labels = None if label is None else _labels(cells[label], several=how.several)
+    row = dict(zip(heading, cells, strict=True))
+    return ClassifiedText(cells[text], source, labels, None if group is None else cells[group], row)
+
+
+def _labels(cell: Any, *, several: bool) -> tuple[str, ...]:  # noqa: ANN401  (whatever JSON gave)
+    """The classes in a cell; a number is written as it is without a fraction of 0."""
+    if isinstance(cell, list):
+        return tuple(label for part in cell for label in _labels(part, several=False))
+    if isinstance(cell, bool):
+        return (str(cell).lower(),)
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    text = str(cell).strip()
+    if not several:
+        return (text,) if text else ()
+    return tuple(part for piece in text.replace("|", ",").split(",") if (part := piece.strip()))
+
+
+def _json(path: Path, lines: Iterable[tuple[int, str]], how: ClassifiedFormat, role: Role) -> Iterator[ClassifiedText]:
+    for number, line in lines:
+        source = Source(path, number)
+        if not line.strip():
+            if role == "predict":
+                yield ClassifiedText("", source)
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{source}: this is not JSON: {error}; give an object a line") from None
+        if not isinstance(record, dict):
+            raise DataError(f"{source}: this is a {type(record).__name__}; give an object a line")
+        yield _of_record(record, source, how, role)
+
+
+def _of_record(record: Mapping[str, Any], source: Source, how: ClassifiedFormat, role: Role) -> ClassifiedText:
+    names = list(record)
+    text = _column(names, how.text_column, TEXT_COLUMNS)
+    label = _column(names, how.label_column, LABEL_COLUMNS)
+    if text is None or not isinstance(record[names[text]], str):
+        wanted = how.text_column or "text"
+        raise DataError(
+            f"{source}: there is no text in {wanted!r}; the keys are: {', '.join(names)}; --text-column says"
+        )
+    if label is None and how.label_column is not None and role != "predict":
+        raise DataError(f"{source}: there is no {how.label_column!r}; the keys are: {', '.join(names)}")
+    given = None if label is None else record[names[label]]
+    group = None if how.group_column is None else record.get(how.group_column)
+    row = {name: value if isinstance(value, str) else json.dumps(value) for name, value in record.items()}
+    labels = None if given is None else _labels(given, several=how.several)
+    return ClassifiedText(record[names[text]], source, labels, None if group is None else str(group), row)
+
+
+def _fasttext(line: str, source: Source) -> ClassifiedText:
+    """A line of fastText: classes first, then the text."""
+    labels, rest = [], line
+    while rest.startswith(PREFIX):
+        label, _, rest = rest.partition(" ")
+        labels.append(label.removeprefix(PREFIX))
+        rest = rest.lstrip()
+    return ClassifiedText(rest, source, tuple(label for label in labels if label))
+
+
+def _first_words(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> Iterator[ClassifiedText]:
+    """Lines that begin with their class."""
+    for number, line in lines:
+        label, _, text = line.strip().partition(" ")
+        if role != "predict" and not line.strip():
+            continue
+        if role != "predict" and not text.strip():
+            raise DataError(
+                f"{name_of(path)}:{number}: there is a class and no text; give the class, a space and the text"
+            )
+        yield ClassifiedText(text.strip(), Source(path, number), (label,) if label else None)
+
+
+def _folders(path: Path) -> Iterator[ClassifiedText]:
+    """The texts of folders that are named as their classes, a file each."""
+    classes = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    if len(classes) < 2:
+        raise DataError(
+            f"{path}: this folder has {len(classes)} folders in it; give a file, or a folder with a folder a class"
+        )
+    for folder in classes:
+        for file in sorted(folder.rglob("*.txt")):
+            yield ClassifiedText(read_text(file), Source(file, 1), (folder.name,))

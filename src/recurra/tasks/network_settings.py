@@ -46,6 +46,8 @@ class NetworkSettings(RecurrentSettings):
         """The layers, for inputs of a width."""
         from recurra.nn import Recurrent
 
-        names = set(NetworkSettings.model_fields) - {"cell", "equations"}
-        settings = {name: getattr(self, name) for name in names} | overrides
-        return Recurrent(self.made, input_size, **settings)
+        return Recurrent(self.made, input_size, **self.recurrent_options() | overrides)
+
+    def recurrent_options(self) -> dict[str, Any]:
+        """What `Recurrent` takes besides its cell and the width of its input, by name."""
+        return {name: getattr(self, name) for name in NetworkSettings.model_fields if name not in {"cell", "equations"}}

@@ -88,6 +88,13 @@ TASKS = _Table(
         "ImageClassificationConfig",
     ),
     TaskEntry(
+        "sentiment-classification",
+        "The class of a text, such as what it says of its subject.",
+        "recurra.tasks.sentiment_classification",
+        "SENTIMENT_CLASSIFICATION",
+        "SentimentConfig",
+    ),
+    TaskEntry(
         "named-entity-recognition",
         "Which words of a sentence are names, and of what.",
         "recurra.tasks.named_entities",

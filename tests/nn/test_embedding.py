@@ -32,7 +32,7 @@ def pairs(dtype: torch.dtype) -> list[tuple[nn.Module, nn.Module]]:
 def ids() -> torch.Tensor:
     """Some of them often, some bags with padding, one of nothing else."""
     drawn = torch.randint(1, 40, (17, 9))
-    drawn[3, 4:] = drawn[5] = 0
+    drawn[3, 4:] = drawn[5] = drawn[11, 1] = drawn[16] = 0
     drawn[7] = ROWS - 1
     return drawn
 
@@ -52,7 +52,7 @@ def test_values_and_gradients_are_torchs(dtype):
                 if step != 2:  # the third step adds to the gradient of the second
                     module.zero_grad()
                 (module(rows) * above).sum().backward()
-            assert torch.equal(ours(rows), theirs(rows))
+            torch.testing.assert_close(ours(rows), theirs(rows))
             torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
 
 
@@ -75,6 +75,14 @@ def test_a_gradient_that_is_kept_stays_as_it_is():
         module.zero_grad()
         module(ids()).sum().backward()
         assert torch.equal(kept, copy)
+
+
+def test_bags_of_nothing_are_0_and_teach_nothing():
+    bag = EmbeddingBag(ROWS, WIDTH, padding_idx=0)
+    means = bag(torch.zeros(3, 2, dtype=torch.int64))
+    means.sum().backward()
+    assert not bool(means.any())
+    assert not bool(bag.weight.grad.any())
 
 
 def test_what_torch_does_otherwise_is_left_to_torch():

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ class Amount:
     steps_an_epoch: int
 
 
-WHOLE = Amount(300, 20, 2048, Effort(30.0, 15), 10, 100)
+WHOLE = Amount(300, 20, 2048, Effort(30.0, 15), 10, 200)
 QUICK = Amount(5, 2, 50, Effort(0.1, 3), 3, 3)
 
 
@@ -244,6 +245,8 @@ def main(arguments: Sequence[str]) -> None:
     document = given.markdown.read_text(encoding="utf-8") if given.markdown else f"{BEGIN}{END}"
     if BEGIN not in document or END not in document:
         parser.error(f"{given.markdown} does not have the lines {BEGIN} and {END}")
+    if find_spec("torchcrf") is None:
+        parser.error("plain PyTorch takes its CRF from a package that is not there: pip install pytorch-crf")
     torch.set_num_threads(given.threads)
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as made_up:

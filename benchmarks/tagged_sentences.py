@@ -24,7 +24,7 @@ LETTERS, WEIGHTS = "etaoinshrdlucmfwypvbgkjqxz", [26 - rank for rank in range(26
 def write_sentences(folder: Path) -> None:
     """Write made up files of the names of CoNLL-2003's, in its format: as many sentences, as long, of as many words.
 
-    An eighth of the words are names, whose spelling says so, so that something can be learned from them.
+    A sixth of the words are in names, whose spelling says so, so that something can be learned from them.
     """
     draw = random.Random(0)
     spellings = [_spelling(draw, number) for number in range(WORDS)]
@@ -50,4 +50,4 @@ def _spelling(draw: random.Random, number: int) -> str:
 
 def _tag(number: int) -> str:
     """The tag of a word; adjacent names of a type are one."""
-    return f"I-{TYPES[number // 3 % len(TYPES)]}" if number > 10 and number % 3 == 0 else "O"
+    return f"I-{TYPES[number // 5 % len(TYPES)]}" if number > 10 and number % 5 == 0 else "O"

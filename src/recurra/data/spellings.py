@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+
+from recurra.data.ragged import RaggedRows
 
 __all__ = ["SHAPES", "SpelledWords", "Spellings", "is_headline", "normalised", "shape_of"]
 
@@ -107,8 +108,8 @@ class Spellings:
     lengths: Sequence[int] = (3, 4, 5)
     _numbers: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     _simple: list[tuple[int, int, int]] = field(default_factory=list, init=False, repr=False)
-    _characters: list[Tensor] = field(default_factory=list, init=False, repr=False)
-    _grams: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    _characters: RaggedRows = field(default_factory=RaggedRows, init=False, repr=False)
+    _grams: RaggedRows = field(default_factory=RaggedRows, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._forget()
@@ -117,27 +118,25 @@ class Spellings:
         """Turn sentences into numbers; one without words is a row of padding."""
         if len(self._numbers) > MAX_SPELLINGS:
             self._forget()
-        rows = [torch.tensor([self._number(word) for word in words], dtype=torch.int64) for words in sentences]
-        forms = pad_sequence(rows, batch_first=True)
+        rows = RaggedRows([self._number(word) for word in words] for words in sentences)
+        forms = rows.padded(torch.arange(len(rows)))
         distinct, inverse = torch.unique(forms, return_inverse=True)
-        members = distinct.tolist()
-        simple = torch.tensor([self._simple[member] for member in members], dtype=torch.int64)[inverse]
-        characters = pad_sequence([self._characters[member] for member in members], batch_first=True)[inverse]
-        grams = pad_sequence([self._grams[member] for member in members], batch_first=True)[inverse]
+        simple = torch.tensor([self._simple[number] for number in distinct.tolist()], dtype=torch.int64)[inverse]
+        characters, grams = self._characters.padded(distinct)[inverse], self._grams.padded(distinct)[inverse]
         return SpelledWords(forms, simple[..., 0], simple[..., 1], characters, grams, simple[..., 2])
 
     def _forget(self) -> None:
         """Begin anew; the spelling 0 is what stands past the end of a row, and no axis of a batch is ever 0."""
-        nothing = torch.zeros(1, dtype=torch.int64)
-        self._numbers, self._simple, self._characters, self._grams = {}, [(0, 0, 0)], [nothing], [nothing]
+        self._numbers, self._simple = {}, [(0, 0, 0)]
+        self._characters, self._grams = RaggedRows([[0]]), RaggedRows([[0]])
 
     def _number(self, word: str) -> int:
         number = self._numbers.get(word)
         if number is None:
             number = self._numbers[word] = len(self._simple)
             self._simple.append((self.word_id(word), self.vector_row(word), shape_of(word)))
-            self._characters.append(torch.tensor([self.character_id(c) for c in _ends(word)] or [0]))
-            self._grams.append(torch.tensor([*self._hashed(word)] or [0]))
+            self._characters.append([self.character_id(c) for c in _ends(word)] or [0])
+            self._grams.append([*self._hashed(word)] or [0])
         return number
 
     def _hashed(self, word: str) -> Iterable[int]:

@@ -174,11 +174,12 @@ def batches(
             words = words.masked_fill(dropped, assets.words.unknown or 0)
         headlines = torch.tensor([[is_headline(sentence.words)] for sentence in members])
         shapes = torch.where(headlines & (spelled.shapes > 0), spelled.shapes + SHAPES - 1, spelled.shapes)
-        targets = torch.full(words.shape, IGNORED)
-        for row, sentence in enumerate(members):
+        rows = []
+        for sentence in members:
             known = [span for span in sentence.spans or () if f"S-{span[2]}" in assets.tags]
             tags = write_tags(known, len(sentence), Scheme.IOBES)
-            targets[row, : len(tags)] = torch.tensor([assets.tags.encode(tag) for tag in tags])
+            rows.append([assets.tags.encode(tag) for tag in tags] + [IGNORED] * (words.shape[1] - len(tags)))
+        targets = torch.tensor(rows)
         tokens = Tokens(words, spelled.forms, spelled.characters, spelled.ngrams, spelled.vectors, shapes[..., None])
         labels = [assets.labels.encode(s.label) if assets.labels and s.label else IGNORED for s in members]
         return TaggedBatch(

@@ -21,14 +21,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from recurrence import _processor
 from tagged_sentences import write_sentences
-from timing import Effort, alternate
+from timing import Effort, Pass, alternate
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -172,22 +172,30 @@ def measure(folder: Path, amount: Amount) -> Figures:
     for batch in islice(batches.epoch(0), amount.before):
         step(batch)
     plain, tuned = (PlainTagger(trained.model, once=once) for once in (False, True))
-    chosen = list(islice(batches.epoch(1), amount.steps))
+    batched = list(islice(batches.epoch(1), amount.steps * (amount.effort.repeats + 2)))
     for other in (plain, tuned):
-        check_equal(trained, other, chosen[0])
+        check_equal(trained, other, batched[0])
     figures.tagging = _tagging(trained, tuned, folder, amount)
     steps = {
         "recurra": step,
         PLAIN: plain_step(plain, trained.config, fused=False),
         TUNED: plain_step(tuned, trained.config, fused=True),
     }
-    passes = {who: lambda one=one: [one(batch) for batch in chosen] for who, one in steps.items()}
+    # Every pass has batches of its own, the same ones for all: in training hardly a shape of a batch comes again.
+    groups = [batched[place : place + amount.steps] for place in range(0, len(batched), amount.steps)]
+    passes = {who: _passes(one, groups) for who, one in steps.items()}
     passes["batches"] = lambda: list(islice(batches.epoch(1), amount.steps))
     for who, timing in alternate(passes, amount.effort).items():
-        figures.step[who] = timing.seconds / len(chosen)
+        figures.step[who] = timing.seconds / amount.steps
     figures.collate = figures.step.pop("batches")
     figures.memory = memory_of_epochs(folder, amount.epochs, amount.steps_an_epoch)
     return figures
+
+
+def _passes(step: Callable[[TaggedBatch], float], groups: Sequence[Sequence[TaggedBatch]]) -> Pass:
+    """Each call takes the steps of the next group of batches."""
+    rest = cycle(groups)
+    return lambda: [step(batch) for batch in next(rest)]
 
 
 def _tagging(trained: TrainedTagger, plain: PlainTagger, folder: Path, amount: Amount) -> dict[str, float]:

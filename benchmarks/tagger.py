@@ -53,7 +53,16 @@ PLAIN, TUNED = "plain PyTorch", "plain, tuned"
 
 @dataclass(frozen=True)
 class Amount:
-    """How much is done: steps that train the network before it is timed, steps of a pass, sentences to tag."""
+    """How much is done.
+
+    Args:
+        before: Steps that train the network before it is timed.
+        steps: Steps of a pass.
+        sentences: How many are tagged.
+        effort: How long each contender is timed.
+        epochs: After how many the memory is looked at.
+        steps_an_epoch: The steps of each of these.
+    """
 
     before: int
     steps: int
@@ -87,7 +96,7 @@ def begin(folder: Path, **settings: object) -> tuple[TrainedTagger, Examples[Tag
     return Trained(task, config, assets, task.build(config, assets)), sentences
 
 
-def own_step(trained: TrainedTagger) -> Callable[[TaggedBatch], float]:
+def library_step(trained: TrainedTagger) -> Callable[[TaggedBatch], float]:
     """One step of training as the library's loop takes it; returns the loss."""
     task, config, model = trained.task, trained.config, trained.model
     settings = config.training
@@ -150,8 +159,8 @@ def check_equal(trained: TrainedTagger, plain: PlainTagger, batch: TaggedBatch) 
     gradients = [
         torch.autograd.grad(loss, parameters) for loss, parameters in zip(losses, zip(*pairs, strict=True), strict=True)
     ]
-    for own, other in zip((losses[0], *gradients[0]), (losses[1], *gradients[1]), strict=True):
-        error = float((own - other).detach().abs().max()) / float(other.detach().abs().max())
+    for ours, theirs in zip((losses[0], *gradients[0]), (losses[1], *gradients[1]), strict=True):
+        error = float((ours - theirs).detach().abs().max()) / float(theirs.detach().abs().max())
         if not error <= 1e-4:
             raise RuntimeError(f"{error:.1e} apart: the comparison would not be of equal work")
     with torch.no_grad():
@@ -168,7 +177,7 @@ def measure(folder: Path, amount: Amount) -> Figures:
     figures = Figures()
     trained, sentences = begin(folder)
     batches = trained.task.batches(trained.config, trained.assets, sentences, "train")
-    step = own_step(trained)
+    step = library_step(trained)
     for batch in islice(batches.epoch(0), amount.before):
         step(batch)
     plain, tuned = (PlainTagger(trained.model, once=once) for once in (False, True))
@@ -182,7 +191,7 @@ def measure(folder: Path, amount: Amount) -> Figures:
         TUNED: plain_step(tuned, trained.config, fused=True),
     }
     # Every pass has batches of its own, the same ones for all: in training hardly a shape of a batch comes again.
-    groups = [batched[place : place + amount.steps] for place in range(0, len(batched), amount.steps)]
+    groups = [batched[first : first + amount.steps] for first in range(0, len(batched), amount.steps)]
     passes = {who: _passes(one, groups) for who, one in steps.items()}
     passes["batches"] = lambda: list(islice(batches.epoch(1), amount.steps))
     for who, timing in alternate(passes, amount.effort).items():
@@ -219,8 +228,8 @@ def report(figures: Figures, data: str, command: str, load: tuple[float, float])
     """The tables, and where it was measured."""
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     step, tagging, memory = figures.step, figures.tagging, figures.memory
-    own = step["recurra"]
-    ratios = [step[who] / own for who in (PLAIN, TUNED)]
+    ours = step["recurra"]
+    ratios = [step[who] / ours for who in (PLAIN, TUNED)]
     change = memory[-1] / memory[1] - 1
     return "\n".join(
         [
@@ -231,7 +240,7 @@ def report(figures: Figures, data: str, command: str, load: tuple[float, float])
             "",
             "| what | recurra | plain PyTorch | ratio | plain, tuned | ratio |",
             "| --- | ---: | ---: | ---: | ---: | ---: |",
-            f"| a step of training, ms | {own * 1e3:.1f} | {step[PLAIN] * 1e3:.1f} | {ratios[0]:.2f}x "
+            f"| a step of training, ms | {ours * 1e3:.1f} | {step[PLAIN] * 1e3:.1f} | {ratios[0]:.2f}x "
             f"| {step[TUNED] * 1e3:.1f} | {ratios[1]:.2f}x |",
             f"| making its batch, for all of them, ms | {figures.collate * 1e3:.1f} | | | | |",
             f"| words tagged a second | {tagging['recurra']:,.0f} | | | {tagging[TUNED]:,.0f} "
@@ -249,27 +258,27 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", type=Path, help="folder with CoNLL-2003's eng.train and eng.testb [made up ones]")
     parser.add_argument("--threads", type=int, default=1, help="threads of all [1]")
     parser.add_argument("--markdown", type=Path, help="write the table between its marks in this file")
-    given = parser.parse_args(arguments)
-    document = given.markdown.read_text(encoding="utf-8") if given.markdown else f"{BEGIN}{END}"
+    options = parser.parse_args(arguments)
+    document = options.markdown.read_text(encoding="utf-8") if options.markdown else f"{BEGIN}{END}"
     if BEGIN not in document or END not in document:
-        parser.error(f"{given.markdown} does not have the lines {BEGIN} and {END}")
+        parser.error(f"{options.markdown} does not have the lines {BEGIN} and {END}")
     if find_spec("torchcrf") is None:
         parser.error("plain PyTorch takes its CRF from a package that is not there: pip install pytorch-crf")
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(options.threads)
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as made_up:
-        if given.data is None:
+        if options.data is None:
             write_sentences(Path(made_up))
-        figures = measure(given.data or Path(made_up), QUICK if given.quick else WHOLE)
-    words = [*["--quick"] * given.quick, *(["--data", given.data.name] if given.data else [])]
-    words += ["--threads", str(given.threads)] if given.threads != 1 else []
+        figures = measure(options.data or Path(made_up), QUICK if options.quick else WHOLE)
+    words = [*["--quick"] * options.quick, *(["--data", options.data.name] if options.data else [])]
+    words += ["--threads", str(options.threads)] if options.threads != 1 else []
     command = shlex.join(["python", "benchmarks/tagger.py", *words])
-    data = "sentences of CoNLL-2003" if given.data else "made up sentences, as long as those of CoNLL-2003"
+    data = "sentences of CoNLL-2003" if options.data else "made up sentences, as long as those of CoNLL-2003"
     text = report(figures, data, command, (before, os.getloadavg()[0]))
     print(text)
-    if given.markdown:
+    if options.markdown:
         start, rest = document.split(BEGIN)
-        given.markdown.write_text(f"{start}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        options.markdown.write_text(f"{start}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

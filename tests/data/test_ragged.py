@@ -11,15 +11,15 @@ INTEGERS = st.integers(-(2**63), 2**63 - 1)
 
 
 @given(st.lists(st.lists(INTEGERS, max_size=5), min_size=1, max_size=6), st.data())
-def test_rows_are_padded_as_torch_pads_them(given_rows, data):
-    rows = RaggedRows(given_rows[:2])
-    for row in given_rows[2:]:
+def test_rows_are_padded_as_torch_pads_them(drawn, data):
+    rows = RaggedRows(drawn[:2])
+    for row in drawn[2:]:
         rows.append(row)
-    numbers = data.draw(st.lists(st.integers(0, len(given_rows) - 1), min_size=1, max_size=8))
-    expected = pad_sequence([torch.tensor(given_rows[n], dtype=torch.int64) for n in numbers], batch_first=True)
+    numbers = data.draw(st.lists(st.integers(0, len(drawn) - 1), min_size=1, max_size=8))
+    expected = pad_sequence([torch.tensor(drawn[n], dtype=torch.int64) for n in numbers], batch_first=True)
     padded = rows.padded(torch.tensor(numbers))
     assert padded.dtype == torch.int64
-    assert len(rows) == len(given_rows)
+    assert len(rows) == len(drawn)
     assert torch.equal(padded, expected)
     rows.append([1])  # what was handed out does not hold the rows fast
     assert torch.equal(padded, expected)

@@ -50,8 +50,8 @@ def test_the_convolution_is_torchs():
     torch.testing.assert_close(reader(words), expected)
     above = torch.randn(3, 6)
     taken = [torch.autograd.grad((v * above).sum(), list(reader.parameters())) for v in (reader(words), expected)]
-    for own, other in zip(*taken, strict=True):
-        torch.testing.assert_close(own, other)
+    for ours, torchs in zip(*taken, strict=True):
+        torch.testing.assert_close(ours, torchs)
 
 
 def test_every_part_is_learned():

@@ -1,4 +1,4 @@
-"""Measurements that need a process of their own: the module is run as a program, and prints one number."""
+"""Measurements that need a process of their own: the module is run as a program, and prints numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ TIMEOUT = 300
 
 
 def measured_in_child(file: str, *arguments: object, **environment: str) -> float:
-    """The number that a module of this folder prints when it is run as a program.
+    """The number that a module of this folder prints when it is run as a program; see `figures_of_child`."""
+    return figures_of_child(file, *arguments, **environment)[-1]
+
+
+def figures_of_child(file: str, *arguments: object, **environment: str) -> list[float]:
+    """The numbers in the last line that a module of this folder prints when it is run as a program.
 
     Raises:
         RuntimeError: It failed; with the last line of what it said.
@@ -27,7 +32,7 @@ def measured_in_child(file: str, *arguments: object, **environment: str) -> floa
     if done.returncode:
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
         raise RuntimeError(f"{Path(file).name} {' '.join(command[2:])}: {last}")
-    return float(done.stdout.split()[-1])
+    return [float(figure) for figure in done.stdout.splitlines()[-1].split()]
 
 
 def training_of(contender: str, name: str, batch: int, size: int, steps: int) -> Callable[[int, int], None]:

@@ -61,7 +61,15 @@ def parameters_of(layer: Recurrent) -> dict[str, Tensor]:
 
 def torch_layer(name: str, p: Mapping[str, Tensor]) -> nn.RNNBase:
     """The layer of torch.nn with the same weights."""
-    kind, gates = TORCH[name]
+    size = len(next(iter(p.values())))
+    layer = TORCH[name][0](size, size)
+    layer.load_state_dict(torch_weights(name, p))
+    return layer
+
+
+def torch_weights(name: str, p: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights as the layer of torch.nn names and joins them."""
+    gates = TORCH[name][1]
     size = len(next(iter(p.values())))
 
     def part(matrix: Tensor, of_state: bool) -> Tensor:
@@ -70,15 +78,12 @@ def torch_layer(name: str, p: Mapping[str, Tensor]) -> nn.RNNBase:
 
     # torch.nn has two biases of which most cells here have one.
     second = [p[f"b{own}"] if own != gate else torch.zeros(size) for gate, own in gates]
-    weights = {
+    return {
         "weight_ih_l0": torch.cat([part(p[f"W{gate}"], False) for gate, _ in gates]),
         "weight_hh_l0": torch.cat([part(p[f"W{gate}"], True) for _, gate in gates]),
         "bias_ih_l0": torch.cat([p[f"b{gate}"] for gate, _ in gates]),
         "bias_hh_l0": torch.cat(second),
     }
-    layer = kind(size, size)
-    layer.load_state_dict(weights)
-    return layer
 
 
 def contenders(name: str, layer: Recurrent, kind: Kind) -> dict[str, Contender]:

@@ -200,3 +200,30 @@ def test_the_table_of_writing_stands_between_its_marks(modules, monkeypatch, tmp
     assert text.startswith(before[0])
     assert text.endswith(after[1])
     assert "| lstm | 128 | sample | 60 | 8 | 7.5x |" in text
+
+
+def test_sentences_that_are_made_up_are_as_many_and_as_long_as_conll_2003s(modules, tmp_path):
+    modules("tagged_sentences").write_sentences(tmp_path)
+    sentences = (tmp_path / "eng.train").read_text(encoding="utf-8").strip().split("\n\n")
+    lengths = sorted(len(sentence.splitlines()) for sentence in sentences)
+    assert len(sentences) == 14_041
+    assert sum(lengths) == pytest.approx(203_621, rel=0.05)  # its words
+    assert lengths[len(lengths) // 2] == pytest.approx(10, abs=1)
+    tags = [line.split()[1] for sentence in sentences for line in sentence.splitlines()]
+    assert tags.count("O") / len(tags) == pytest.approx(169_578 / 203_621, abs=0.03)
+    assert {tag.removeprefix("I-") for tag in tags} == {"O", "LOC", "MISC", "ORG", "PER"}
+
+
+def test_what_a_tagger_does_is_told_beside_plain_pytorch(modules):
+    tagger = modules("tagger")
+    figures = tagger.Figures(
+        step={"recurra": 0.02, tagger.PLAIN: 0.05, tagger.TUNED: 0.03},
+        collate=0.003,
+        tagging={"recurra": 30_000.0, tagger.TUNED: 20_000.0},
+        memory=[400.0, 500.0, 520.0],
+    )
+    text = tagger.report(figures, "sentences", "python x.py", (0.5, 1.5))
+    assert "| a step of training, ms | 20.0 | 50.0 | 2.50x | 30.0 | 1.50x |" in text
+    assert "| words tagged a second | 30,000 | | | 20,000 | 1.50x |" in text
+    assert "| memory after epoch 3, MiB | 520 (+4.0%) |" in text
+    assert "load average 0.5 before, 1.5 after" in text

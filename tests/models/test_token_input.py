@@ -42,6 +42,18 @@ def test_padding_after_a_word_changes_nothing(network):
     assert bool(reader(torch.zeros(1, 3, dtype=torch.int64)).isfinite().all())
 
 
+def test_the_convolution_is_torchs():
+    reader = CharacterReader(9, 4, 6, "cnn")
+    words = torch.tensor([[3, 1, 2, 8, 5], [7, 7, 0, 0, 0], [4, 0, 0, 0, 0]])
+    features = reader.convolution(reader.embedding(words).transpose(1, 2))
+    expected = torch.stack([row[:, :length].amax(1) for row, length in zip(features, [5, 2, 1], strict=True)])
+    torch.testing.assert_close(reader(words), expected)
+    above = torch.randn(3, 6)
+    taken = [torch.autograd.grad((v * above).sum(), list(reader.parameters())) for v in (reader(words), expected)]
+    for ours, torchs in zip(*taken, strict=True):
+        torch.testing.assert_close(ours, torchs)
+
+
 def test_every_part_is_learned():
     inputs = TokenInput(9, 4, vectors=torch.randn(5, 3), tune_vectors=True, characters=50, ngrams=30, features=[8])
     inputs(tokens_of(SENTENCES)).sum().backward()

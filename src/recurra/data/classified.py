@@ -65,7 +65,7 @@ def read_classified(path: Path, how: ClassifiedFormat, role: Role) -> Examples[C
         left_out = sum(problems.counts.values())
         raise DataError(
             f"{name_of(path)}: 0 labelled texts in it{f', and {left_out:,} without a label' if left_out else ''}; give "
-            "a table with columns such as text and label, JSON lines, lines that begin with __label__CLASS or with a "
+            f"{f'what --format {how.format} says, or ' if how.format else ''}a table with columns such as text and label, JSON lines, lines that begin with __label__CLASS or with a "
             "class, or a folder a class"
         )
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
@@ -88,6 +88,16 @@ def texts_to_classify(path: Path, how: ClassifiedFormat) -> Iterator[ClassifiedT
 
 
 def _read(path: Path, how: ClassifiedFormat, role: Role) -> Iterator[ClassifiedText]:
+    """The texts of a file or a folder, one at a time."""
+    try:
+        yield from _texts(path, how, role)
+    except DataError as error:
+        if how.format is None:
+            raise
+        raise DataError(f"{error} (it is read as --format {how.format} says)") from None
+
+
+def _texts(path: Path, how: ClassifiedFormat, role: Role) -> Iterator[ClassifiedText]:
     if path.is_dir():
         if role == "predict" and how.format is None:
             raise DataError(f"{path}: this is a folder; give the file of the texts")

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+
+from recurra.data.ragged import RaggedRows
 
 __all__ = ["SHAPES", "SpelledWords", "Spellings", "is_headline", "normalised", "shape_of"]
 
@@ -84,28 +85,6 @@ class SpelledWords(NamedTuple):
     shapes: Tensor
 
 
-class _Rows:
-    """Rows of numbers of different lengths in one table, 0 past their ends, that grows as they are added."""
-
-    def __init__(self) -> None:
-        self.table = np.zeros((0, 0), dtype=np.int32)
-        self.lengths: list[int] = []
-
-    def append(self, row: Sequence[int]) -> None:
-        """Add a row."""
-        size, (rows, width) = len(self.lengths), self.table.shape
-        if size == rows or len(row) > width:
-            larger = np.zeros((max(1024, 2 * rows) if size == rows else rows, max(width, len(row))), dtype=np.int32)
-            larger[:rows, :width] = self.table
-            self.table = larger
-        self.table[size, : len(row)] = row
-        self.lengths.append(len(row))
-
-    def take(self, rows: Sequence[int]) -> Tensor:
-        """Some of the rows, as wide as the longest of them."""
-        return torch.from_numpy(self.table[rows, : max(self.lengths[row] for row in rows)]).long()
-
-
 @dataclass
 class Spellings:
     """Turns words into numbers, each spelling once.
@@ -131,8 +110,8 @@ class Spellings:
     lengths: Sequence[int] = (3, 4, 5)
     _numbers: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     _simple: list[tuple[int, int, int]] = field(default_factory=list, init=False, repr=False)
-    _characters: _Rows = field(default_factory=_Rows, init=False, repr=False)
-    _grams: _Rows = field(default_factory=_Rows, init=False, repr=False)
+    _characters: RaggedRows = field(default_factory=RaggedRows, init=False, repr=False)
+    _grams: RaggedRows = field(default_factory=RaggedRows, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._forget()
@@ -141,17 +120,16 @@ class Spellings:
         """Turn sentences into numbers; one without words is a row of padding."""
         if len(self._numbers) > MAX_SPELLINGS:
             self._forget()
-        rows = [torch.tensor([self._number(word) for word in words], dtype=torch.int64) for words in sentences]
-        members, inverse = _in_order_of_appearance(pad_sequence(rows, batch_first=True))
-        simple = torch.tensor([self._simple[member] for member in members], dtype=torch.int64)[inverse]
-        characters, grams = self._characters.take(members)[inverse], self._grams.take(members)[inverse]
+        rows = RaggedRows([self._number(word) for word in words] for words in sentences)
+        members, inverse = _in_order_of_appearance(rows.padded(torch.arange(len(rows))))
+        simple = torch.tensor([self._simple[member] for member in members.tolist()], dtype=torch.int64)[inverse]
+        characters, grams = self._characters.padded(members)[inverse], self._grams.padded(members)[inverse]
         return SpelledWords(inverse, simple[..., 0], simple[..., 1], characters, grams, simple[..., 2])
 
     def _forget(self) -> None:
         """Begin anew; the spelling 0 is what stands past the end of a row, and no axis of a batch is ever 0."""
-        self._numbers, self._simple, self._characters, self._grams = {}, [(0, 0, 0)], _Rows(), _Rows()
-        self._characters.append([0])
-        self._grams.append([0])
+        self._numbers, self._simple = {}, [(0, 0, 0)]
+        self._characters, self._grams = RaggedRows([[0]]), RaggedRows([[0]])
 
     def _number(self, word: str) -> int:
         number = self._numbers.get(word)
@@ -173,12 +151,12 @@ class Spellings:
         yield zlib.crc32(f"={word}".encode("utf-8", "surrogatepass")) % self.ngrams + 1
 
 
-def _in_order_of_appearance(numbers: Tensor) -> tuple[list[int], Tensor]:
+def _in_order_of_appearance(numbers: Tensor) -> tuple[Tensor, Tensor]:
     """The different numbers, 0 first and the others as they first come, and the place of each among them.
 
     Example:
         >>> _in_order_of_appearance(torch.tensor([[7, 3], [7, 0]]))
-        ([0, 7, 3], tensor([[1, 2],
+        (tensor([0, 7, 3]), tensor([[1, 2],
                 [1, 0]]))
     """
     flat = np.append(0, numbers.flatten().numpy())
@@ -186,7 +164,7 @@ def _in_order_of_appearance(numbers: Tensor) -> tuple[list[int], Tensor]:
     order = np.argsort(first)
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
-    return distinct[order].tolist(), torch.from_numpy(ranks[inverse][1:]).view(numbers.shape)
+    return torch.from_numpy(distinct[order]), torch.from_numpy(ranks[inverse][1:]).view(numbers.shape)
 
 
 def _ends(word: str) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recurra.errors import SettingError
 from recurra.nn.dropout import Dropout, check_rate
+from recurra.nn.embedding import Embedding, EmbeddingBag
 from recurra.nn.recurrent import Recurrent
 
 __all__ = ["CharacterNetwork", "CharacterReader", "TokenInput", "Tokens"]
@@ -83,10 +84,10 @@ class CharacterReader(nn.Module):
         inside = characters != 0
         embedded = self.dropout(self.embedding(characters))
         if self.convolution is not None:
-            features: Tensor = self.convolution(embedded.transpose(1, 2))
-            # A word without characters, which padding is, has no maximum; it is 0.
+            features = _convolved(embedded, self.convolution.weight, self.convolution.bias)
             lowest = torch.finfo(features.dtype).min
-            highest = features.masked_fill(~inside.unsqueeze(1), lowest).amax(2)
+            highest = (features + torch.where(inside, 0.0, lowest).to(features.dtype).unsqueeze(2)).amax(1)
+            # A word without characters, which padding is, has no maximum; it is 0.
             return highest.masked_fill(~inside.any(1, keepdim=True), 0.0)
         assert self.recurrent is not None
         lengths = inside.sum(1).clamp(min=1)
@@ -94,6 +95,16 @@ class CharacterReader(nn.Module):
         half = self.output_size // 2
         last = outputs[torch.arange(len(outputs), device=outputs.device), lengths - 1, :half]
         return torch.cat([last, outputs[:, 0, half:]], 1)
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The convolution (N, C, O) of (N, C, I) by weights (O, I, 3), as one product of windows with a matrix.
+
+    torch's own compiles code for every new shape on a processor and keeps it, and here each batch has another one.
+    """
+    padded = F.pad(x, (0, 0, 1, 1))
+    windows = torch.cat([padded[:, :-2], x, padded[:, 2:]], 2)
+    return F.linear(windows, weight.transpose(1, 2).flatten(1), bias)
 
 
 class TokenInput(nn.Module):
@@ -149,7 +160,7 @@ class TokenInput(nn.Module):
         if character_network not in get_args(CharacterNetwork):
             known = ", ".join(get_args(CharacterNetwork))
             raise SettingError(f"there is no character network {character_network!r}; choose one of: {known}")
-        self.words = nn.Embedding(words, word_size) if word_size else None
+        self.words = Embedding(words, word_size) if word_size else None
         if self.words is not None:
             nn.init.uniform_(self.words.weight, -0.1, 0.1)
         # The first row is that of words without a vector.
@@ -163,7 +174,7 @@ class TokenInput(nn.Module):
             if characters and character_network != "none"
             else None
         )
-        self.ngrams = nn.EmbeddingBag(ngrams + 1, ngram_size, mode="mean", padding_idx=0) if ngrams else None
+        self.ngrams = EmbeddingBag(ngrams + 1, ngram_size, padding_idx=0) if ngrams else None
         if self.ngrams is not None:
             nn.init.normal_(self.ngrams.weight, std=0.1)
             with torch.no_grad():

@@ -1,0 +1,285 @@
+"""How fast named entity recognition trains and tags: this library, and the same network in plain PyTorch.
+
+    $ python benchmarks/tagger.py --data conll2003
+    $ python benchmarks/tagger.py --quick
+    $ python benchmarks/tagger.py --data conll2003 --markdown benchmarks/README.md
+
+The network is that of `recurra train named-entity-recognition` as its settings come. Plain PyTorch has the same one
+with the same weights, of torch.nn's layers and the CRF of the package pytorch-crf, which must be installed. Both read
+the same batches and run by turns, and the median counts. benchmarks/README.md says how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from recurrence import _processor
+from tagged_sentences import write_sentences
+from timing import Effort, Pass, alternate
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from recurra.backends.cpu.target import host
+from recurra.data.dataset import Examples
+from recurra.data.tagged_sentence import TaggedSentence
+from recurra.models.tagger import Tagger
+from recurra.tasks.named_entities import NAMED_ENTITIES, NamedEntityAssets, NamedEntityConfig, TaggedBatch, Tagging
+from recurra.tasks.settings_file import make_config
+from recurra.tasks.trained import Trained
+from recurra.training.averaging import build_average
+from recurra.training.engine import Engine
+from recurra.training.world import World
+
+if TYPE_CHECKING:  # it needs a package that the library does not
+    from plain_tagger import PlainTagger
+
+BEGIN, END = "<!-- tagger: written by tagger.py -->", "<!-- end of tagger -->"
+TrainedTagger = Trained[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagger, TaggedBatch, Tagging]
+PLAIN, TUNED = "plain PyTorch", "plain, tuned"
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much is done.
+
+    Args:
+        before: Steps that train the network before it is timed.
+        steps: Steps of a pass.
+        sentences: How many are tagged.
+        effort: How long each contender is timed.
+        epochs: After how many the memory is looked at.
+        steps_an_epoch: The steps of each of these.
+    """
+
+    before: int
+    steps: int
+    sentences: int
+    effort: Effort
+    epochs: int
+    steps_an_epoch: int
+
+
+WHOLE = Amount(300, 20, 2048, Effort(30.0, 15), 10, 200)
+QUICK = Amount(5, 2, 50, Effort(0.1, 3), 3, 3)
+
+
+@dataclass
+class Figures:
+    """What was measured: seconds of a training step and words tagged a second, by who ran, and MiB by epoch."""
+
+    step: dict[str, float] = field(default_factory=dict)
+    collate: float = 0.0
+    tagging: dict[str, float] = field(default_factory=dict)
+    memory: list[float] = field(default_factory=list)
+
+
+def begin(folder: Path, **settings: object) -> tuple[TrainedTagger, Examples[TaggedSentence]]:
+    """A tagger with random weights, and the sentences to train it on."""
+    task = NAMED_ENTITIES
+    config = make_config(task.config, {}, {"data": folder / "eng.train", **settings})
+    sentences = task.read(config, config.sentences.data, "train")
+    assets = task.fit(config, sentences)
+    torch.manual_seed(0)
+    return Trained(task, config, assets, task.build(config, assets)), sentences
+
+
+def library_step(trained: TrainedTagger) -> Callable[[TaggedBatch], float]:
+    """One step of training as the library's loop takes it; returns the loss."""
+    task, config, model = trained.task, trained.config, trained.model
+    settings = config.training
+    engine = Engine(model, lambda m, batch, carried: task.loss(config, m, batch, carried), settings,
+                    torch.device("cpu"), World())  # fmt: skip
+    average = build_average(model, settings)
+
+    def step(batch: TaggedBatch) -> float:
+        model.train()
+        sums = engine.backward([batch], None, "")
+        engine.step(sums.total / sums.count, 1, sums.count, settings.learning_rate)
+        average.update()
+        return sums.total / sums.count
+
+    return step
+
+
+def plain_step(model: PlainTagger, config: NamedEntityConfig, fused: bool) -> Callable[[TaggedBatch], float]:
+    """The same step in plain PyTorch: gradient, clipping, AdamW, an exponential average of the weights."""
+    settings = config.training
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused or None)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.weight_average))
+
+    def step(batch: TaggedBatch) -> float:
+        model.train()
+        optimiser.zero_grad()
+        loss = model.loss(batch) / batch.count
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+        optimiser.step()
+        average.update_parameters(model)
+        return float(loss.detach())
+
+    return step
+
+
+def check_equal(trained: TrainedTagger, plain: PlainTagger, batch: TaggedBatch) -> None:
+    """Loss, gradients and decoded tags must be the same without dropout, or it would not be the same work.
+
+    Raises:
+        RuntimeError: They are not.
+    """
+    model = trained.model.eval()
+    plain.eval()
+    losses = [trained.task.loss(trained.config, model, batch, None).total, plain.loss(batch)]
+    inputs = model.encoder.inputs
+    pairs = [
+        (inputs.words.weight, plain.words.weight),
+        (inputs.characters.embedding.weight, plain.characters.weight),
+        (inputs.ngrams.weight, plain.ngrams.weight),
+        (inputs.features[0].weight, plain.shapes.weight),
+        (model.readout.weight, plain.readout.weight),
+        (model.crf.transitions, plain.crf.transitions),
+    ]
+    gradients = [
+        torch.autograd.grad(loss, parameters) for loss, parameters in zip(losses, zip(*pairs, strict=True), strict=True)
+    ]
+    for ours, theirs in zip((losses[0], *gradients[0]), (losses[1], *gradients[1]), strict=True):
+        error = float((ours - theirs).detach().abs().max()) / float(theirs.detach().abs().max())
+        if not error <= 1e-4:
+            raise RuntimeError(f"{error:.1e} apart: the comparison would not be of equal work")
+    with torch.no_grad():
+        scores, _ = model(batch.tokens, None, batch.lengths)
+    if model.crf.decode(scores.tags, batch.lengths) != plain.decode(batch):
+        raise RuntimeError("the decoded tags differ: the comparison would not be of equal work")
+
+
+def measure(folder: Path, amount: Amount) -> Figures:
+    """All that is measured."""
+    from plain_tagger import PlainTagger
+    from tagger_memory import memory_of_epochs
+
+    figures = Figures()
+    trained, sentences = begin(folder)
+    batches = trained.task.batches(trained.config, trained.assets, sentences, "train")
+    step = library_step(trained)
+    for batch in islice(batches.epoch(0), amount.before):
+        step(batch)
+    plain, tuned = (PlainTagger(trained.model, once=once) for once in (False, True))
+    batched = list(islice(batches.epoch(1), amount.steps * (amount.effort.repeats + 2)))
+    for other in (plain, tuned):
+        check_equal(trained, other, batched[0])
+    figures.tagging = _tagging(trained, tuned, folder, amount)
+    steps = {
+        "recurra": step,
+        PLAIN: plain_step(plain, trained.config, fused=False),
+        TUNED: plain_step(tuned, trained.config, fused=True),
+    }
+    # Every pass has batches of its own, the same ones for all: in training hardly a shape of a batch comes again.
+    groups = [batched[first : first + amount.steps] for first in range(0, len(batched), amount.steps)]
+    passes = {who: _passes(one, groups) for who, one in steps.items()}
+    passes["batches"] = lambda: list(islice(batches.epoch(1), amount.steps))
+    for who, timing in alternate(passes, amount.effort).items():
+        figures.step[who] = timing.seconds / amount.steps
+    figures.collate = figures.step.pop("batches")
+    figures.memory = memory_of_epochs(folder, amount.epochs, amount.steps_an_epoch)
+    return figures
+
+
+def _passes(step: Callable[[TaggedBatch], float], groups: Sequence[Sequence[TaggedBatch]]) -> Pass:
+    """Each call takes the steps of the next group of batches."""
+    rest = cycle(groups)
+    return lambda: [step(batch) for batch in next(rest)]
+
+
+def _tagging(trained: TrainedTagger, plain: PlainTagger, folder: Path, amount: Amount) -> dict[str, float]:
+    """Words that are tagged a second, from sentences as lists of words to answers; plain PyTorch gives tags alone."""
+    read = trained.task.read(trained.config, folder / "eng.testb", "evaluate")
+    sentences = [replace(sentence, spans=None) for sentence in islice(read, amount.sentences)]
+    words = sum(map(len, sentences))
+    trained.model.eval()
+    plain.eval()
+
+    def decode() -> list[list[int]]:
+        examples = Examples(sentences, [sentence.source for sentence in sentences], list(map(len, sentences)))
+        batches = trained.task.batches(trained.config, trained.assets, examples, "predict")
+        return [tags for batch in batches for tags in plain.decode(batch)]
+
+    passes = {"recurra": lambda: list(trained.answers(sentences)), TUNED: decode}
+    return {who: words / timing.seconds for who, timing in alternate(passes, amount.effort).items()}
+
+
+def report(figures: Figures, data: str, command: str, load: tuple[float, float]) -> str:
+    """The tables, and where it was measured."""
+    when = datetime.now(UTC).strftime("%Y-%m-%d")
+    step, tagging, memory = figures.step, figures.tagging, figures.memory
+    ours = step["recurra"]
+    ratios = [step[who] / ours for who in (PLAIN, TUNED)]
+    change = memory[-1] / memory[1] - 1
+    return "\n".join(
+        [
+            f"- {_processor()} ({host().processor}), threads: {torch.get_num_threads()}, {when}; load average "
+            f"{load[0]:.1f} before, {load[1]:.1f} after, on {os.cpu_count()} cores",
+            f"- Python {platform.python_version()}, torch {torch.__version__}; {data}",
+            f"- `{command}`",
+            "",
+            "| what | recurra | plain PyTorch | ratio | plain, tuned | ratio |",
+            "| --- | ---: | ---: | ---: | ---: | ---: |",
+            f"| a step of training, ms | {ours * 1e3:.1f} | {step[PLAIN] * 1e3:.1f} | {ratios[0]:.2f}x "
+            f"| {step[TUNED] * 1e3:.1f} | {ratios[1]:.2f}x |",
+            f"| making its batch, for all of them, ms | {figures.collate * 1e3:.1f} | | | | |",
+            f"| words tagged a second | {tagging['recurra']:,.0f} | | | {tagging[TUNED]:,.0f} "
+            f"| {tagging['recurra'] / tagging[TUNED]:.2f}x |",
+            f"| memory after epoch 2, MiB | {memory[1]:.0f} | | | | |",
+            f"| memory after epoch {len(memory)}, MiB | {memory[-1]:.0f} ({change:+.1%}) | | | | |",
+        ]
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, print and, if asked, put the table between its marks in a document."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="whether it works, not how fast it is")
+    parser.add_argument("--data", type=Path, help="folder with CoNLL-2003's eng.train and eng.testb [made up ones]")
+    parser.add_argument("--threads", type=int, default=1, help="threads of all [1]")
+    parser.add_argument("--markdown", type=Path, help="write the table between its marks in this file")
+    options = parser.parse_args(arguments)
+    document = options.markdown.read_text(encoding="utf-8") if options.markdown else f"{BEGIN}{END}"
+    if BEGIN not in document or END not in document:
+        parser.error(f"{options.markdown} does not have the lines {BEGIN} and {END}")
+    if find_spec("torchcrf") is None:
+        parser.error("plain PyTorch takes its CRF from a package that is not there: pip install pytorch-crf")
+    torch.set_num_threads(options.threads)
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as made_up:
+        if options.data is None:
+            write_sentences(Path(made_up))
+        figures = measure(options.data or Path(made_up), QUICK if options.quick else WHOLE)
+    words = [*["--quick"] * options.quick, *(["--data", options.data.name] if options.data else [])]
+    words += ["--threads", str(options.threads)] if options.threads != 1 else []
+    command = shlex.join(["python", "benchmarks/tagger.py", *words])
+    data = "sentences of CoNLL-2003" if options.data else "made up sentences, as long as those of CoNLL-2003"
+    text = report(figures, data, command, (before, os.getloadavg()[0]))
+    print(text)
+    if options.markdown:
+        start, rest = document.split(BEGIN)
+        options.markdown.write_text(f"{start}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

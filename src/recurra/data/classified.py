@@ -62,11 +62,12 @@ def read_classified(path: Path, how: ClassifiedFormat, role: Role) -> Examples[C
         else:
             texts.append(text)
     if role != "predict" and not texts:
+        read_as = f", read as --format {how.format} says" if how.format else ""
         left_out = sum(problems.counts.values())
+        missing = f", and {left_out:,} without a label" if left_out else ""
         raise DataError(
-            f"{name_of(path)}: 0 labelled texts in it{f', and {left_out:,} without a label' if left_out else ''}; give "
-            f"{f'what --format {how.format} says, or ' if how.format else ''}a table with columns such as text and label, JSON lines, lines that begin with __label__CLASS or with a "
-            "class, or a folder a class"
+            f"{name_of(path)}: 0 labelled texts in it{missing}{read_as}; give a table with columns such as text and "
+            "label, JSON lines, lines that begin with __label__CLASS or with a class, or a folder a class"
         )
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     return Examples(

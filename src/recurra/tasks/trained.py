@@ -36,6 +36,9 @@ P = TypeVar("P")
 
 _NOWHERE = Source(Path(), 0)
 
+LONGEST_SUGGESTED = 100
+"""Characters of an input that is printed to be tried."""
+
 WINDOW = 2048
 """Examples that are predicted together: memory holds so many, and those of like length share batches."""
 
@@ -210,8 +213,11 @@ class Trained(Generic[C, R, A, M, B, P]):
 
     def suggestions(self) -> list[tuple[str, str]]:
         """What to try with the run on the command line: (command, what follows the folder)."""
+        example: Any = None if self.validated_on is None else self.validated_on[0]
+        text = getattr(example, "text", None) or " ".join(getattr(example, "words", ()))
+        told = shlex.quote(text) if text.isprintable() and len(text) <= LONGEST_SUGGESTED else None
         data = shlex.quote(str(self.config.files.valid or self.config.files.data))
-        return [("evaluate", f" --data {data}"), ("predict", f" {data}")]
+        return [("evaluate", ""), ("predict", f" --text {told}" if told else f" {data}")]
 
     def _batches(self, dataset: Dataset[R], role: Role) -> Batches[B]:
         return self.task.batches(self.config, self.assets, dataset, role)

@@ -18,7 +18,7 @@ from recurra.data.batch import Batch
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
-from recurra.errors import RunError, SettingError
+from recurra.errors import RecurraError, RunError, SettingError
 from recurra.metrics import Bootstrap, Interval, Metric, Row, add
 from recurra.tasks.assets import Assets
 from recurra.tasks.settings import TaskConfig
@@ -175,7 +175,7 @@ class Trained(Generic[C, R, A, M, B, P]):
 
     def answered(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[tuple[R, P]]:
         """Each input with its answer; see `answers`."""
-        for examples in _batched(inputs, window):
+        for examples in _windows(inputs, window):
             lengths = [len(example) if hasattr(example, "__len__") else 1 for example in examples]
             dataset = Examples(examples, [_NOWHERE] * len(examples), lengths)
             answers: dict[int, P] = {}
@@ -340,8 +340,17 @@ def _hashable(key: Any) -> Hashable:  # noqa: ANN401  (whatever JSON gave)
     return tuple(map(_hashable, key)) if isinstance(key, list) else key
 
 
-def _batched(items: Iterable[R], size: int) -> Iterator[tuple[R, ...]]:
-    """Tuples of so many items, the last of fewer: `itertools.batched`, which Python has from 3.12 on."""
-    iterator = iter(items)
-    while window := tuple(itertools.islice(iterator, size)):
-        yield window
+def _windows(items: Iterable[R], size: int) -> Iterator[list[R]]:
+    """Lists of so many items, the last of fewer; also what came before an error, which is then raised."""
+    iterator, error = iter(items), None
+    while error is None:
+        window: list[R] = []
+        try:
+            window.extend(itertools.islice(iterator, size))
+        except RecurraError as raised:
+            error = raised
+        if not window and error is None:
+            return
+        if window:
+            yield window
+    raise error

@@ -54,6 +54,24 @@ def test_answers_go_into_a_file_whole_or_not_at_all(recurra, refused, tagger, he
     assert "cannot be written" in refused("predict", run, data, "--out", "nowhere/answers")
 
 
+def test_what_comes_before_a_line_that_cannot_be_read_is_answered(recurra, tagger, here):
+    run, _ = tagger
+    (here / "bad.txt").write_bytes(b"Ron left .\n\n" * 1500 + b"\xff\n")
+    outcome = recurra("predict", run, "bad.txt")
+    assert outcome.code == 2
+    assert "bad.txt:3001: byte 1 of the line is 0xff" in outcome.err
+    assert [json.loads(line)["text"] for line in outcome.out.splitlines()] == ["Ron left .", ""] * 1500
+
+
+def test_standard_input_that_is_closed_is_one_line(refused, tagger, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "standard input is closed; give the name of a file" in refused("predict", tagger[0], "-")
+
+
+def test_what_can_be_read_only_once_cannot_be_verified(refused, tagger):
+    assert "standard input can be read only once" in refused("verify", tagger[0], "--data", "-")
+
+
 def test_standard_input_is_read_and_a_reader_may_leave(tagger):
     run, _ = tagger
     words = [sys.executable, "-m", "recurra", "predict", str(run), "-"]
@@ -76,7 +94,8 @@ def test_standard_input_is_read_and_a_reader_may_leave(tagger):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "there is nothing to answer"),
+        ([], "there is nothing to answer; give a file, - for standard input, or --text"),
+        (["--text", "Ron \udcff"], r"--text 'Ron \udcff': there are bytes in it that are no UTF-8; give text in UTF-8"),
         (["a.txt", "--text", "b"], "FILE and --text are both given; give one"),
         (["missing.txt"], "missing.txt: there is no such file"),
         (["--text", "a", "--format", "jsonll"], "--format: there is no format 'jsonll'; did you mean jsonl"),

@@ -86,7 +86,9 @@ class Bootstrap:
             self._totals[key] = self._totals.get(key, 0) + total
 
     def interval(self, value: Callable[[Tally], float]) -> Interval:
-        """The interval of a figure: the middle 95% of its replicates, those left out in which it is not a number.
+        """The interval of a figure: the middle 95% of its replicates.
+
+        Left out are those in which nothing was drawn, or the figure is not a number.
 
         Args:
             value: The metric's own.
@@ -96,7 +98,8 @@ class Bootstrap:
             tally: Counter[Hashable] = Counter()
             for key, totals in self._totals.items():
                 tally[key] = totals[replicate]
-            figures.append(value(tally))
+            if any(tally.values()):  # of few groups, none may have been drawn
+                figures.append(value(tally))
         finite = [figure for figure in figures if figure == figure]
         if not finite:
             return Interval(float("nan"), float("nan"))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -199,11 +200,23 @@ def test_runs_are_listed_and_compared(recurra, tagger, here):
     table = recurra("runs").out
     assert "runs/one" in table
     assert "f1" in table
+    assert "precision" not in table  # a run is a line
     compared = recurra("runs", "--compare").out
     assert "model.hidden_size" in compared
     assert "model.dropout" in compared
     assert "model.word_size" not in compared
     assert "There is no run in empty" in recurra("runs", "empty").out
+    (here / "runs" / "two" / "config.toml").write_text("epochs =")
+    outcome = recurra("runs")
+    assert "runs/one" in outcome.out
+    assert re.search(r"passed over: .*two/config\.toml: this is not TOML", outcome.err)
+
+
+def test_digests_that_are_damaged_are_one_line(refused, tagger, tmp_path):
+    run, data = tagger
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "trained-on.bin").write_bytes(b"xx")
+    assert "trained-on.bin: damaged" in refused("evaluate", tmp_path / "copy", "--data", data)
 
 
 @pytest.mark.parametrize("command", ["show", "verify", "predict", "evaluate"])

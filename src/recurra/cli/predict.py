@@ -79,8 +79,9 @@ def predict(
     pairs = loaded.answered(_inputs(loaded, file, text or []), **({"window": 1} if live else {}))
     if precision is not None:
         only_sure, notes = loaded.at_precision(precision)
+        errors = Console(stderr=True, highlight=False)
         for note in notes:
-            Console(stderr=True, highlight=False).print(Text(note, style="dim"), soft_wrap=True)
+            errors.print(Text(note, style="dim"), soft_wrap=not errors.is_terminal)
         pairs = ((example, only_sure(answer)) for example, answer in pairs)
     people = out is None and console.is_terminal
     pieces = _format(loaded, format_name, people)(loaded, pairs)

@@ -130,6 +130,13 @@ def test_figures_come_with_intervals_tables_and_trivial_rules(recurra, tagger):
 # The data doctor
 
 
+def test_of_several_processes_the_first_alone_shows_figures(recurra, tagger, monkeypatch):
+    run, data = tagger
+    monkeypatch.setenv("RANK", "1")
+    outcome = recurra("evaluate", run, "--data", data)
+    assert (outcome.code, outcome.out) == (0, "")
+
+
 def test_the_doctor_says_what_is_wrong(recurra, tagger, here):
     _, data = tagger
     (here / "valid.conll").write_text("Ron\tI-PER\nmet\tO\n\nZembla\tI-CITY\n")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -54,6 +55,24 @@ def test_answers_go_into_a_file_whole_or_not_at_all(recurra, refused, tagger, he
     assert "cannot be written" in refused("predict", run, data, "--out", "nowhere/answers")
 
 
+def test_what_comes_before_a_line_that_cannot_be_read_is_answered(recurra, tagger, here):
+    run, _ = tagger
+    (here / "bad.txt").write_bytes(b"Ron left .\n\n" * 1500 + b"\xff\n")
+    outcome = recurra("predict", run, "bad.txt")
+    assert outcome.code == 2
+    assert "bad.txt:3001: byte 1 of the line is 0xff" in outcome.err
+    assert [json.loads(line)["text"] for line in outcome.out.splitlines()] == ["Ron left .", ""] * 1500
+
+
+def test_standard_input_that_is_closed_is_one_line(refused, tagger, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "standard input is closed; give the name of a file" in refused("predict", tagger[0], "-")
+
+
+def test_what_can_be_read_only_once_cannot_be_verified(refused, tagger):
+    assert "standard input can be read only once" in refused("verify", tagger[0], "--data", "-")
+
+
 def test_standard_input_is_read_and_a_reader_may_leave(tagger):
     run, _ = tagger
     words = [sys.executable, "-m", "recurra", "predict", str(run), "-"]
@@ -76,7 +95,8 @@ def test_standard_input_is_read_and_a_reader_may_leave(tagger):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "there is nothing to answer"),
+        ([], "there is nothing to answer; give a file, - for standard input, or --text"),
+        (["--text", "Ron \udcff"], r"--text 'Ron \udcff': there are bytes in it that are no UTF-8; give text in UTF-8"),
         (["a.txt", "--text", "b"], "FILE and --text are both given; give one"),
         (["missing.txt"], "missing.txt: there is no such file"),
         (["--text", "a", "--format", "jsonll"], "--format: there is no format 'jsonll'; did you mean jsonl"),
@@ -108,6 +128,13 @@ def test_figures_come_with_intervals_tables_and_trivial_rules(recurra, tagger):
 
 
 # The data doctor
+
+
+def test_of_several_processes_the_first_alone_shows_figures(recurra, tagger, monkeypatch):
+    run, data = tagger
+    monkeypatch.setenv("RANK", "1")
+    outcome = recurra("evaluate", run, "--data", data)
+    assert (outcome.code, outcome.out) == (0, "")
 
 
 def test_the_doctor_says_what_is_wrong(recurra, tagger, here):
@@ -180,11 +207,24 @@ def test_runs_are_listed_and_compared(recurra, tagger, here):
     table = recurra("runs").out
     assert "runs/one" in table
     assert "f1" in table
+    assert "precision" not in table  # a run is a line
     compared = recurra("runs", "--compare").out
     assert "model.hidden_size" in compared
     assert "model.dropout" in compared
     assert "model.word_size" not in compared
-    assert "There is no run in empty" in recurra("runs", "empty").out
+    assert "There is no run in runs/no-run" in recurra("runs", "runs/no-run").out
+    assert "nowhere: there is no such folder" in recurra("runs", "nowhere").err
+    (here / "runs" / "two" / "config.toml").write_text("epochs =")
+    outcome = recurra("runs")
+    assert "runs/one" in outcome.out
+    assert re.search(r"passed over: .*two/config\.toml: this is not TOML", outcome.err)
+
+
+def test_digests_that_are_damaged_are_one_line(refused, tagger, tmp_path):
+    run, data = tagger
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "trained-on.bin").write_bytes(b"xx")
+    assert "trained-on.bin: damaged" in refused("evaluate", tmp_path / "copy", "--data", data)
 
 
 @pytest.mark.parametrize("command", ["show", "verify", "predict", "evaluate"])

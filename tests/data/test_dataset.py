@@ -1,5 +1,6 @@
 """Datasets: examples know where they came from, problems are counted, and a fingerprint follows the files."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,12 @@ def test_a_fingerprint_follows_contents_order_and_settings_but_not_names(tmp_pat
 
 
 def test_what_has_no_fingerprint_is_refused(tmp_path):
-    with pytest.raises(DataError, match="standard input can be read only once; to train on it, write it to a file"):
+    with pytest.raises(DataError, match="standard input can be read only once; write it to a file and give that"):
         fingerprint_files([STANDARD_INPUT], {})
+    pipe = tmp_path / "pipe"
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+        with pytest.raises(DataError, match="pipe can be read only once; write it to a file and give that"):
+            fingerprint_files([pipe], {})
     with pytest.raises(DataError, match=r"missing: cannot be read \(No such file or directory\)"):
         fingerprint_files([tmp_path / "missing"], {})

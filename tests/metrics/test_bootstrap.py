@@ -49,6 +49,14 @@ def test_replicates_without_a_figure_are_left_out():
     assert math.isnan(Bootstrap().interval(share).low)
 
 
+def test_replicates_in_which_no_group_was_drawn_are_left_out():
+    bootstrap = Bootstrap()
+    for group in range(2):
+        bootstrap.add(group, {"right": 3, "all": 4})
+    interval = bootstrap.interval(lambda tally: tally["right"] / tally["all"] if tally["all"] else 0.0)
+    assert (interval.low, interval.high) == (0.75, 0.75)
+
+
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(SettingError, match="replicates is 5"):
         Bootstrap(5)

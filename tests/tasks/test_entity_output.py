@@ -248,3 +248,9 @@ def test_each_answer_is_written_before_the_next_is_asked_for(name):
         for number in asked:
             assert f"Ann{number}" in text
     assert asked == [0, 1, 2]
+
+
+def test_a_sentence_without_words_has_a_line_of_its_own_and_a_type_its_own_direction():
+    page = "".join(html_page([], TYPES, "names"))
+    assert "min-height: 2em" in page
+    assert "mark small, p > em { unicode-bidi: isolate" in page

@@ -16,7 +16,10 @@ def measured(task, given):
     """The metrics of a model that was not trained, on the part to validate on."""
     config = make_config(TASKS[task].config, {}, given)
     with World.joined():
-        return prepare(TASKS[task], config).validate()
+        prepared = prepare(TASKS[task], config)
+        report = prepared.run.evaluate(prepared.parts.valid, "validate", intervals=True)
+        ends = {f"{name} {end}": getattr(i, end) for name, i in report.intervals.items() for end in ("low", "high")}
+        return report.metrics | (ends if task == "image-classification" else {})
 
 
 @pytest.fixture(params=["stream", "sentences", "images"])

@@ -73,3 +73,16 @@ def test_what_was_never_kept_cannot_go_on(example, tmp_path):
         run.resume(epochs=9)
     assert not isinstance(run, ImageClassifierRun)
     assert run.inspect("the cat sat").values.shape[0] == 3
+
+
+def test_what_is_no_use_no_folder_and_no_data_is_told_in_one_line(example, tmp_path):
+    with pytest.raises(SettingError, match="a use is a name or a Task, and this is a int"):
+        recurra.train(5, example["data"])
+    with pytest.raises(SettingError, match="out is a int"):
+        recurra.train(TAGGER, **example, out=5)
+    with pytest.raises(SettingError, match="the folder of a run is a path, and this is a NoneType"):
+        recurra.load(None)
+    run = recurra.train(TAGGER, **example, out=tmp_path / "run", show=False)
+    for data in (5, [("a", "b")]):
+        with pytest.raises(SettingError, match=r"there is no data in a (int|list)"):
+            run.evaluate(data)

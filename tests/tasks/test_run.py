@@ -622,5 +622,5 @@ def test_any_metric_may_select_the_weights(train_tiny):
     _, by_default = train_tiny(epochs=2)
     _, by_loss = train_tiny(epochs=2, select_by="loss")
     assert by_loss.best_metrics["loss"] == by_default.best_metrics["loss"]
-    with pytest.raises(SettingError, match="select_by: there is no metric 'perplexty'; did you mean perplexity"):
+    with pytest.raises(SettingError, match="--select-by: there is no metric 'perplexty'; did you mean perplexity"):
         train_tiny(select_by="perplexty")

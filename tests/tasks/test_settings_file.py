@@ -90,6 +90,17 @@ def test_flags_take_the_place_of_what_the_file_says():
     assert (config.training.epochs, config.training.seed, config.model.tie_weights) == (7, 5, True)
 
 
+@pytest.mark.parametrize("optimiser", ["sgd", "rmsprop", "asgd", "adam"])
+def test_a_use_whose_beta2_is_its_own_takes_any_optimiser(optimiser):
+    kind = TASKS["named-entity-recognition"].config
+    assert make_config(kind, {"sentences": {"data": "a"}}).training.beta2 == 0.98
+    config = make_config(kind, {"sentences": {"data": "a"}}, {"optimiser": optimiser})
+    assert config.training.beta2 == (0.98 if optimiser == "adam" else 0.999)
+    assert config.training.weight_average == (0 if optimiser == "asgd" else 0.998)
+    with pytest.raises(SettingError, match=r"beta2 0\.98 has no effect with optimiser 'sgd'"):
+        make_config(kind, {"sentences": {"data": "a"}}, {"optimiser": "sgd", "beta2": 0.98})
+
+
 def test_equations_and_a_cell_take_each_others_place():
     assert made().model.cell == "gru"
     by_equations = made({"equations": EQUATIONS}, model={"cell": "lstm"}).model

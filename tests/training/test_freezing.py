@@ -51,7 +51,7 @@ def test_a_rate_of_its_own_is_a_share_of_the_rate():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"freeze": ("2.*",)}, r"freeze: no parameter of the model is called 2\.\*; its names begin with 0, 1"),
+        ({"freeze": ("2.*",)}, r"--freeze: no parameter of the model is called 2\.\*; its names begin with 0, 1"),
         ({"freeze": ("*",)}, "all parameters of the model are frozen"),
         ({"rate_factors": ("0.*",)}, "is no pattern and factor; write such as"),
         ({"rate_factors": ("0.*=-1",)}, "is no pattern and factor"),

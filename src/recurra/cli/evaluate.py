@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,8 @@ def evaluate(
     """Measure a trained run on data that it has not seen, beside what trivial rules score there."""
     from recurra.tasks import evaluate_run, load
 
+    if int(os.environ.get("RANK", "0")) > 0:  # started by torchrun: the first measures, and each would say it again
+        return
     loaded = load(run)
     with Waiting("measuring") as waiting:
         report = evaluate_run(

@@ -56,21 +56,27 @@ def predict(
 ) -> None:
     """Answer inputs with a trained run: one answer each, in their order, in memory that does not grow with them."""
     from recurra.data.files import writing_atomically
+    from recurra.data.lines import STANDARD_INPUT
     from recurra.tasks import load
     from recurra.training import choose_device
 
     if (file is None) == (not text):
-        raise SettingError("there is nothing to answer" if not text else "FILE and --text are both given; give one")
+        raise SettingError(
+            "FILE and --text are both given; give one"
+            if text
+            else "there is nothing to answer; give a file, - for standard input, or --text"
+        )
     loaded = load(run)
     loaded.model.to(choose_device(device)).eval()
     console = Console(highlight=False)
     # Typed by a person, or one at a time, an input is answered before the next is read.
-    live = file == Path("-") and sys.stdin.isatty()
+    live = file == STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty()
     pairs = loaded.answered(_inputs(loaded, file, text or []), **({"window": 1} if live else {}))
     if precision is not None:
         only_sure, notes = loaded.at_precision(precision)
+        errors = Console(stderr=True, highlight=False)
         for note in notes:
-            Console(stderr=True, highlight=False).print(Text(note, style="dim"), soft_wrap=True)
+            errors.print(Text(note, style="dim"), soft_wrap=not errors.is_terminal)
         pairs = ((example, only_sure(answer)) for example, answer in pairs)
     people = out is None and console.is_terminal
     pieces = _format(loaded, format_name, people)(loaded, pairs)
@@ -105,8 +111,21 @@ def _inputs(run: Trained[Any, Any, Any, Any, Any, Any], file: Path | None, texts
     from recurra.data.dataset import Problems
 
     if file is None:
-        return (run.task.parse(run.config, text) for text in texts)
+        return (run.task.parse(run.config, _utf8(text)) for text in texts)
     return run.task.stream(run.config, file, Problems())
+
+
+def _utf8(text: str) -> str:
+    """A word of the command line, in which Python marks bytes that are no UTF-8 by half a character each.
+
+    Raises:
+        SettingError: There are such bytes.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise SettingError(f"--text {text!a}: there are bytes in it that are no UTF-8; give text in UTF-8") from None
+    return text
 
 
 def _format(run: Trained[Any, Any, Any, Any, Any, Any], name: str | None, people: bool) -> Any:  # noqa: ANN401

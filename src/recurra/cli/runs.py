@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recurra.errors import RunError
 from recurra.training.figures import describe_seconds
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ def runs(
     from recurra.tasks.summary import find_runs
 
     looked = folders or [Path("runs")]
-    found = [summary for folder in looked for summary in find_runs(folder)]
+    for folder in folders or []:
+        if not folder.is_dir():
+            raise RunError(f"{folder}: there is no such folder; give one with runs in it, or a run")
+    unreadable: list[str] = []
+    found = [summary for folder in looked for summary in find_runs(folder, unreadable.append)]
+    for problem in unreadable:
+        Console(stderr=True, highlight=False).print(Text(f"passed over: {problem}", style="yellow"), soft_wrap=True)
     if as_json:
         for summary in found:
             metrics = {} if summary.best is None else summary.best.metrics
@@ -69,13 +76,13 @@ def _list(found: Sequence[RunSummary]) -> Table:
 
 
 def _figures(run: RunSummary) -> str:
-    """The figures of the weights that are kept; the loss last, which says the least."""
+    """Of the weights that are kept the figure that selected them, and the loss."""
     if run.best is None:
         return ""
-    metrics = dict(run.best.metrics)
-    loss = metrics.pop("loss", None)
-    shown = [f"{name} {value:.4g}" for name, value in metrics.items()]
-    return ", ".join(shown + ([] if loss is None else [f"loss {loss:.4g}"]))
+    metrics = run.best.metrics
+    selected = run.config.training.select_by or next((name for name in metrics if name != "loss"), "loss")
+    names = [name for name in dict.fromkeys([selected, "loss"]) if name in metrics]
+    return ", ".join(f"{name} {metrics[name]:.4g}" for name in names)
 
 
 def _comparison(found: Sequence[RunSummary]) -> Table:

@@ -70,9 +70,7 @@ def score_lines(model: LanguageModelRun, path: Path, *, json: bool, units: bool)
     """
     from recurra.tasks.language_model_run import WINDOW
 
-    if path == STANDARD_INPUT and sys.stdin is None:
-        raise DataError("standard input is closed; give the name of a file")
-    typed = path == STANDARD_INPUT and sys.stdin.isatty()
+    typed = path == STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty()
     encoding = Console().encoding
     lines = _Lines(path)
     for score in model.score_many(lines, window=1 if typed else WINDOW):

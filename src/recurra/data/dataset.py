@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from recurra.data.lines import STANDARD_INPUT, Source, name_of
+from recurra.data.lines import Source, check_rereadable, name_of
 from recurra.errors import DataError, ShapeError
 
 __all__ = ["Dataset", "Examples", "Problems", "Role", "fingerprint_files"]
@@ -200,8 +200,7 @@ def fingerprint_files(paths: Iterable[Path], settings: Any) -> str:  # noqa: ANN
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in paths:
-        if path == STANDARD_INPUT:
-            raise DataError("standard input can be read only once; to train on it, write it to a file and give that")
+        check_rereadable(path)
         try:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -39,6 +39,9 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 def writing_atomically(path: str | Path) -> Iterator[_Output]:
     """A file to write in, piece by piece, beside its place; it is moved there in one step when the context ends well.
 
+    Of a link, what it points at is replaced. A device or a pipe, such as /dev/stdout, is no file that could be moved
+    away, and is written straight.
+
     Args:
         path: Where the file goes; its folder must exist.
 
@@ -64,8 +67,9 @@ def writing_atomically(path: str | Path) -> Iterator[_Output]:
         finally:
             output.close()
     finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                beside.unlink()
 
 
 class _Output:
@@ -73,13 +77,13 @@ class _Output:
 
     Args:
         path: Its place.
-        beside: Where it is written.
+        beside: Where it is written; None for the place itself.
     """
 
-    def __init__(self, path: Path, beside: Path) -> None:
+    def __init__(self, path: Path, beside: Path | None) -> None:
         self.path, self.beside = path, beside
         with self._errors():
-            self._file = beside.open("wb")
+            self._file = (path if beside is None else beside).open("wb")
 
     def write(self, content: bytes) -> None:
         """Write a piece."""
@@ -90,10 +94,12 @@ class _Output:
         """Bring it to the disk and into its place."""
         with self._errors():
             self._file.flush()
+            if self.beside is None:
+                return
             os.fsync(self._file.fileno())
             self._file.close()
-            self.beside.replace(self.path)
-            _sync_folder(self.path.parent)
+            self.beside.replace(os.path.realpath(self.path))
+            _sync_folder(self.beside.parent)
 
     def close(self) -> None:
         """Write no more."""
@@ -126,6 +132,10 @@ def check_writable(path: str | Path) -> None:
     if path.is_dir():
         raise RunError(f"{path}: this is a folder; give the name of a file")
     beside = _beside(path)
+    if beside is None:  # opened, a pipe would wait for a reader
+        if not os.access(path, os.W_OK):
+            raise _cannot_be_written(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        return
     try:
         beside.open("wb").close()
     except OSError as error:
@@ -135,9 +145,12 @@ def check_writable(path: str | Path) -> None:
             beside.unlink()
 
 
-def _beside(path: Path) -> Path:
-    """The file that is written first, and then takes the place of another."""
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+def _beside(path: Path) -> Path | None:
+    """The file that is written first, and then takes the place of another; None for a device or a pipe."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return None
+    target = Path(os.path.realpath(path))
+    return target.with_name(f".{target.name}.{os.getpid()}.partial")
 
 
 def _cannot_be_written(path: Path, error: OSError) -> RunError:

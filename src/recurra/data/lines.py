@@ -17,6 +17,7 @@ from recurra.errors import DataError
 __all__ = [
     "STANDARD_INPUT",
     "Source",
+    "check_rereadable",
     "decode_line",
     "name_of",
     "open_bytes",
@@ -142,6 +143,8 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
         DataError: There is no such file, or it cannot be opened.
     """
     if path == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise DataError("standard input is closed; give the name of a file")
         yield sys.stdin.buffer
         return
     try:
@@ -160,6 +163,16 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
         except OSError as error:
             raise _unreadable(path, error) from error
         yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if zipped else file
+
+
+def check_rereadable(path: Path) -> None:
+    """Refuse standard input, a pipe or a device: what is read from it is gone, and to read on may wait for ever.
+
+    Raises:
+        DataError: It is one of them.
+    """
+    if path == STANDARD_INPUT or (path.exists() and not (path.is_file() or path.is_dir())):
+        raise DataError(f"{name_of(path)} can be read only once; write it to a file and give that")
 
 
 def read_chunk(path: Path, file: IO[bytes]) -> bytes:

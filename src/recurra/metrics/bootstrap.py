@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,8 +85,19 @@ class Bootstrap:
         for key, total in other._totals.items():
             self._totals[key] = self._totals.get(key, 0) + total
 
+    def state(self) -> list[tuple[Hashable, list[float]]]:
+        """What was counted, as JSON can hold it."""
+        return [(key, totals.tolist()) for key, totals in self._totals.items()]
+
+    def add_state(self, state: Iterable[tuple[Hashable, Sequence[float]]]) -> None:
+        """Add what another one counted, of other examples, as its `state` told."""
+        for key, totals in state:
+            self._totals[key] = self._totals.get(key, 0) + np.asarray(totals)
+
     def interval(self, value: Callable[[Tally], float]) -> Interval:
-        """The interval of a figure: the middle 95% of its replicates, those left out in which it is not a number.
+        """The interval of a figure: the middle 95% of its replicates.
+
+        Left out are those in which nothing was drawn, or the figure is not a number.
 
         Args:
             value: The metric's own.
@@ -96,7 +107,8 @@ class Bootstrap:
             tally: Counter[Hashable] = Counter()
             for key, totals in self._totals.items():
                 tally[key] = totals[replicate]
-            figures.append(value(tally))
+            if any(tally.values()):  # of few groups, none may have been drawn
+                figures.append(value(tally))
         finite = [figure for figure in figures if figure == figure]
         if not finite:
             return Interval(float("nan"), float("nan"))

@@ -26,14 +26,16 @@ body { margin: 0 auto; max-width: 52rem; padding: 1.5rem; background: var(--back
   font: 1.05rem/2 Georgia, "Times New Roman", serif; display: flex; flex-direction: column; counter-reset: sentence }
 h1, footer { font-family: system-ui, sans-serif } h1 { font-size: 1.2rem; order: -2; margin: 0 }
 footer { order: -1; font-size: .85rem; color: var(--faint); margin-bottom: 1rem }
-p { margin: .2rem 0; white-space: pre-wrap; overflow-wrap: anywhere; padding-left: 3.5rem; position: relative }
+p { margin: .2rem 0; min-height: 2em; white-space: pre-wrap; overflow-wrap: anywhere;
+  padding-left: 3.5rem; position: relative }
 p::before { counter-increment: sentence; content: counter(sentence); position: absolute; left: 0; width: 2.6rem;
   text-align: right; color: var(--faint); font: .75rem/2.7 system-ui, sans-serif }
 mark { color: inherit; background: hsl(var(--hue) var(--vivid) var(--chip)); border-radius: .3em; padding: .1em .3em;
   border-bottom: 2px solid hsl(var(--hue) 65% var(--edge)); unicode-bidi: isolate; -webkit-box-decoration-break: clone;
   box-decoration-break: clone }
 footer mark { color: var(--text) }
-mark small, p > em { font: 600 .62em system-ui, sans-serif; margin-left: .45em; letter-spacing: .03em }
+mark small, p > em { unicode-bidi: isolate; font: 600 .62em system-ui, sans-serif; margin-left: .45em;
+  letter-spacing: .03em }
 p > em { color: var(--faint); margin: 0 .6em 0 0 }
 hr { width: 100%; border: 0; border-top: 1px solid var(--faint); margin: 1rem 0; opacity: .4 }
 """

@@ -13,6 +13,7 @@ from recurra.tasks.preparation import Prepared
 from recurra.tasks.run import AnyTask, AnyTrained, load_run, train_run
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.table import TASKS
+from recurra.tasks.task import Task
 from recurra.tasks.trained import Trained
 from recurra.training import Observer, Progress
 
@@ -74,14 +75,19 @@ def train(
         progress = Progress(prepared.run.views, task.unit(config), about=about)
         return [*([progress] if show else []), *observers]
 
+    if out is not None and not isinstance(out, str | os.PathLike):
+        raise SettingError(f"out is a {type(out).__name__}; give the path of the folder for the run")
     folder = RUNS / task.name if out is None else Path(out)
     run, _ = train_run(task, config, folder, watching, anywhere=out is None)
     return run
 
 
-def _task(use: str | AnyTask) -> AnyTask:
-    if not isinstance(use, str):
+def _task(use: object) -> AnyTask:
+    if isinstance(use, Task):
         return use
+    if not isinstance(use, str):
+        known = ", ".join(TASKS)
+        raise SettingError(f"a use is a name or a Task, and this is a {type(use).__name__}; the uses are: {known}")
     if use not in TASKS:
         raise SettingError(unknown("use", use, TASKS))
     return TASKS[use]
@@ -119,6 +125,8 @@ def load(folder: str | Path, kind: type[Trained[Any, Any, Any, Any, Any, Any]] =
         >>> model.score("the cat sat on the mat").probability > model.score("the mat sat on the cat").probability
         True
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise SettingError(f"the folder of a run is a path, and this is a {type(folder).__name__}: give its path")
     run = load_run(folder, TASKS)
     if not isinstance(run, kind):
         raise RunError(

@@ -59,6 +59,7 @@ class TaggerSettings(WordSettings):
     lookahead: int | None = Field(
         None,
         ge=0,
+        le=100,
         description="Decide the tag of a word once so many words after it are known; takes --no-bidirectional.",
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from recurra.data.dataset import Dataset
 from recurra.data.files import write_atomically
+from recurra.errors import RunError
 from recurra.tasks.task import Task
 
 __all__ = ["TRAINED_ON", "examples_seen", "keep_examples"]
@@ -32,13 +33,20 @@ def keep_examples(folder: Path, task: AnyTask, dataset: Dataset[Any]) -> None:
 
 
 def examples_seen(folder: Path, task: AnyTask, dataset: Dataset[Any]) -> int | None:
-    """How many examples of a dataset a run was trained on; None where it does not say."""
+    """How many examples of a dataset a run was trained on; None where it does not say.
+
+    Raises:
+        RunError: The digests are damaged.
+    """
     try:
         content = (folder / TRAINED_ON).read_bytes()
     except OSError:
         return None
     if len(content) % 8:
-        return None
+        raise RunError(
+            f"{folder / TRAINED_ON}: damaged: it is {len(content):,} bytes, which are no digests of 8; copy it again, "
+            "or remove it: evaluate then cannot say what was trained on"
+        )
     return int(np.isin(_digests(task, dataset), np.frombuffer(content, "<u8")).sum())
 
 

@@ -72,6 +72,8 @@ class Measuring(Generic[R, P]):
     def report(self, examples: int) -> Report:
         """What follows from all of it."""
         world = World()
+        for name, bootstrap in self.bootstraps.items():
+            self.bootstraps[name] = _bootstrap_over_processes(world, bootstrap)
         self.nats, self.items = world.sum([self.nats, self.items])
         totals = {metric.name: _over_processes(world, self.tallies[metric.name]) for metric in self.metrics}
         return Report(
@@ -97,6 +99,16 @@ def _over_processes(world: World, tally: Counter[Hashable]) -> Counter[Hashable]
         return tally
     parts = world.gather(json.dumps([[key, count] for key, count in tally.items()]).encode())
     return add({_hashable(key): count for key, count in json.loads(part)} for part in parts)
+
+
+def _bootstrap_over_processes(world: World, bootstrap: Bootstrap) -> Bootstrap:
+    """What was counted in all processes, which had other examples each."""
+    if world.size == 1:
+        return bootstrap
+    whole = Bootstrap(bootstrap.replicates, bootstrap.seed)
+    for part in world.gather(json.dumps(bootstrap.state()).encode()):
+        whole.add_state((_hashable(key), totals) for key, totals in json.loads(part))
+    return whole
 
 
 def _hashable(key: Any) -> Hashable:  # noqa: ANN401  (whatever JSON gave)

@@ -222,7 +222,7 @@ def _selection(run: AnyTrained) -> tuple[str, bool]:
     directions = {"loss": False} | {metric.name: metric.better == "higher" for metric in run.metrics}
     name = run.config.training.select_by or run.metrics[0].name
     if name not in directions:
-        raise SettingError(f"select_by: {unknown('metric', name, directions)}")
+        raise SettingError(f"--select-by: {unknown('metric', name, directions)}")
     return name, directions[name]
 
 

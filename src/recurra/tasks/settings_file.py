@@ -270,6 +270,10 @@ def make_config(
         merged[section] |= keys
     placed = _placed(overrides or {}, config)
     _override(merged, placed, known)
+    given = {*placed, *((section, key) for section in content if section != "task" for key in content[section])}
+    for key in _idle(str(merged["training"].get("optimiser", "adamw"))):
+        if ("training", key) not in given:  # a default of the use, for an optimiser of its own
+            merged["training"].pop(key, None)
     for section, keys in merged.items():
         for key, value in keys.items():
             field = known[section].model_fields[key]
@@ -283,6 +287,12 @@ def make_config(
         return config.model_validate(merged)
     except ValidationError as error:
         raise SettingError(_describe(error, placed, shared_keys(config), place)) from None
+
+
+def _idle(optimiser: str) -> list[str]:
+    """The settings of the training that have no effect with an optimiser, or contradict it."""
+    idle = {"sgd": ["beta2"], "rmsprop": ["beta2"], "asgd": ["beta2", "weight_average"]}
+    return idle.get(optimiser, [])
 
 
 def _placed(overrides: Mapping[str, Any], config: type[BaseModel]) -> dict[tuple[str, str], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,14 +83,20 @@ def summarise_run(folder: Path) -> RunSummary:
     )
 
 
-def find_runs(folder: Path) -> Iterator[RunSummary]:
-    """The runs in a folder and in the folders below it, the last written first; what is no run is passed over."""
+def find_runs(folder: Path, unreadable: Callable[[str], object] = lambda problem: None) -> Iterator[RunSummary]:
+    """The runs in a folder and in the folders below it, the last written first; what is no run is passed over.
+
+    Args:
+        folder: Where to look.
+        unreadable: Is told of each run whose settings cannot be read.
+    """
     paths = sorted(folder.glob("**/" + CONFIG), key=lambda path: -path.stat().st_mtime)
     for path in paths:
         try:
             yield summarise_run(path.parent)
-        except RecurraError:
-            continue
+        except RecurraError as error:
+            if (path.parent / METRICS).is_file() or (path.parent / WEIGHTS).is_file():
+                unreadable(str(error))
 
 
 def changed_settings(config: TaskConfig) -> Mapping[str, Any]:

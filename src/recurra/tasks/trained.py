@@ -16,7 +16,7 @@ from recurra.data.batch import Batch
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
-from recurra.errors import RunError, SettingError
+from recurra.errors import RecurraError, RunError, SettingError
 from recurra.metrics import Metric
 from recurra.tasks.assets import Assets
 from recurra.tasks.report import Measuring, Report
@@ -149,7 +149,7 @@ class Trained(Generic[C, R, A, M, B, P]):
 
     def answered(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[tuple[R, P]]:
         """Each input with its answer; see `answers`."""
-        for examples in _batched(inputs, window):
+        for examples in _windows(inputs, window):
             lengths = [len(example) if hasattr(example, "__len__") else 1 for example in examples]
             dataset = Examples(examples, [_NOWHERE] * len(examples), lengths)
             answers: dict[int, P] = {}
@@ -183,8 +183,13 @@ class Trained(Generic[C, R, A, M, B, P]):
             from recurra.tasks.evaluation import data_to_evaluate
 
             dataset, role = data_to_evaluate(self, data)
-        else:
+        elif all(hasattr(data, name) for name in ("lengths", "__getitem__", "__len__")):
             dataset = data
+        else:
+            raise SettingError(
+                f"there is no data in a {type(data).__name__}: give the path of a file, a dataset as the use reads it, "
+                "or nothing for what the training validated on"
+            )
         measuring = Measuring(self.metrics, intervals)
         batches = watch(self._batches(dataset, role) if batches is None else batches)
         answered = any(metric.tally is not None for metric in measuring.metrics)
@@ -260,8 +265,17 @@ def _views(metrics: Iterable[Metric[Any, Any]]) -> list[MetricView]:
     return [LOSS, *(MetricView(m.name, m.label, m.format, m.from_loss) for m in metrics)]
 
 
-def _batched(items: Iterable[R], size: int) -> Iterator[tuple[R, ...]]:
-    """Tuples of so many items, the last of fewer: `itertools.batched`, which Python has from 3.12 on."""
-    iterator = iter(items)
-    while window := tuple(itertools.islice(iterator, size)):
-        yield window
+def _windows(items: Iterable[R], size: int) -> Iterator[list[R]]:
+    """Lists of so many items, the last of fewer; also what came before an error, which is then raised."""
+    iterator, error = iter(items), None
+    while error is None:
+        window: list[R] = []
+        try:
+            window.extend(itertools.islice(iterator, size))
+        except RecurraError as raised:
+            error = raised
+        if not window and error is None:
+            return
+        if window:
+            yield window
+    raise error

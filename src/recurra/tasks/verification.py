@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from recurra.data.dataset import Problems
+from recurra.data.lines import check_rereadable
 from recurra.tasks.trained import Trained
 
 __all__ = ["Check", "first_difference", "verify"]
@@ -52,7 +53,11 @@ def verify(run: AnyTrained, path: Path, limit: int = 1000) -> Iterator[Check]:
 
     Yields:
         What came of each way, as soon as it is known.
+
+    Raises:
+        DataError: The file cannot be read, or not twice.
     """
+    check_rereadable(path)
     inputs = list(islice(run.task.stream(run.config, path, Problems()), limit))
     plain = _shown(run, inputs)
     shuffled = list(range(len(inputs)))

@@ -101,7 +101,9 @@ class Engine(Generic[BatchT]):
         names = [name for name, _ in self.model.named_parameters()]
         frozen = {name for pattern in patterns for name in matching(names, pattern, "freeze")}
         if len(frozen) == len(names):
-            raise SettingError("freeze: all parameters of the model are frozen, so that nothing can be learned")
+            raise SettingError(
+                "--freeze: all parameters of the model are frozen, so that nothing can be learned; leave some out"
+            )
         self._frozen = [parameter for name, parameter in self.model.named_parameters() if name in frozen]
 
     def backward(self, batches: Sequence[BatchT], carried: Any, where: str) -> Sums:  # noqa: ANN401

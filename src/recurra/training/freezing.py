@@ -33,8 +33,9 @@ def matching(names: Iterable[str], pattern: str, setting: str) -> list[str]:
     if not matched:
         tops = sorted({name.partition(".")[0] for name in names})
         meant = did_you_mean(pattern.partition(".")[0], tops)
+        flag = f"--{setting.replace('_', '-')}"
         raise SettingError(
-            f"{setting}: no parameter of the model is called {pattern}{meant or ';'} its names begin with "
+            f"{flag}: no parameter of the model is called {pattern}{meant or ';'} its names begin with "
             f"{', '.join(tops)}, and * stands for anything"
         )
     return matched
@@ -78,6 +79,6 @@ def rate_factors(model: nn.Module, factors: Sequence[str]) -> Mapping[str, float
         except ValueError:
             value = -1.0
         if not equals or not pattern or not 0 <= value < float("inf"):
-            raise SettingError(f"rate_factors: {factor!r} is no pattern and factor; write such as encoder.*=0.1")
+            raise SettingError(f"--rate-factors: {factor!r} is no pattern and factor; write such as encoder.*=0.1")
         found |= dict.fromkeys(matching(names, pattern.strip(), "rate_factors"), value)
     return found

@@ -94,7 +94,7 @@ def _demonstrate(use: str, out: Path | None) -> None:
     if not result.interrupted and run.validated_on is not None:
         measured = evaluate_run(run, intervals=True, baselines=True)
         console.print("\nOn the part to validate on, which it was not trained on:")
-        console.print(report_table(run, measured))
+        console.print(report_table(run, measured, console.width))
         inputs = [task.parse(config, one) for one in shown.inputs]
         inputs = inputs or [run.validated_on[index] for index in range(min(3, len(run.validated_on)))]
         console.print("\nIts answers:")

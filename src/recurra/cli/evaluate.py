@@ -23,6 +23,10 @@ if TYPE_CHECKING:  # torch is imported once a command runs
 __all__ = ["evaluate", "report_table"]
 
 
+LABEL, FIGURE, INTERVAL, RULE = 14, 9, 20, 13
+"""The width that the label of a figure, the figure, its interval and what a trivial rule scores take at least."""
+
+
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN", autocompletion=run_folders)],
     data: Annotated[
@@ -68,29 +72,32 @@ def evaluate(
             "others",
             style="yellow",
         )
-    console.print(report_table(loaded, report))
+    console.print(report_table(loaded, report, console.width))
     for table in _class_tables(loaded, report):
         console.print()
         console.print(table)
 
 
-def report_table(run: Trained[Any, Any, Any, Any, Any, Any], report: Report) -> Table:
-    """The figures, a row each, with their intervals and what trivial rules score."""
+def report_table(run: Trained[Any, Any, Any, Any, Any, Any], report: Report, width: int) -> Table:
+    """The figures, a row each, with their intervals and what trivial rules score, as far as the width goes."""
+    with_intervals = bool(report.intervals) and width >= LABEL + FIGURE + INTERVAL
+    room = width - LABEL - FIGURE - INTERVAL * bool(report.intervals)
+    baselines = dict(list(report.baselines.items())[: max(0, room // RULE)])
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("", style="dim", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    if report.intervals:
+    table.add_column("", style="dim", overflow="fold")
+    table.add_column("", justify="right", no_wrap=True, min_width=FIGURE - 2)
+    if with_intervals:
         table.add_column("95% interval", no_wrap=True)
-    for rule in report.baselines:
+    for rule in baselines:
         table.add_column(rule, justify="right")
     for view in run.all_views:
         cells = [Text(view.label), Text(view.of_metrics(report.metrics), style="bold")]
-        if report.intervals:
+        if with_intervals:
             interval = report.intervals.get(view.name)
             known = interval is not None and math.isfinite(interval.low)
             ends = [_text(end, view.format) for end in (interval.low, interval.high)] if interval and known else []
             cells.append(Text(" to ".join(ends)))
-        for figures in report.baselines.values():
+        for figures in baselines.values():
             cells.append(Text(_text(figures[view.name], view.format) if view.name in figures else ""))
         table.add_row(*cells)
     return table

@@ -20,6 +20,7 @@ from recurra.errors import SettingError
 from recurra.spelling import nearest, unknown
 from recurra.tasks.settings import TaskConfig
 from recurra.training.checked import describe_problem, first_problem
+from recurra.training.settings import OPTIMISERS_WITH
 
 __all__ = [
     "NONE",
@@ -270,6 +271,8 @@ def make_config(
         merged[section] |= keys
     placed = _placed(overrides or {}, config)
     _override(merged, placed, known)
+    flags = {key for section, key in placed if section == "training"}
+    _leave_out_without_effect(merged["training"], flags | set(content.get("training", ())))
     for section, keys in merged.items():
         for key, value in keys.items():
             field = known[section].model_fields[key]
@@ -324,6 +327,13 @@ def _override(
                 merged[section].pop(other if (section, key) in placed else key, None)
             if (section, key) in placed:
                 merged[section][key] = placed[section, key]
+
+
+def _leave_out_without_effect(training: dict[str, Any], given: Collection[str]) -> None:
+    """Leave out what a use begins with, and nobody gave, where the optimiser that was given takes no such setting."""
+    for key, optimisers in OPTIMISERS_WITH.items():
+        if "optimiser" in given and key not in given and training["optimiser"] not in optimisers:
+            training.pop(key, None)
 
 
 def _check_section(section: str, keys: object, known: Mapping[str, type[BaseModel]], place: str) -> None:

@@ -84,6 +84,9 @@ def test_the_document_tells_what_a_sentence_leaves_open(folder, trained, tmp_pat
 def test_a_sentence_is_answered_as_with_its_document_whatever_it_is_read_beside(trained):
     sentences = list(TASK.stream(trained.config, trained.config.sentences.data, None))[:30]
     together = [answer.spans for answer in trained.answers(sentences)]
+    tagged = TASK.read(trained.config, trained.config.sentences.data, "evaluate")
+    assert together == [answer.spans for answer in trained.answers(tagged[index] for index in range(30))]
+    assert sum(spans == tagged[index].spans for index, spans in enumerate(together)) >= 29
     assert [answer.spans for one in sentences for answer in trained.answers([one])] == together
     assert [answer.spans for answer in trained.answers(sentences[::-1], window=7)] == together[::-1]
     assert trained.predict("near Abcde today").spans  # which is in no document

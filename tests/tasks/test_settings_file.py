@@ -279,6 +279,21 @@ def test_a_use_begins_with_defaults_of_its_own():
     assert make_config(TwoNetworks, {"encoder": {"sizes": [1]}}).encoder == Layers(sizes=(1,), hidden_size=5)
 
 
+@pytest.mark.parametrize(
+    ("optimiser", "beta2", "weight_average"), [("adam", 0.98, 0.998), ("sgd", 0.999, 0.998), ("asgd", 0.999, 0.0)]
+)
+def test_what_a_use_begins_with_is_left_out_where_the_optimiser_takes_no_such_setting(optimiser, beta2, weight_average):
+    config = TASKS["named-entity-recognition"].config
+    content = {"sentences": {"data": "a.conll"}}
+    for training in (
+        make_config(config, content, {"optimiser": optimiser}).training,
+        make_config(config, {**content, "training": {"optimiser": optimiser}}).training,
+    ):
+        assert (training.beta2, training.weight_average) == (beta2, weight_average)
+    with pytest.raises(SettingError, match=r"beta2 0\.9 has no effect with optimiser 'sgd'"):
+        make_config(config, content, {"optimiser": "sgd", "beta2": "0.9"})
+
+
 def test_a_list_is_written_and_read_as_it_is(tmp_path):
     made = make_config(TwoNetworks, {}, {"encoder.sizes": "4,5"})
     (tmp_path / "config.toml").write_text(render_config("any", made))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from recurra.data.lines import Source
 from recurra.data.tags import Scheme, Span
+
+if TYPE_CHECKING:
+    from recurra.data.occurrences import Document
 
 __all__ = ["BLANKS", "FileLine", "Format", "TaggedFormat", "TaggedRow", "TaggedSentence"]
 
@@ -48,6 +51,7 @@ class TaggedSentence:
         offsets: Where each word begins and ends in that text, in characters.
         lines: The lines of a file of columns that is read to predict: the sentence's, and those up to the next
             sentence's first word; for the first sentence those before it, too. So all of them are those of the file.
+        context: All sentences of its document, where they are read as well; what the sentence is does not depend on it.
     """
 
     words: tuple[str, ...]
@@ -59,6 +63,7 @@ class TaggedSentence:
     text: str | None = None
     offsets: tuple[tuple[int, int], ...] | None = None
     lines: tuple[FileLine, ...] = ()
+    context: Document | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.words)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recurra.errors import SettingError
+from recurra.models.occurrences import OccurrenceReader, Occurrences
 from recurra.nn.dropout import Dropout, check_rate
 from recurra.nn.embedding import Embedding, EmbeddingBag
 from recurra.nn.recurrent import Recurrent
@@ -30,6 +31,7 @@ class Tokens(NamedTuple):
         ngrams: The ids of the hashed character n-grams of each word from 1, 0 past the last, (B, T, G).
         vectors: The row of each word among vectors learned elsewhere from 1, 0 for none, (B, T).
         features: The id of each further feature, (B, T, F).
+        occurrences: The other occurrences of each word in its document; None where they are not read.
     """
 
     words: Tensor
@@ -38,6 +40,7 @@ class Tokens(NamedTuple):
     ngrams: Tensor
     vectors: Tensor
     features: Tensor
+    occurrences: Occurrences | None = None
 
 
 class CharacterReader(nn.Module):
@@ -110,7 +113,7 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 class TokenInput(nn.Module):
     """Words as vectors, all that is known of a word side by side.
 
-        v<t> = dropout([E word<t>, vectors word<t> + Δ word<t>, characters<t>, Σ N ngram<t>, F feature<t>])
+        v<t> = dropout([E word<t>, vectors word<t> + Δ word<t>, characters<t>, Σ N ngram<t>, F feature<t>, others<t>])
 
     Args:
         words: V, how many words there are.
@@ -126,10 +129,12 @@ class TokenInput(nn.Module):
         ngram_size: The width of their embedding.
         features: For each further feature how many values it has.
         feature_size: The width of each one's embedding.
+        occurrences: What reads the other occurrences of a word in its document, among the vectors; None leaves them
+            out.
         dropout: Rate of dropout on the whole, and on the embeddings of characters.
 
     Raises:
-        SettingError: Nothing is to be read of a word.
+        SettingError: Nothing is to be read of a word, or other occurrences of words without vectors.
 
     Example:
         >>> inputs = TokenInput(words=10, word_size=4, characters=5, character_size=6)
@@ -154,9 +159,12 @@ class TokenInput(nn.Module):
         ngram_size: int = 50,
         features: Sequence[int] = (),
         feature_size: int = 12,
+        occurrences: OccurrenceReader | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if occurrences is not None and vectors is None:
+            raise SettingError("the other occurrences of a word are read by vectors; give vectors, or leave them out")
         if character_network not in get_args(CharacterNetwork):
             known = ", ".join(get_args(CharacterNetwork))
             raise SettingError(f"there is no character network {character_network!r}; choose one of: {known}")
@@ -180,6 +188,7 @@ class TokenInput(nn.Module):
             with torch.no_grad():
                 self.ngrams.weight[0] = 0
         self.features = nn.ModuleList(nn.Embedding(size, feature_size) for size in features)
+        self.occurrences = occurrences
         self.dropout = Dropout(check_rate("dropout", dropout))
         self.width = (
             (word_size if self.words is not None else 0)
@@ -187,6 +196,7 @@ class TokenInput(nn.Module):
             + (self.characters.output_size if self.characters is not None else 0)
             + (ngram_size if ngrams else 0)
             + feature_size * len(features)
+            + (0 if occurrences is None else occurrences.output_size)
         )
         if not self.width:
             raise SettingError("nothing is read of a word: give word_size, vectors, characters, n-grams or features")
@@ -202,6 +212,9 @@ class TokenInput(nn.Module):
         if self.characters is not None or self.ngrams is not None:
             parts += self._by_spelling(tokens)
         parts += [embedding(tokens.features[:, :, k]) for k, embedding in enumerate(self.features)]
+        if self.occurrences is not None and self.vectors is not None:
+            assert tokens.occurrences is not None
+            parts.append(self.occurrences(tokens.occurrences, self.vectors))
         return self.dropout(torch.cat(parts, 2))  # type: ignore[no-any-return]
 
     @property

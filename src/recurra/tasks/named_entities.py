@@ -21,6 +21,7 @@ from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
 from recurra.data.lines import Source
+from recurra.data.occurrences import OCCURRENCE_SHAPES, WINDOW, with_documents
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES
 from recurra.data.tagged import TaggedSentence, plain_sentence, read_tagged, sentences_to_predict
@@ -29,6 +30,7 @@ from recurra.decoding.constraints import iobes_constraints
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
 from recurra.models.encoder import Encoder
+from recurra.models.occurrences import OccurrenceReader
 from recurra.models.tagger import Tagger, TaggerScores
 from recurra.nn.crf import CRF
 from recurra.tasks.entity_answers import answers
@@ -41,7 +43,7 @@ from recurra.tasks.named_entities_settings import NamedEntityConfig
 from recurra.tasks.precision_dial import PrecisionDial
 from recurra.tasks.tagging import Tagging, show
 from recurra.tasks.task import Baseline, Demo, Facts, Task
-from recurra.tasks.words import fit_words, vocabulary_form, word_input, word_rows
+from recurra.tasks.words import KeptVectors, fit_words, vocabulary_form, word_input, word_rows
 from recurra.training import StepLoss
 
 if TYPE_CHECKING:
@@ -49,15 +51,20 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMED_ENTITIES", "NamedEntityAssets", "NamedEntityConfig", "at_precision"]
 
+OCCURRENCE_DROPOUT = 0.2
+"""Rate of dropout on the means of what stands around other occurrences."""
+
 
 def read(config: NamedEntityConfig, path: Path, role: Role) -> Dataset[TaggedSentence]:
     """The sentences of a file."""
-    return read_tagged(path, config.sentences.format, role)
+    examples = read_tagged(path, config.sentences.format, role)
+    return replace(examples, items=list(with_documents(examples.items))) if config.model.occurrences else examples
 
 
 def stream(config: NamedEntityConfig, path: Path, problems: Problems) -> Iterator[TaggedSentence]:
     """The sentences to tag, one at a time."""
-    return sentences_to_predict(path, config.sentences.format, problems)
+    sentences = sentences_to_predict(path, config.sentences.format, problems)
+    return with_documents(sentences) if config.model.occurrences else sentences
 
 
 def parse(config: NamedEntityConfig, given: Any) -> TaggedSentence:  # noqa: ANN401  (whatever a caller has)
@@ -90,6 +97,11 @@ def fit(config: NamedEntityConfig, sentences: Dataset[TaggedSentence]) -> NamedE
             values.update(column)
     if config.model.sentence_label and not labels:
         raise DataError(f"{config.sentences.data}: no sentence has a label; leave --sentence-label out")
+    if config.model.occurrences and all(sentences[index].document is None for index in range(len(sentences))):
+        raise DataError(
+            f"{config.sentences.data}: no sentence belongs to a document; begin each with a line -DOCSTART-, or leave "
+            "--occurrences out"
+        )
     return NamedEntityAssets(
         **fit_words(config.model, forms, config.sentences.min_count),
         tags=Labels(names=tuple(tags_of(sorted(types), Scheme.IOBES))),
@@ -105,7 +117,13 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
     """The network, untrained."""
     settings = config.model
     features = [2 * SHAPES - 1, *(len(values) + 1 for values in assets.features)]
-    inputs = word_input(settings, assets, features, settings.feature_size)
+    inputs = word_input(
+        settings,
+        assets,
+        features=features,
+        feature_size=settings.feature_size,
+        occurrences=_occurrence_reader(config, assets.vectors),
+    )
     if settings.bidirectional and settings.lookahead is not None:
         raise SettingError(
             f"--lookahead is {settings.lookahead}, and a bidirectional network reads each sentence to its end; add "
@@ -121,6 +139,23 @@ def build(config: NamedEntityConfig, assets: NamedEntityAssets) -> Tagger:
         joined=settings.head == "crf",
         online=settings.lookahead is not None,
         representatives=[assets.tags.encode(_before_the_next_word(tag)) for tag in assets.tags.names],
+    )
+
+
+def _occurrence_reader(config: NamedEntityConfig, vectors: KeptVectors | None) -> OccurrenceReader | None:
+    """What reads the other occurrences of a word in its document."""
+    settings = config.model
+    if not settings.occurrences:
+        return None
+    if vectors is None:
+        raise SettingError("--occurrences reads words by their vectors: give --vectors, or leave it out")
+    if not settings.bidirectional:
+        raise SettingError(
+            "--occurrences reads sentences that are still to come, and --no-bidirectional none of what comes: leave "
+            "one of them out"
+        )
+    return OccurrenceReader(
+        len(WINDOW), vectors.width, 3, OCCURRENCE_SHAPES, settings.occurrence_size, OCCURRENCE_DROPOUT
     )
 
 

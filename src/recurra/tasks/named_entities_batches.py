@@ -14,10 +14,12 @@ from recurra.data.batch import Batch
 from recurra.data.dataset import Dataset, Role
 from recurra.data.labels import Labels
 from recurra.data.mentions import Mentions
+from recurra.data.occurrences import OtherOccurrences
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES, is_headline
 from recurra.data.tagged import TaggedSentence
 from recurra.data.tags import Scheme, write_tags
+from recurra.models.occurrences import Occurrences
 from recurra.models.token_input import Tokens
 from recurra.tasks.entity_metrics import SeenEntities
 from recurra.tasks.named_entities_settings import NamedEntityConfig
@@ -99,6 +101,11 @@ class _Collation:
         self.swap_rate = config.batches.swap_names if role == "train" else 0.0
         self.mentions = Mentions.of(sentences[index] for index in range(len(sentences))) if self.swap_rate else None
         self.read = WordReader(config.model, assets)
+        self.occurrences = (
+            OtherOccurrences(assets.vectors.row, config.model.occurrences)
+            if config.model.occurrences and assets.vectors is not None
+            else None
+        )
         self.tags = {tag: number for number, tag in enumerate(assets.tags.names)}
         self.features = [{value: number for number, value in enumerate(values, 1)} for values in assets.features]
 
@@ -116,7 +123,15 @@ class _Collation:
         labels = [known.encode(s.label) if known and s.label and s.label in known else IGNORED for s in members]
         return TaggedBatch(
             targets=self._targets(members, words),
-            tokens=Tokens(words, spelled.forms, spelled.characters, spelled.ngrams, spelled.vectors, features),
+            tokens=Tokens(
+                words,
+                spelled.forms,
+                spelled.characters,
+                spelled.ngrams,
+                spelled.vectors,
+                features,
+                None if self.occurrences is None else Occurrences(*self.occurrences(members)),
+            ),
             lengths=torch.tensor([len(sentence) for sentence in members]),
             labels=torch.tensor(labels),
         )

@@ -65,6 +65,13 @@ class TaggerSettings(WordSettings):
     dropout: float = Field(0.5, ge=0, lt=1, description="Rate of dropout on inputs, between layers and on outputs.")
     state_dropout: float = Field(0.25, ge=0, lt=1, description="Rate of variational dropout on the recurrent state.")
     feature_size: int = Field(12, ge=1, description="Width of the embedding of a word's shape, and of each feature.")
+    occurrences: int = Field(
+        0,
+        ge=0,
+        description="How many other occurrences of a capitalised word in its document are read, with their neighbours; "
+        "0 for none. It takes vectors, and documents in the data.",
+    )
+    occurrence_size: int = Field(60, ge=1, description="Width of what is read of the other occurrences.")
     head: Literal["crf", "softmax"] = Field(
         "crf", description="How tags are read off; with --lookahead a softmax, if nothing is said."
     )

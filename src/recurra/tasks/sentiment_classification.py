@@ -210,7 +210,7 @@ def _target(labels: Labels, text: ClassifiedText, role: Role) -> int:
 def build(config: SentimentConfig, assets: SentimentAssets) -> Classifier:
     """The network, untrained."""
     settings = config.model
-    inputs = word_input(settings, assets, [SHAPES])
+    inputs = word_input(settings, assets, features=[SHAPES])
     layers = settings.recurrent_options()
     return Classifier((inputs, inputs.width), len(assets.labels), settings.made, pooling=settings.pooling, **layers)
 

@@ -20,6 +20,7 @@ from recurra.errors import SettingError
 from recurra.spelling import nearest, unknown
 from recurra.tasks.settings import TaskConfig
 from recurra.training.checked import describe_problem, first_problem
+from recurra.training.settings import OPTIMISERS_WITH
 
 __all__ = [
     "NONE",
@@ -270,10 +271,8 @@ def make_config(
         merged[section] |= keys
     placed = _placed(overrides or {}, config)
     _override(merged, placed, known)
-    given = {*placed, *((section, key) for section in content if section != "task" for key in content[section])}
-    for key in _idle(str(merged["training"].get("optimiser", "adamw"))):
-        if ("training", key) not in given:  # a default of the use, for an optimiser of its own
-            merged["training"].pop(key, None)
+    flags = {key for section, key in placed if section == "training"}
+    _leave_out_without_effect(merged["training"], flags | set(content.get("training", ())))
     for section, keys in merged.items():
         for key, value in keys.items():
             field = known[section].model_fields[key]
@@ -287,12 +286,6 @@ def make_config(
         return config.model_validate(merged)
     except ValidationError as error:
         raise SettingError(_describe(error, placed, shared_keys(config), place)) from None
-
-
-def _idle(optimiser: str) -> list[str]:
-    """The settings of the training that have no effect with an optimiser, or contradict it."""
-    idle = {"sgd": ["beta2"], "rmsprop": ["beta2"], "asgd": ["beta2", "weight_average"]}
-    return idle.get(optimiser, [])
 
 
 def _placed(overrides: Mapping[str, Any], config: type[BaseModel]) -> dict[tuple[str, str], Any]:
@@ -334,6 +327,13 @@ def _override(
                 merged[section].pop(other if (section, key) in placed else key, None)
             if (section, key) in placed:
                 merged[section][key] = placed[section, key]
+
+
+def _leave_out_without_effect(training: dict[str, Any], given: Collection[str]) -> None:
+    """Leave out what a use begins with, and nobody gave, where the optimiser that was given takes no such setting."""
+    for key, optimisers in OPTIMISERS_WITH.items():
+        if "optimiser" in given and key not in given and training["optimiser"] not in optimisers:
+            training.pop(key, None)
 
 
 def _check_section(section: str, keys: object, known: Mapping[str, type[BaseModel]], place: str) -> None:

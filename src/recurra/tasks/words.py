@@ -112,16 +112,13 @@ def _vectors(settings: WordSettings, forms: Counter[str]) -> KeptVectors | None:
     return KeptVectors(words=table.words, width=table.width, share=share, numbers=table.vectors.half())
 
 
-def word_input(
-    settings: WordSettings, assets: WordAssets, features: Sequence[int] = (), feature_size: int = 1
-) -> TokenInput:
+def word_input(settings: WordSettings, assets: WordAssets, **further: Any) -> TokenInput:  # noqa: ANN401
     """The module that makes vectors of words.
 
     Args:
         settings: Those of the network.
         assets: What was fitted.
-        features: For each further feature of a word how many values it has.
-        feature_size: The width of each one's embedding.
+        **further: What else `TokenInput` takes, such as features.
     """
     kept = assets.vectors
     # Where a trained model is loaded, its vectors come with its weights.
@@ -138,9 +135,8 @@ def word_input(
         ngram_size=settings.ngram_size,
         vectors=vectors,
         tune_vectors=settings.tune_vectors,
-        features=features,
-        feature_size=feature_size,
         dropout=settings.dropout,
+        **further,
     )
 
 

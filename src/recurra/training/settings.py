@@ -13,6 +13,13 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
 Parallel = Literal["replicated", "sharded"]
 
+OPTIMISERS_WITH: dict[str, tuple[OptimiserName, ...]] = {
+    "momentum": ("sgd", "rmsprop"),
+    "beta2": ("adamw", "adam"),
+    "weight_average": ("adam", "adamw", "sgd", "rmsprop"),
+}
+"""The settings that only some optimisers take, and which these are."""
+
 CHANGEABLE = (
     "epochs",
     "max_steps",
@@ -191,12 +198,12 @@ class TrainingSettings(CheckedSettings):
 
     @model_validator(mode="after")
     def _every_setting_has_an_effect(self) -> Self:
-        if self.momentum and self.optimiser not in {"sgd", "rmsprop"}:
+        if self.momentum and self.optimiser not in OPTIMISERS_WITH["momentum"]:
             raise ValueError(
                 f"momentum {self.momentum:g} has no effect with optimiser {self.optimiser!r}: "
                 "leave it out, or choose optimiser 'sgd' or 'rmsprop'"
             )
-        if self.beta2 != 0.999 and self.optimiser not in {"adam", "adamw"}:
+        if self.beta2 != 0.999 and self.optimiser not in OPTIMISERS_WITH["beta2"]:
             raise ValueError(
                 f"beta2 {self.beta2:g} has no effect with optimiser {self.optimiser!r}: "
                 "leave it out, or choose optimiser 'adamw' or 'adam'"
@@ -206,7 +213,7 @@ class TrainingSettings(CheckedSettings):
                 f"unfreeze_every {self.unfreeze_every} has no effect without freeze: leave it out, or name what is "
                 "frozen at first"
             )
-        if self.weight_average and self.optimiser == "asgd":
+        if self.weight_average and self.optimiser not in OPTIMISERS_WITH["weight_average"]:
             raise ValueError(
                 f"weight_average {self.weight_average:g} and optimiser 'asgd' both average the weights: "
                 "leave it out, or choose optimiser 'sgd'"

@@ -19,6 +19,8 @@ from recurra.spelling import did_you_mean
 
 __all__ = ["ClassifiedFormat", "ClassifiedText", "read_classified", "texts_to_classify"]
 
+csv.field_size_limit(1 << 30)  # a text may be as long as a book
+
 TEXT_COLUMNS = ("text", "sentence", "review", "content", "body", "comment", "tweet", "message", "document", "title")
 LABEL_COLUMNS = ("label", "labels", "sentiment", "class", "category", "target", "rating", "stars", "polarity", "intent")
 """The usual names of columns, whatever their case."""
@@ -166,19 +168,36 @@ def _table(
         for cells in reader:
             line, before = before + 1, last[0]
             if heading is None:
-                heading = [cell.strip() for cell in cells]
+                heading = _each_once(cell.strip() for cell in cells)
                 columns = _columns(path, heading, how, role)
                 continue
             if not cells and role != "predict":
                 continue
+            cells = cells or [""] * len(heading)  # an empty line, which is answered as an empty text
             if len(cells) != len(heading):
                 raise DataError(
-                    f"{name_of(path)}:{line}: {len(cells)} columns, and the heading has {len(heading)}; put a text "
-                    "with a separator or a line end in it in double quotes"
+                    f"{name_of(path)}:{line}: {_counted(len(cells), 'column')}, and the heading has {len(heading)}; "
+                    "put a text with a separator or a line end in it in double quotes"
                 )
             yield _of_cells(Source(path, line), cells, heading, columns, how)
     except csv.Error as error:
-        raise DataError(f"{name_of(path)}:{last[0]}: this is no table: {error}; mend the line") from None
+        raise DataError(
+            f"{name_of(path)}:{before + 1}: the row that begins here is none of a table: {error}; write a quotation "
+            "mark within a cell twice, and the cell in quotation marks"
+        ) from None
+
+
+def _each_once(names: Iterable[str]) -> list[str]:
+    """Names of columns; of those that come again the second is "name (2)", and so on."""
+    heading: list[str] = []
+    for name in names:
+        others = (f"{name} ({number})" for number in itertools.count(2))
+        heading.append(next(other for other in itertools.chain([name], others) if other not in heading))
+    return heading
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _columns(
@@ -226,7 +245,7 @@ def _of_cells(
 def _labels(cell: Any, *, several: bool) -> tuple[str, ...]:  # noqa: ANN401  (whatever JSON gave)
     """The classes in a cell; a number is written as it is without a fraction of 0."""
     if isinstance(cell, list):
-        return tuple(label for part in cell for label in _labels(part, several=False))
+        return tuple(label for part in cell if part is not None for label in _labels(part, several=False))
     if isinstance(cell, bool):
         return (str(cell).lower(),)
     if isinstance(cell, float) and cell.is_integer():
@@ -299,7 +318,8 @@ def _folders(path: Path) -> Iterator[ClassifiedText]:
     classes = sorted(folder for folder in path.iterdir() if folder.is_dir())
     if len(classes) < 2:
         raise DataError(
-            f"{path}: this folder has {len(classes)} folders in it; give a file, or a folder with a folder a class"
+            f"{path}: this folder has {_counted(len(classes), 'folder')} in it; give a file, or a folder with a folder "
+            "a class"
         )
     for folder in classes:
         for file in sorted(folder.rglob("*.txt")):

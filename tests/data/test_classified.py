@@ -228,7 +228,11 @@ def test_lines_that_begin_alike_are_texts_where_it_is_to_predict(file):
     lines = ["I like it", "I hate it", "They like it", "They hate it"]
     path = file("a.txt", "\n".join(lines))
     assert texts(path) == lines
-    assert texts(path, format="lines") == [line.partition(" ")[2] for line in lines]
+    without = [line.partition(" ")[2] for line in lines]
+    assert texts(path, format="lines") == without
+    numbered = file("b.txt", "\n".join(f"{number % 2} {line}" for number, line in enumerate(without)))
+    assert texts(numbered) == without  # numbers are classes
+    assert texts(file("c.txt", "1 one\n2 two\n3 three")) == ["1 one", "2 two", "3 three"]  # but not each another
 
 
 def test_the_columns_are_kept(file):
@@ -255,7 +259,7 @@ def test_standard_input_is_read_as_it_comes(monkeypatch):
             return b""
 
     monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": Typed()}))
-    stream = texts_to_classify(STANDARD_INPUT, ClassifiedFormat(format="text"))
+    stream = texts_to_classify(STANDARD_INPUT, ClassifiedFormat())
     assert next(stream).text == "one"
     assert len(asked) == 1
     assert len(list(stream)) == 599

@@ -12,7 +12,7 @@ from typing import Any
 
 from recurra.data.classified_text import ClassifiedFormat, ClassifiedText, TextFormat
 from recurra.data.dataset import Examples, Problems, Role, fingerprint_files
-from recurra.data.lines import Source, name_of, read_lines
+from recurra.data.lines import STANDARD_INPUT, Source, name_of, read_lines
 from recurra.data.text import read_text
 from recurra.errors import DataError
 from recurra.spelling import did_you_mean
@@ -126,9 +126,13 @@ def _texts(path: Path, how: ClassifiedFormat, role: Role) -> Iterator[Classified
 
 
 def _detect(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> tuple[TextFormat, Iterable[tuple[int, str]]]:
-    """The format of a file, by its name and its first lines."""
+    """The format of a file, by its name and its first lines; of what is typed, by the first.
+
+    Texts to predict may begin with the same few words, so that those are classes only where they are numbers.
+    """
     iterator = iter(lines)
-    first = list(itertools.islice(iterator, LOOKED_AT))
+    typed = path == STANDARD_INPUT and role == "predict"  # to be answered before the next line is there
+    first = list(itertools.islice(iterator, 1 if typed else LOOKED_AT))
     whole = itertools.chain(first, iterator)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     named: dict[str, TextFormat] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".json": "jsonl"}
@@ -144,7 +148,8 @@ def _detect(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> tuple[T
     words = [line.split(maxsplit=1) for line in filled]
     begins = {parts[0] for parts in words}
     few = 1 < len(begins) <= min(MOST_CLASSES, len(filled) // 2)
-    if role != "predict" and few and all(len(parts) > 1 for parts in words):
+    classes = role != "predict" or all(word.isdecimal() for word in begins)
+    if few and classes and all(len(parts) > 1 for parts in words):
         return "lines", whole
     return "text", whole
 

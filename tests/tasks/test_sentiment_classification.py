@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from hypothesis import strategies as st
 import recurra as library
 from recurra.data.dataset import Problems
 from recurra.data.padded import PaddedBatches
-from recurra.data.tokens import tokenise
 from recurra.decoding.calibration import fit_temperature
 from recurra.errors import DataError, SettingError
 from recurra.tasks.doctor import check_up
@@ -202,7 +202,8 @@ def test_batches_hold_no_more_words_than_they_may(tmp_path):
             assert sum(rows for rows, _ in sizes) == 60
             assert max(rows * steps for rows, steps in sizes) <= most
             assert max(steps for _, steps in sizes) == (20 if "longest" in settings else 60)
-    assert len(tokenise(rows[0][0])) == 1
+    run, texts = begun(tmp_path, [("extraordinarily", "a"), ("disappointing", "b")] * 5, batch_size=50, max_words=10)
+    assert len(whole_batch(run, texts, "train")) == 10  # words are counted, not characters
 
 
 def test_a_text_longer_than_a_batch_may_be_is_one_of_its_own(tmp_path):
@@ -316,17 +317,20 @@ def test_temperatures_have_bounds():
 
 
 def test_calibration_lowers_the_loss_on_the_part_validated_on_and_changes_no_answer(tmp_path):
-    rows = [("good", "a"), ("good fun", "a"), ("good film", "b"), ("bad", "b"), ("bad fun", "b"), ("bad film", "a")]
-    run, texts = begun(tmp_path, rows * 3)
+    run, texts = begun(tmp_path)
     with torch.no_grad():
-        run.model.readout.weight.mul_(20)  # far too sure of itself
+        run.model.readout.weight.mul_(5)  # far too sure of itself: as labelled here it is right three times in four
+    others = {"positive": "negative", "negative": "positive"}
+    answered = [answer.label for answer in run.answers(texts)]
+    labels = [label if number % 4 else others[label] for number, label in enumerate(answered)]
+    texts.items = [replace(text, labels=(label,)) for text, label in zip(texts, labels, strict=True)]
 
     def cost(run):
         pairs = zip(texts, run.answers(texts), strict=True)
         return -sum(math.log(max(a.probabilities[a.names.index(t.labels[0])], 1e-300)) for t, a in pairs)
 
     calibrated = Trained(TASK, run.config, TASK.calibrate(run, texts), run.model)
-    assert calibrated.assets.temperature > 2
+    assert 2 < calibrated.assets.temperature < 15
     assert cost(calibrated) < cost(run) - 1
     labels = [[answer.label for answer in one.answers(texts)] for one in (run, calibrated)]
     assert labels[0] == labels[1]

@@ -165,7 +165,7 @@ def test_columns_are_found_by_usual_names_and_named_where_they_are_others(file):
     [
         ("a.csv", "text,kind\na,b\n", {}, r"a.csv:1: there is no column named like a label; the columns are: text"),
         ("a.csv", "a,label\nb,c\n", {}, r"a.csv:1: there is no column named like a text; .* say which with --text-col"),
-        ("a.csv", "text,label\na,b\n", {"text_column": "txet"}, r"no column 'txet'; did you mean text"),
+        ("a.csv", "text,label\na,b\n", {"text_column": "txet"}, r"no column 'txet'; .*-column; did you mean text"),
         ("a.csv", "text,label\na,b\n", {"group_column": "who"}, r"no column 'who'.*--group-column"),
         ("a.jsonl", '{"words": "a"}\n', {}, r"a.jsonl:1: there is no text in 'text'; the keys are: words; --text-co"),
         ("a.jsonl", '{"text": 3}\n', {}, r"a.jsonl:1: there is no text in 'text'"),

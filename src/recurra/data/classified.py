@@ -220,9 +220,10 @@ def _columns(
     for what, index, name in wanted:
         if index is None:
             there = ", ".join(heading)
-            asked = f"no column {name!r}{did_you_mean(name, heading)}" if name else f"no column named like a {what}"
+            asked = f"no column {name!r}" if name else f"no column named like a {what}"
+            meant = did_you_mean(name, heading) if name else ""
             raise DataError(
-                f"{name_of(path)}:1: there is {asked}; the columns are: {there}; say which with --{what}-column"
+                f"{name_of(path)}:1: there is {asked}; the columns are: {there}; say which with --{what}-column{meant}"
             )
     return text or 0, label, group
 

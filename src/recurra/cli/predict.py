@@ -36,7 +36,7 @@ def predict(
         str | None,
         typer.Option(
             "--format",
-            help=f"How answers are written: {JSONL}, or what the use offers besides, such as text, conll or html.",
+            help=f"How answers are written: {JSONL}, or what the use offers besides, such as text, csv, conll or html.",
             metavar="NAME",
             show_default=f"text for people at a terminal, else {JSONL}",
         ),

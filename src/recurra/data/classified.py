@@ -12,12 +12,14 @@ from typing import Any
 
 from recurra.data.classified_text import ClassifiedFormat, ClassifiedText, TextFormat
 from recurra.data.dataset import Examples, Problems, Role, fingerprint_files
-from recurra.data.lines import Source, name_of, read_lines
+from recurra.data.lines import STANDARD_INPUT, Source, name_of, read_lines
 from recurra.data.text import read_text
 from recurra.errors import DataError
 from recurra.spelling import did_you_mean
 
 __all__ = ["ClassifiedFormat", "ClassifiedText", "read_classified", "texts_to_classify"]
+
+csv.field_size_limit(1 << 30)  # a text may be as long as a book
 
 TEXT_COLUMNS = ("text", "sentence", "review", "content", "body", "comment", "tweet", "message", "document", "title")
 LABEL_COLUMNS = ("label", "labels", "sentiment", "class", "category", "target", "rating", "stars", "polarity", "intent")
@@ -124,9 +126,13 @@ def _texts(path: Path, how: ClassifiedFormat, role: Role) -> Iterator[Classified
 
 
 def _detect(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> tuple[TextFormat, Iterable[tuple[int, str]]]:
-    """The format of a file, by its name and its first lines."""
+    """The format of a file, by its name and its first lines; of what is typed, by the first.
+
+    Texts to predict may begin with the same few words, so that those are classes only where they are numbers.
+    """
     iterator = iter(lines)
-    first = list(itertools.islice(iterator, LOOKED_AT))
+    typed = path == STANDARD_INPUT and role == "predict"  # to be answered before the next line is there
+    first = list(itertools.islice(iterator, 1 if typed else LOOKED_AT))
     whole = itertools.chain(first, iterator)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     named: dict[str, TextFormat] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".json": "jsonl"}
@@ -142,7 +148,8 @@ def _detect(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> tuple[T
     words = [line.split(maxsplit=1) for line in filled]
     begins = {parts[0] for parts in words}
     few = 1 < len(begins) <= min(MOST_CLASSES, len(filled) // 2)
-    if role != "predict" and few and all(len(parts) > 1 for parts in words):
+    classes = role != "predict" or all(word.isdecimal() for word in begins)
+    if few and classes and all(len(parts) > 1 for parts in words):
         return "lines", whole
     return "text", whole
 
@@ -166,19 +173,36 @@ def _table(
         for cells in reader:
             line, before = before + 1, last[0]
             if heading is None:
-                heading = [cell.strip() for cell in cells]
+                heading = _each_once(cell.strip() for cell in cells)
                 columns = _columns(path, heading, how, role)
                 continue
             if not cells and role != "predict":
                 continue
+            cells = cells or [""] * len(heading)  # an empty line, which is answered as an empty text
             if len(cells) != len(heading):
                 raise DataError(
-                    f"{name_of(path)}:{line}: {len(cells)} columns, and the heading has {len(heading)}; put a text "
-                    "with a separator or a line end in it in double quotes"
+                    f"{name_of(path)}:{line}: {_counted(len(cells), 'column')}, and the heading has {len(heading)}; "
+                    "put a text with a separator or a line end in it in double quotes"
                 )
             yield _of_cells(Source(path, line), cells, heading, columns, how)
     except csv.Error as error:
-        raise DataError(f"{name_of(path)}:{last[0]}: this is no table: {error}; mend the line") from None
+        raise DataError(
+            f"{name_of(path)}:{before + 1}: the row that begins here is none of a table: {error}; write a quotation "
+            "mark within a cell twice, and the cell in quotation marks"
+        ) from None
+
+
+def _each_once(names: Iterable[str]) -> list[str]:
+    """Names of columns; of those that come again the second is "name (2)", and so on."""
+    heading: list[str] = []
+    for name in names:
+        others = (f"{name} ({number})" for number in itertools.count(2))
+        heading.append(next(other for other in itertools.chain([name], others) if other not in heading))
+    return heading
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _columns(
@@ -196,9 +220,10 @@ def _columns(
     for what, index, name in wanted:
         if index is None:
             there = ", ".join(heading)
-            asked = f"no column {name!r}{did_you_mean(name, heading)}" if name else f"no column named like a {what}"
+            asked = f"no column {name!r}" if name else f"no column named like a {what}"
+            meant = did_you_mean(name, heading) if name else ""
             raise DataError(
-                f"{name_of(path)}:1: there is {asked}; the columns are: {there}; say which with --{what}-column"
+                f"{name_of(path)}:1: there is {asked}; the columns are: {there}; say which with --{what}-column{meant}"
             )
     return text or 0, label, group
 
@@ -226,7 +251,7 @@ def _of_cells(
 def _labels(cell: Any, *, several: bool) -> tuple[str, ...]:  # noqa: ANN401  (whatever JSON gave)
     """The classes in a cell; a number is written as it is without a fraction of 0."""
     if isinstance(cell, list):
-        return tuple(label for part in cell for label in _labels(part, several=False))
+        return tuple(label for part in cell if part is not None for label in _labels(part, several=False))
     if isinstance(cell, bool):
         return (str(cell).lower(),)
     if isinstance(cell, float) and cell.is_integer():
@@ -299,7 +324,8 @@ def _folders(path: Path) -> Iterator[ClassifiedText]:
     classes = sorted(folder for folder in path.iterdir() if folder.is_dir())
     if len(classes) < 2:
         raise DataError(
-            f"{path}: this folder has {len(classes)} folders in it; give a file, or a folder with a folder a class"
+            f"{path}: this folder has {_counted(len(classes), 'folder')} in it; give a file, or a folder with a folder "
+            "a class"
         )
     for folder in classes:
         for file in sorted(folder.rglob("*.txt")):

@@ -36,6 +36,8 @@ class PaddedBatches(Generic[R, BatchT]):
         dataset: The examples.
         collate: From examples and a generator of random numbers, the batch; its `index` is set for it.
         batch_size: The rows of a batch; the last may hold fewer.
+        lengths: The steps of each example in a batch, where they are others than the dataset's, such as the words of
+            texts whose characters are counted there; None for the dataset's.
         max_steps: The most steps of a batch, rows times the longest of them, padding included; an example that is
             longer by itself is a batch of its own. None for no limit.
         shuffle: Whether to take another order each epoch; otherwise that of the dataset, but for the sorting.
@@ -45,7 +47,7 @@ class PaddedBatches(Generic[R, BatchT]):
     Raises:
         SettingError: A size is below 1, or `ahead` below 0.
         DataError: There is no example.
-        ShapeError: The dataset has not as many lengths as examples.
+        ShapeError: There are not as many lengths as examples.
 
     Example:
         >>> from recurra.data.dataset import Examples
@@ -63,6 +65,7 @@ class PaddedBatches(Generic[R, BatchT]):
         collate: Callable[[Sequence[R], torch.Generator], BatchT],
         batch_size: int,
         *,
+        lengths: Sequence[int] | None = None,
         max_steps: int | None = None,
         shuffle: bool = False,
         seed: int = 0,
@@ -74,9 +77,9 @@ class PaddedBatches(Generic[R, BatchT]):
             raise DataError("there is no example to read; give a file with one or more")
         self.dataset, self.collate, self.batch_size, self.max_steps = dataset, collate, batch_size, max_steps
         self.shuffle, self.seed, self.ahead = shuffle, seed, ahead
-        self._lengths = torch.tensor(list(dataset.lengths), dtype=torch.int64)
+        self._lengths = torch.tensor(list(dataset.lengths if lengths is None else lengths), dtype=torch.int64)
         if len(self._lengths) != len(dataset):
-            raise ShapeError(f"the dataset has {len(self._lengths)} lengths for {len(dataset)} examples")
+            raise ShapeError(f"there are {len(self._lengths)} lengths for {len(dataset)} examples; give one for each")
 
     def __len__(self) -> int:
         """The number of batches in an epoch; where steps limit them, in the first."""

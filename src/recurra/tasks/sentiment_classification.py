@@ -36,6 +36,8 @@ from recurra.metrics.classes import class_accuracy, macro_f1
 from recurra.models.classifier import Classifier
 from recurra.models.token_input import Tokens
 from recurra.tasks.bag_of_bigrams import bag_of_bigrams
+from recurra.tasks.class_output import CLASS_FORMATS, columns_beside
+from recurra.tasks.classified import Classified
 from recurra.tasks.sentiment_classification_settings import SentimentConfig
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.words import WordAssets, WordReader, fit_words, word_input, word_rows
@@ -59,28 +61,6 @@ class SentimentAssets(WordAssets):
     labels: Labels
     counts: tuple[int, ...]
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class Classified:
-    """A classifier's answer.
-
-    Args:
-        label: The most probable class.
-        probabilities: The probability of each class, in the order of the labels.
-        names: The labels.
-        known: The share of the text's words that the network has seen in training or has a vector of.
-    """
-
-    label: str
-    probabilities: tuple[float, ...]
-    names: tuple[str, ...]
-    known: float
-
-    @property
-    def probability(self) -> float:
-        """The probability of the most probable class."""
-        return max(self.probabilities)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -194,6 +174,7 @@ def batches(
         texts,
         collate,
         config.batches.batch_size if training else 64,
+        lengths=[max(1, len(words_of(texts[index].text, config.texts.longest))) for index in range(len(texts))],
         max_steps=config.batches.max_words,
         shuffle=training,
         seed=config.training.seed,
@@ -272,7 +253,7 @@ def _expected(text: ClassifiedText) -> str:
 
 def show(text: ClassifiedText, answer: Classified) -> dict[str, Any]:
     """The answer as JSON; a table's columns come first."""
-    shown: dict[str, Any] = dict(text.columns) if text.columns is not None else {"text": text.text}
+    shown: dict[str, Any] = dict(columns_beside(text))
     shown["predicted"] = answer.label
     shown["probability"] = round(answer.probability, 4)
     shown["probabilities"] = {
@@ -392,5 +373,6 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         describe=describe,
         baselines=baselines,
         rows=rows,
+        formats=CLASS_FORMATS,
     )
 )

@@ -101,6 +101,7 @@ def test_padding_changes_nothing_whatever_stands_in_it(tmp_path):
             **{
                 name: torch.cat([tensor, tensor[:, :1].expand(-1, 9, *tensor.shape[2:]).flip(0)], 1)
                 for name, tensor in batch.tokens._asdict().items()
+                if tensor is not None
             }
         )
         before = run.model(batch.tokens, None, batch.lengths)[0]

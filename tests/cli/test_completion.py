@@ -3,6 +3,7 @@
 import pytest
 
 from recurra.cli.completion import cell_names, run_folders
+from recurra.tasks import TASKS
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_cells_are_completed():
     ("line", "completed"),
     [
         ("recurra res", ["resume"]),
-        ("recurra train ", ["language-modelling", "image-classification", "named-entity-recognition"]),
+        ("recurra train ", list(TASKS.entries)),
         ("recurra train language-modelling --hid", ["--hidden-size"]),
         ("recurra train language-modelling --cell min-", ["min-gru", "min-lstm"]),
         ("recurra train language-modelling --optimiser ada", ["adam", "adamw"]),

@@ -39,27 +39,27 @@ def runs(
         if not folder.is_dir():
             raise RunError(f"{folder}: there is no such folder; give one with runs in it, or a run")
     unreadable: list[str] = []
-    found = [summary for folder in looked for summary in find_runs(folder, unreadable.append)]
+    summaries = [summary for folder in looked for summary in find_runs(folder, unreadable.append)]
     for problem in unreadable:
         Console(stderr=True, highlight=False).print(Text(f"passed over: {problem}", style="yellow"), soft_wrap=True)
     if as_json:
-        for summary in found:
+        for summary in summaries:
             metrics = {} if summary.best is None else summary.best.metrics
             finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
             settings = summary.config.model_dump(mode="json")
             typer.echo(json.dumps({"run": str(summary.folder), "task": summary.task, **finite, "settings": settings}))
         return
     console = Console(highlight=False)
-    if not found:
+    if not summaries:
         places = ", ".join(map(str, looked))
         console.print(Text(f"There is no run in {places}; `recurra train` makes one.", style="dim"), soft_wrap=True)
     elif compare:
-        console.print(_comparison(found))
+        console.print(_comparison(summaries))
     else:
-        console.print(_list(found))
+        console.print(_list(summaries))
 
 
-def _list(found: Sequence[RunSummary]) -> Table:
+def _list(summaries: Sequence[RunSummary]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("run", style="bold", overflow="fold")
     table.add_column("use")
@@ -67,7 +67,7 @@ def _list(found: Sequence[RunSummary]) -> Table:
     for heading in ("step", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("written", no_wrap=True)
-    for run in found:
+    for run in summaries:
         step = "" if run.best is None else f"{run.best.step:,}"
         time = "" if run.last is None else describe_seconds(run.last.elapsed)
         state = _figures(run) or ("stopped before its first validation" if run.can_resume else "nothing is kept")
@@ -85,20 +85,20 @@ def _figures(run: RunSummary) -> str:
     return ", ".join(f"{name} {metrics[name]:.4g}" for name in names)
 
 
-def _comparison(found: Sequence[RunSummary]) -> Table:
+def _comparison(summaries: Sequence[RunSummary]) -> Table:
     """What the runs reached, and the settings that are not the same in all of them."""
-    rows: dict[str, list[str]] = {"use": [run.task for run in found]}
-    figures = [{} if run.best is None else run.best.metrics for run in found]
+    rows: dict[str, list[str]] = {"use": [run.task for run in summaries]}
+    figures = [{} if run.best is None else run.best.metrics for run in summaries]
     for name in dict.fromkeys(name for one in figures for name in one):
         rows[name] = [f"{one[name]:.4g}" if name in one else "" for one in figures]
-    settings = [_flat(run.config.model_dump(mode="json")) for run in found]
+    settings = [_flat(run.config.model_dump(mode="json")) for run in summaries]
     for name in dict.fromkeys(name for one in settings for name in one):
         values = ["" if name not in one else "none" if one[name] is None else str(one[name]) for one in settings]
         if len(set(values)) > 1:
             rows[name] = values
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("", style="dim", no_wrap=True)
-    for run in found:
+    for run in summaries:
         table.add_column(str(run.folder), overflow="fold")
     for name, values in rows.items():
         table.add_row(name, *values)

@@ -43,8 +43,8 @@ def verify(
             style = "green" if not check.differences else "bold red"
             console.print(Text.assemble(f"{check.way}: ", (count, style)))
             if check.first is not None:
-                place, plain, again = check.first
-                console.print(Text(f"  the first is input {place}: {json.dumps(plain, ensure_ascii=False)}"))
+                number, plain, again = check.first
+                console.print(Text(f"  the first is input {number}: {json.dumps(plain, ensure_ascii=False)}"))
                 console.print(Text(f"  and answered this way:  {json.dumps(again, ensure_ascii=False)}"))
     if as_json:
         typer.echo(json.dumps({check.way: check.differences for check in checks}))

@@ -56,8 +56,8 @@ def macro_f1(expected: Callable[[R], str], answered: Callable[[P], str]) -> Metr
     def figures(counts: Tally, name: str) -> tuple[float, int, int]:
         pairs = {pair: count for pair, count in counts.items() if isinstance(pair, tuple)}
         gold = sum(count for pair, count in pairs.items() if pair[0] == name)
-        given = sum(count for pair, count in pairs.items() if pair[1] == name)
-        return pairs.get((name, name), 0), int(given), int(gold)
+        predicted = sum(count for pair, count in pairs.items() if pair[1] == name)
+        return pairs.get((name, name), 0), int(predicted), int(gold)
 
     def value(counts: Tally) -> float:
         scores = [f1_of(*figures(counts, name))[2] for name in classes(counts) if figures(counts, name)[2]]
@@ -66,9 +66,9 @@ def macro_f1(expected: Callable[[R], str], answered: Callable[[P], str]) -> Metr
     def table(counts: Tally) -> list[Row]:
         rows = []
         for name in classes(counts):
-            right, given, gold = figures(counts, name)
-            precision, recall, f1 = f1_of(right, given, gold)
-            shown = {"precision": precision, "recall": recall, "F1": f1, "texts": gold, "answered": given}
+            right, predicted, gold = figures(counts, name)
+            precision, recall, f1 = f1_of(right, predicted, gold)
+            shown = {"precision": precision, "recall": recall, "F1": f1, "texts": gold, "answered": predicted}
             rows.append(Row(name, shown))
         return rows
 

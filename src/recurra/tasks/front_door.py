@@ -67,8 +67,8 @@ def train(
             f"data is a {type(data).__name__}, and recurra.train reads files: give the path of one. For batches of "
             "your own there is recurra.training.train, which takes any model, batches and loss"
         )
-    given = {key: str(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
-    config = make_config(task.config, {}, {**given, "data": str(data)})
+    values = {key: str(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()}
+    config = make_config(task.config, {}, {**values, "data": str(data)})
 
     def watching(prepared: Prepared, folder: Path) -> Sequence[Observer]:
         about = [f"run {folder}", ", ".join(prepared.describe())]

@@ -35,7 +35,7 @@ class Check:
     Args:
         way: How, in a few words.
         differences: How many answers are others.
-        first: The first that is: its place from 1, and both answers; None for none.
+        first: The first that is: its number from 1, and both answers; None for none.
     """
 
     way: str
@@ -111,7 +111,7 @@ def _answer_anew(folder: Path, path: Path, limit: int) -> list[Any]:
 
 def _compared(way: str, plain: Sequence[Any], again: Sequence[Any]) -> Check:
     different = [
-        place for place, pair in enumerate(zip(plain, again, strict=True)) if first_difference(*pair) is not None
+        number for number, pair in enumerate(zip(plain, again, strict=True)) if first_difference(*pair) is not None
     ]
     first = (different[0] + 1, plain[different[0]], again[different[0]]) if different else None
     return Check(way, len(different), first)

@@ -71,7 +71,7 @@ def rate_factors(model: nn.Module, factors: Sequence[str]) -> Mapping[str, float
         {'bias': 0.5}
     """
     names = [name for name, _ in model.named_parameters()]
-    found: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for factor in factors:
         pattern, equals, number = factor.rpartition("=")
         try:
@@ -80,5 +80,5 @@ def rate_factors(model: nn.Module, factors: Sequence[str]) -> Mapping[str, float
             value = -1.0
         if not equals or not pattern or not 0 <= value < float("inf"):
             raise SettingError(f"--rate-factors: {factor!r} is no pattern and factor; write such as encoder.*=0.1")
-        found |= dict.fromkeys(matching(names, pattern.strip(), "rate_factors"), value)
-    return found
+        by_name |= dict.fromkeys(matching(names, pattern.strip(), "rate_factors"), value)
+    return by_name

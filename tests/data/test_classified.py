@@ -177,7 +177,7 @@ def test_columns_are_found_by_usual_names_and_named_where_they_are_others(file):
         ("a.csv", "text,label\na,\nb, \n", {}, r"a.csv: 0 labelled texts in it, and 2 without a label"),
         ("a.csv", "text,label\n", {}, r"a.csv: 0 labelled texts in it; give a table"),
         ("a.csv", "", {}, r"a.csv: 0 labelled texts"),
-        ("a.jsonl", '{"text": "a", "label": 1}\n[1]\n', {}, r"a.jsonl:2: this is a list; give an object a line"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n[1]\n', {}, r"a.jsonl:2: this is JSON, but no object; give an"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text"\n', {}, r"a.jsonl:2: this is not JSON"),
         ("a.txt", "One line.\nAnother.\n", {}, r"a.txt: this seems to be plain text, which has no classes"),
         ("a.txt", "", {}, r"a.txt: "),

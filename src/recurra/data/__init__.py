@@ -12,6 +12,7 @@
 - `dataset`, `batch`, `padded`: examples of any use, side by side, those of like length together
 - `labels`, `tags`: classes and their numbers, spans and the tags that write them
 - `tokens`, `tagged`: the words of a raw text, and files of words with tags or spans
+- `parallel`: texts and their translations
 - `vectors`: pretrained word vectors
 - `files`: a file that is there whole or not at all
 - `mackey_glass`: the chaotic series by which forecasters are compared

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,13 +12,12 @@ from typing import Any
 from recurra.data.classified_text import ClassifiedFormat, ClassifiedText, TextFormat
 from recurra.data.dataset import Examples, Problems, Role, fingerprint_files
 from recurra.data.lines import STANDARD_INPUT, Source, name_of, read_lines
+from recurra.data.tables import column_of, json_object, quoted_rows, unique_names
 from recurra.data.text import read_text
 from recurra.errors import DataError
 from recurra.spelling import did_you_mean
 
 __all__ = ["ClassifiedFormat", "ClassifiedText", "read_classified", "texts_to_classify"]
-
-csv.field_size_limit(1 << 30)  # a text may be as long as a book
 
 TEXT_COLUMNS = ("text", "sentence", "review", "content", "body", "comment", "tweet", "message", "document", "title")
 LABEL_COLUMNS = ("label", "labels", "sentiment", "class", "category", "target", "rating", "stars", "polarity", "intent")
@@ -143,7 +141,7 @@ def _detect(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> tuple[T
         return "fasttext", whole
     if filled and all(line.lstrip().startswith("{") for line in filled):
         return "jsonl", whole
-    if filled and _column(filled[0].split("\t"), None, TEXT_COLUMNS) is not None and "\t" in filled[0]:
+    if filled and column_of(filled[0].split("\t"), None, TEXT_COLUMNS) is not None and "\t" in filled[0]:
         return "tsv", whole
     words = [line.split(maxsplit=1) for line in filled]
     begins = {parts[0] for parts in words}
@@ -158,47 +156,22 @@ def _table(
     path: Path, lines: Iterable[tuple[int, str]], how: ClassifiedFormat, delimiter: str, role: Role
 ) -> Iterator[ClassifiedText]:
     """The rows of a table with a heading; cells in double quotes may have several lines."""
-    last = [0]
-
-    def numbered() -> Iterator[str]:
-        for number, line in lines:
-            last[0] = number
-            yield line + "\n"
-
-    reader = csv.reader(numbered(), delimiter=delimiter, strict=True)
     heading: list[str] | None = None
     columns: tuple[int, int | None, int | None] = (0, None, None)
-    before = 0
-    try:
-        for cells in reader:
-            line, before = before + 1, last[0]
-            if heading is None:
-                heading = _each_once(cell.strip() for cell in cells)
-                columns = _columns(path, heading, how, role)
-                continue
-            if not cells and role != "predict":
-                continue
-            cells = cells or [""] * len(heading)  # an empty line, which is answered as an empty text
-            if len(cells) != len(heading):
-                raise DataError(
-                    f"{name_of(path)}:{line}: {_counted(len(cells), 'column')}, and the heading has {len(heading)}; "
-                    "put a text with a separator or a line end in it in double quotes"
-                )
-            yield _of_cells(Source(path, line), cells, heading, columns, how)
-    except csv.Error as error:
-        raise DataError(
-            f"{name_of(path)}:{before + 1}: the row that begins here is none of a table: {error}; write a quotation "
-            "mark within a cell twice, and the cell in quotation marks"
-        ) from None
-
-
-def _each_once(names: Iterable[str]) -> list[str]:
-    """Names of columns; of those that come again the second is "name (2)", and so on."""
-    heading: list[str] = []
-    for name in names:
-        others = (f"{name} ({number})" for number in itertools.count(2))
-        heading.append(next(other for other in itertools.chain([name], others) if other not in heading))
-    return heading
+    for line, cells in quoted_rows(path, lines, delimiter):
+        if heading is None:
+            heading = unique_names(cell.strip() for cell in cells)
+            columns = _columns(path, heading, how, role)
+            continue
+        if not cells and role != "predict":
+            continue
+        cells = cells or [""] * len(heading)  # an empty line, which is answered as an empty text
+        if len(cells) != len(heading):
+            raise DataError(
+                f"{name_of(path)}:{line}: {_counted(len(cells), 'column')}, and the heading has {len(heading)}; "
+                "put a text with a separator or a line end in it in double quotes"
+            )
+        yield _of_cells(Source(path, line), cells, heading, columns, how)
 
 
 def _counted(number: int, noun: str) -> str:
@@ -209,9 +182,9 @@ def _columns(
     path: Path, heading: Sequence[str], how: ClassifiedFormat, role: Role
 ) -> tuple[int, int | None, int | None]:
     """Where the text, the class and the group are."""
-    text = _column(heading, how.text_column, TEXT_COLUMNS)
-    label = _column(heading, how.label_column, LABEL_COLUMNS)
-    group = _column(heading, how.group_column, ()) if how.group_column is not None else None
+    text = column_of(heading, how.text_column, TEXT_COLUMNS)
+    label = column_of(heading, how.label_column, LABEL_COLUMNS)
+    group = column_of(heading, how.group_column, ()) if how.group_column is not None else None
     wanted = [("text", text, how.text_column)]
     if role != "predict":
         wanted.append(("label", label, how.label_column))
@@ -226,13 +199,6 @@ def _columns(
                 f"{name_of(path)}:1: there is {asked}; the columns are: {there}; say which with --{what}-column{meant}"
             )
     return text or 0, label, group
-
-
-def _column(heading: Sequence[str], name: str | None, usual: Sequence[str]) -> int | None:
-    if name is not None:
-        return heading.index(name) if name in heading else None
-    lowered = [cell.strip().lower() for cell in heading]
-    return next((lowered.index(candidate) for candidate in usual if candidate in lowered), None)
 
 
 def _of_cells(
@@ -269,19 +235,13 @@ def _json(path: Path, lines: Iterable[tuple[int, str]], how: ClassifiedFormat, r
             if role == "predict":
                 yield ClassifiedText("", source)
             continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{source}: this is not JSON: {error}; give an object a line") from None
-        if not isinstance(record, dict):
-            raise DataError(f"{source}: this is a {type(record).__name__}; give an object a line")
-        yield _of_record(record, source, how, role)
+        yield _of_record(json_object(line, source), source, how, role)
 
 
 def _of_record(record: Mapping[str, Any], source: Source, how: ClassifiedFormat, role: Role) -> ClassifiedText:
     names = list(record)
-    text = _column(names, how.text_column, TEXT_COLUMNS)
-    label = _column(names, how.label_column, LABEL_COLUMNS)
+    text = column_of(names, how.text_column, TEXT_COLUMNS)
+    label = column_of(names, how.label_column, LABEL_COLUMNS)
     if text is None or not isinstance(record[names[text]], str):
         wanted = how.text_column or "text"
         raise DataError(

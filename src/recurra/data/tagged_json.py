@@ -12,6 +12,7 @@ from typing import Any
 
 from recurra.data.dataset import Problems, Role
 from recurra.data.lines import Source, name_of
+from recurra.data.tables import json_object
 from recurra.data.tagged_columns import NO_WORD
 from recurra.data.tagged_sentence import BLANKS, TaggedRow, TaggedSentence
 from recurra.data.tags import Span
@@ -92,7 +93,7 @@ def read_json(path: Path, lines: Iterable[tuple[int, str]], role: Role, problems
             else:
                 problems.add(EMPTY_LINE, source)
             continue
-        record = _record(line, source)
+        record = json_object(line, source, EXAMPLE)
         sentence = _sentence(record, source, documents)
         if role == "predict":
             yield TaggedRow(sentence, None, [number])
@@ -110,23 +111,6 @@ def read_json(path: Path, lines: Iterable[tuple[int, str]], role: Role, problems
         yield TaggedRow(sentence, tags, [number])
     if len(misfits) > MAX_MISFITS * (fitting + len(misfits)):
         raise DataError(_about(path, misfits, fitting + len(misfits), problems))
-
-
-def _record(line: str, source: Source) -> Mapping[str, Any]:
-    """A line as an object of JSON."""
-    try:
-        record = json.loads(line)
-        if "\\u" in line:  # what is escaped may be half of a character, which can be written nowhere
-            json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{source}: this has half of a character, one of \\uD800 to \\uDFFF; write both halves, or the character"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{source}: this is not JSON ({error}); give an object a line, such as {EXAMPLE}") from None
-    if not isinstance(record, dict):
-        raise DataError(f"{source}: this is JSON, but no object; give an object a line, such as {EXAMPLE}")
-    return record
 
 
 def _first(record: Mapping[str, Any], *keys: str) -> Any:  # noqa: ANN401  (whatever JSON holds)

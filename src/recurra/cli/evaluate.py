@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra.cli.completion import run_folders
-from recurra.cli.flags import DeviceFlag
+from recurra.cli.flags import DeviceFlag, with_use_flags
 from recurra.cli.waiting import Waiting, WatchedBatches
+from recurra.tasks import TASKS
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks import Report, Trained
@@ -27,7 +29,8 @@ LABEL, FIGURE, INTERVAL, RULE = 14, 9, 20, 13
 """The width that the label of a figure, the figure, its interval and what a trivial rule scores take at least."""
 
 
-def evaluate(
+def _evaluate(
+    settings: Mapping[str, Any],
     run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN", autocompletion=run_folders)],
     data: Annotated[
         Path | None,
@@ -49,7 +52,7 @@ def evaluate(
 
     if int(os.environ.get("RANK", "0")) > 0:  # started by torchrun: the first measures, and each would say it again
         return
-    loaded = load(run)
+    loaded = load(run).using(**settings)
     with Waiting("measuring") as waiting:
         report = evaluate_run(
             loaded,
@@ -76,6 +79,11 @@ def evaluate(
     for table in _class_tables(loaded, report):
         console.print()
         console.print(table)
+
+
+_evaluate.__name__ = "evaluate"
+evaluate = with_use_flags(_evaluate, TASKS.entries.values())
+"""`recurra evaluate RUN`, with a flag for each setting that says how a run of some use answers."""
 
 
 def report_table(run: Trained[Any, Any, Any, Any, Any, Any], report: Report, width: int) -> Table:

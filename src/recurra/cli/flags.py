@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -14,10 +14,20 @@ from pydantic.fields import FieldInfo
 
 from recurra.checks import LARGEST_SEED
 from recurra.cli.completion import cell_names
-from recurra.tasks.settings_file import NONE, default_of, flag_of, is_list, sections, shared_keys, takes_none
+from recurra.tasks.settings_file import (
+    NONE,
+    default_of,
+    flag_of,
+    is_list,
+    sections,
+    settings_in_use,
+    shared_keys,
+    takes_none,
+)
+from recurra.tasks.table import TaskEntry
 from recurra.training.settings import DeviceName
 
-__all__ = ["DeviceFlag", "from_flags", "seed_option", "with_flags"]
+__all__ = ["DeviceFlag", "from_flags", "seed_option", "with_flags", "with_use_flags"]
 
 METAVARS = {int: "N", float: "X", str: "NAME", Path: "FILE"}
 
@@ -67,7 +77,7 @@ def with_flags(
             if (only is None or key in only) and section not in sections_without:
                 name = f"{section}.{key}" if key in shared else key
                 default = default_of(config, section, key)
-                parameter = _flag(section, name, field, default, with_default=only is None)
+                parameter = _flag(section.capitalize(), name, field, default, with_default=only is None)
                 names[parameter.name] = name
                 flags.append(parameter)
     taken = {p.name for p in own}
@@ -79,6 +89,34 @@ def with_flags(
         )
 
     parameters = [*own, *flags]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
+
+
+def with_use_flags(command: Callable[..., None], uses: Iterable[TaskEntry]) -> Callable[..., None]:
+    """A command that takes, besides its own parameters, a flag for every setting that says how a run is used.
+
+    A setting that several uses have is one flag; which of them a run knows is its own to say.
+
+    Args:
+        command: Takes the settings given by flags as the keyword `settings`.
+        uses: The uses.
+    """
+    parameters = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "settings"]
+    taken = {p.name for p in parameters}
+    for use in uses:
+        for key, section in settings_in_use(use.config).items():
+            if all(p.name != key for p in parameters):
+                field = sections(use.config)[section].model_fields[key]
+                title = f"{section.capitalize()}: {use.name}"
+                parameters.append(_flag(title, key, field, field.default, with_default=True))
+
+    def run(**given: Any) -> None:  # noqa: ANN401  (whatever the flags are)
+        settings = {key: value for key, value in given.items() if key not in taken and value is not None}
+        command(**{key: value for key, value in given.items() if key in taken}, settings=settings)
+
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__name__, run.__doc__ = command.__name__, command.__doc__
@@ -100,7 +138,7 @@ def _flag(section: str, name: str, field: FieldInfo, default: Any, with_default:
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if switch else flag,
         help=text,
-        rich_help_panel=section.capitalize(),
+        rich_help_panel=section,
         show_default=_shown(field, default) if with_default else False,
         autocompletion=_completion(name, choices),
         metavar=None if switch else _metavar(field, kinds[0]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from recurra.cli.completion import run_folders
-from recurra.cli.flags import DeviceFlag
+from recurra.cli.flags import DeviceFlag, with_use_flags
 from recurra.errors import SettingError
 from recurra.spelling import unknown
+from recurra.tasks import TASKS
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks import Trained
@@ -26,7 +27,8 @@ JSONL = "jsonl"
 """The format that every use has: an answer a line."""
 
 
-def predict(
+def _predict(
+    settings: Mapping[str, Any],
     run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN", autocompletion=run_folders)],
     file: Annotated[Path | None, typer.Argument(help="File of inputs; - reads standard input.", metavar="FILE")] = None,
     text: Annotated[
@@ -66,7 +68,7 @@ def predict(
             if text
             else "there is nothing to answer; give a file, - for standard input, or --text"
         )
-    loaded = load(run)
+    loaded = load(run).using(**settings)
     loaded.model.to(choose_device(device)).eval()
     console = Console(highlight=False)
     # Typed by a person, or one at a time, an input is answered before the next is read.
@@ -86,6 +88,11 @@ def predict(
     with writing_atomically(out) as output:
         for piece in pieces:
             output.write((piece.plain if isinstance(piece, Text) else piece).encode())
+
+
+_predict.__name__ = "predict"
+predict = with_use_flags(_predict, TASKS.entries.values())
+"""`recurra predict RUN`, with a flag for each setting that says how a run of some use answers."""
 
 
 def print_answers(

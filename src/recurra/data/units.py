@@ -1,10 +1,12 @@
 """The units a text is cut into: words, characters, bytes, or pairs of bytes merged again and again."""
 
 import json
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
+from recurra.data.merge_dropout import MergeDropout
 from recurra.errors import DataError, SettingError
 from recurra.extras import need
 from recurra.spelling import did_you_mean
@@ -191,6 +193,11 @@ def _signs_of_bytes() -> dict[str, int]:
 
 _BYTE_OF_SIGN = _signs_of_bytes()
 
+def _pair_of(merge: str | Sequence[str]) -> Sequence[str]:
+    """The two pieces of a merge, which older versions of the tokenizers library write with a space between them."""
+    return merge.split(" ") if isinstance(merge, str) else merge
+
+
 LONGEST_LEARNED = 256
 """The most characters of a word that byte pairs are learned from; a longer one is cut into words of this length."""
 
@@ -237,6 +244,7 @@ class BytePairs(Units):
         if self._tokenizer.decoder is None:
             raise SettingError("the tokenizer has no decoder")
         self._pieces = tuple(sorted(ids, key=lambda piece: int(ids[piece])))
+        self._merge_dropout: MergeDropout | None = None
 
     @classmethod
     def learn(cls, texts: Iterable[str], size: int, min_count: int) -> "BytePairs":
@@ -271,6 +279,13 @@ class BytePairs(Units):
     def _cut(self, text: str) -> list[str]:
         """Cuts a text into pieces."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).tokens)
+
+    def cut_with_dropout(self, text: str, rate: float, draw: random.Random) -> list[str]:
+        """Cuts a text into pieces, where merges are left out at random; see `MergeDropout`."""
+        if self._merge_dropout is None:
+            self._merge_dropout = MergeDropout(map(_pair_of, self.description()["model"]["merges"]))
+        words = self._tokenizer.pre_tokenizer.pre_tokenize_str(without_surrogates(text))
+        return [piece for word, _ in words for piece in self._merge_dropout(word, rate, draw)]
 
     def join(self, units: Iterable[str]) -> str:
         """Joins pieces and reads their bytes as UTF-8."""

@@ -1,6 +1,7 @@
 """The vocabulary: which units a model knows, and the number each has."""
 
 import json
+import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -220,6 +221,21 @@ class Vocabulary:
         if unknown is None:
             return [ids[unit] for unit in self.split(text)]
         return [ids.get(unit, unknown) for unit in self.split(text)]
+
+    def encode_with_dropout(self, text: str, rate: float, draw: random.Random) -> list[int]:
+        """Turns a text into ids, its words cut another way each time: BPE-dropout; see `MergeDropout`.
+
+        Args:
+            text: The text.
+            rate: How often a merge is left out, from 0 to 1.
+            draw: What is drawn from.
+
+        Raises:
+            SettingError: The level is not "bpe".
+        """
+        if not isinstance(self._units, BytePairs):
+            raise SettingError(f"words are cut in another way each time at level 'bpe', and this is {self.level!r}")
+        return [self._ids[piece] for piece in self._units.cut_with_dropout(text, rate, draw)]
 
     def decode(self, ids: Iterable[int] | Tensor) -> str:
         """Turns ids into text.

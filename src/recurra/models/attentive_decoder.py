@@ -36,6 +36,20 @@ class DecoderState(NamedTuple):
     upper: dict[str, Tensor]
     fed: Tensor
 
+    def select(self, rows: Tensor, *, memory: bool = True) -> DecoderState:
+        """The state of some rows, in another order or more than once.
+
+        Args:
+            rows: Which, (R,).
+            memory: Whether to select what they attend to as well; without, each place must keep it.
+        """
+        return DecoderState(
+            Memory(*(part.index_select(0, rows) for part in self.memory)) if memory else self.memory,
+            {name: part.index_select(0, rows) for name, part in self.lower.items()},
+            {name: part.index_select(0, rows) for name, part in self.upper.items()},
+            self.fed.index_select(0, rows),
+        )
+
 
 class AttentiveDecoder(nn.Module):
     """A recurrent decoder with attention over a memory m<1..S>.

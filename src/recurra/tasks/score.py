@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from recurra import decoding
 from recurra.data import END, Vocabulary
 
-__all__ = ["Score", "ScoredUnit"]
+__all__ = ["Score", "ScoredUnit", "word_spans"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Score:
         if vocabulary.level == "word":
             return cls(tuple(parts), tuple(parts))
         words = []
-        for first, last in _words(vocabulary, ids):
+        for first, last in word_spans(vocabulary, ids):
             inside = parts[first:last]
             unknown = any(part.unknown for part in inside)
             # Several units may write one character together, which only all of them decode to.
@@ -117,7 +117,7 @@ class Score:
         return decoding.bits(-self.log_probability, self.count)
 
 
-def _words(vocabulary: Vocabulary, ids: Sequence[int]) -> list[tuple[int, int]]:
+def word_spans(vocabulary: Vocabulary, ids: Sequence[int]) -> list[tuple[int, int]]:
     """Where words begin and end: white space belongs to the word after it, and <EOS> is a word of its own."""
     opens, texts = [0], {number: vocabulary.decode([number]) for number in set(ids)}
     within = False  # whether the word at hand has more than white space

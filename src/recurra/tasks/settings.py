@@ -28,6 +28,9 @@ class Settings(CheckedSettings):
     changes_use: ClassVar[bool] = True
     """Whether a trained model answers otherwise, or not at all, where a setting of the section is another."""
 
+    in_use: ClassVar[bool] = False
+    """Whether they say how a trained model is used, so that each is a flag of the commands that use one."""
+
 
 class DataSettings(Settings):
     """The files to train on and to validate on. Every use has one section of this kind."""

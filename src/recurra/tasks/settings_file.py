@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from recurra.errors import SettingError
 from recurra.spelling import nearest, unknown
-from recurra.tasks.settings import TaskConfig
+from recurra.tasks.settings import Settings, TaskConfig
 from recurra.training.checked import describe_problem, first_problem
 from recurra.training.settings import OPTIMISERS_WITH
 
@@ -86,6 +86,22 @@ def default_of(config: type[BaseModel], section: str, key: str) -> Any:  # noqa:
     """The default of a setting, as the use begins with it; None where it has none."""
     field = sections(config)[section].model_fields[key]
     return defaults_of(config, section).get(key, None if field.is_required() else field.default)
+
+
+def settings_in_use(config: type[BaseModel]) -> dict[str, str]:
+    """The settings that say how a trained model is used, each with its section.
+
+    Example:
+        >>> from recurra.tasks.table import TASKS
+        >>> settings_in_use(TASKS.entries["machine-translation"].config)["beam"]
+        'search'
+    """
+    return {
+        key: section
+        for section, kind in sections(config).items()
+        if issubclass(kind, Settings) and kind.in_use
+        for key in kind.model_fields
+    }
 
 
 def shared_keys(config: type[BaseModel]) -> set[str]:

@@ -95,6 +95,13 @@ TASKS = _Table(
         "SentimentConfig",
     ),
     TaskEntry(
+        "machine-translation",
+        "A sentence in another language.",
+        "recurra.tasks.machine_translation",
+        "MACHINE_TRANSLATION",
+        "MachineTranslationConfig",
+    ),
+    TaskEntry(
         "named-entity-recognition",
         "Which words of a sentence are names, and of what.",
         "recurra.tasks.named_entities",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
 from recurra.errors import RecurraError, RunError, SettingError
 from recurra.metrics import Metric
+from recurra.spelling import unknown
 from recurra.tasks.assets import Assets
 from recurra.tasks.report import Measuring, Report
 from recurra.tasks.settings import TaskConfig
@@ -116,6 +118,24 @@ class Trained(Generic[C, R, A, M, B, P]):
         if self.task.at_precision is None:
             raise SettingError(f"{self.task.name} cannot be asked for a precision: leave it out")
         return self.task.at_precision(self.assets, precision)
+
+    def using(self, **settings: Any) -> Self:  # noqa: ANN401  (each setting has a type of its own)
+        """The same model, used in another way.
+
+        Args:
+            **settings: What changes by key, of the settings that say how a model is used, such as `beam=8` of a
+                translator; `recurra predict --help` lists them.
+
+        Raises:
+            SettingError: The use has no such setting, or a value is impossible.
+        """
+        from recurra.tasks.settings_file import make_config, settings_in_use
+
+        for key in settings:
+            if key not in (known := settings_in_use(type(self.config))):
+                raise SettingError(f"{self.task.name}: {unknown('setting', key, known)}")
+        changed = make_config(type(self.config), self.config.model_dump(), settings)
+        return dataclasses.replace(self, config=changed)
 
     def resume(self, **overrides: Any) -> Self:  # noqa: ANN401  (each setting has a type of its own)
         """Go on with the training of the run, as if it had never stopped.

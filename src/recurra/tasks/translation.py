@@ -1,0 +1,92 @@
+"""What a translator answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from recurra.data import Vocabulary
+from recurra.tasks.score import word_spans
+
+__all__ = ["Alternative", "Translation"]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A translation of a sentence.
+
+    Args:
+        text: The translation as people read it.
+        score: What the search orders by: the log-probability with its penalties.
+        log_probability: The natural logarithm of its probability given the sentence.
+        ids: What the model wrote, the end left out.
+        log_probabilities: That of each of them and of the end, given all before it.
+        attention: How much attention went to each piece of the sentence, (T, S): a row for each of `ids`.
+        finished: Whether it ends by itself, not because it was as long as allowed.
+    """
+
+    text: str
+    score: float
+    log_probability: float
+    ids: tuple[int, ...] = ()
+    log_probabilities: tuple[float, ...] = ()
+    attention: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    finished: bool = True
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The translations of a sentence, the best first.
+
+    Args:
+        alternatives: At least one.
+        source: The pieces of the sentence that were read, <EOS> last.
+        vocabularies: Those of the sentence and of its translations.
+        cut: How many pieces of the sentence were not read, because it is too long.
+        risks: What makes the best one doubtful: names and phrases.
+    """
+
+    alternatives: tuple[Alternative, ...]
+    source: tuple[int, ...] = ()
+    vocabularies: tuple[Vocabulary, Vocabulary] | None = None
+    cut: int = 0
+    risks: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of_text(cls, text: str) -> Translation:
+        """A translation that no model wrote."""
+        return cls((Alternative(text, 0.0, 0.0),))
+
+    @property
+    def best(self) -> Alternative:
+        """The best one."""
+        return self.alternatives[0]
+
+    @property
+    def text(self) -> str:
+        """The text of the best one."""
+        return self.best.text
+
+    def by_words(self) -> tuple[list[str], list[str], list[list[float]]]:
+        """The words of the sentence, those of the best translation, and the attention between them.
+
+        The attention of a word is the mean over its pieces, and that to a word the sum. The sentence's end is its last
+        word, so that a row sums to 1.
+        """
+        if self.vocabularies is None or not self.best.ids:
+            return [], [], []
+        source, target = self.vocabularies
+        read, written = word_spans(source, self.source), word_spans(target, self.best.ids)
+        rows = [
+            [float(self.best.attention[first:last, begin:end].sum(1).mean()) for begin, end in read]
+            for first, last in written
+        ]
+        return _words(source, self.source, read), _words(target, self.best.ids, written), rows
+
+
+def _words(vocabulary: Vocabulary, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> list[str]:
+    ends = vocabulary.end
+    return ["∎" if ids[first] == ends else vocabulary.decode(ids[first:last]).strip() for first, last in spans]

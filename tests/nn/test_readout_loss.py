@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.errors import BackendError, ShapeError
+from recurra.errors import BackendError, SettingError, ShapeError
 from recurra.nn import readout_loss as module
 from recurra.nn.readout_loss import readout_loss
 
@@ -17,8 +17,9 @@ def problem(steps=11, hidden=3, classes=7, dtype=torch.float64, ignored=0.0, bia
     return [None if o is None else o.requires_grad_() for o in operands], targets
 
 
-def plain(hidden, weight, bias, targets):
-    return F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum", ignore_index=-100)
+def plain(hidden, weight, bias, targets, label_smoothing=0.0):
+    logits = F.linear(hidden, weight, bias)
+    return F.cross_entropy(logits, targets, reduction="sum", ignore_index=-100, label_smoothing=label_smoothing)
 
 
 @pytest.fixture(params=[1, 20, 49, 2**22])
@@ -30,41 +31,51 @@ def chunk(request, monkeypatch):
 @pytest.mark.usefixtures("chunk")
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("ignored", [0.0, 0.4, 1.0])
-def test_the_loss_and_its_gradients_are_those_of_cross_entropy(bias, ignored):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_the_loss_and_its_gradients_are_those_of_cross_entropy(bias, ignored, smoothing):
     operands, targets = problem(bias=bias, ignored=ignored)
     given = [o for o in operands if o is not None]
-    ours, theirs = readout_loss(*operands, targets), plain(*operands, targets)
+    ours = readout_loss(*operands, targets, label_smoothing=smoothing)
+    theirs = plain(*operands, targets, smoothing)
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     for own, expected in zip(torch.autograd.grad(3 * ours, given), torch.autograd.grad(3 * theirs, given), strict=True):
         torch.testing.assert_close(own, expected, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.usefixtures("chunk")
-def test_the_gradients_are_those_of_finite_differences():
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_gradients_are_those_of_finite_differences(smoothing):
     operands, targets = problem(ignored=0.2)
-    assert torch.autograd.gradcheck(lambda *given: readout_loss(*given, targets), operands)
+    assert torch.autograd.gradcheck(lambda *o: readout_loss(*o, targets, label_smoothing=smoothing), operands)
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 30), st.integers(1, 300))
 def test_any_sizes_in_any_chunks(steps, hidden, classes, chunk):
     operands, targets = problem(steps, hidden, classes, torch.float32, ignored=0.2)
     before, module.CHUNK = module.CHUNK, chunk
+    smoothing = chunk % 3 / 5
     try:
-        ours = readout_loss(*operands, targets)
+        ours = readout_loss(*operands, targets, label_smoothing=smoothing)
     finally:
         module.CHUNK = before
-    theirs = plain(*operands, targets)
+    theirs = plain(*operands, targets, smoothing)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     for own, expected in zip(torch.autograd.grad(ours, operands), torch.autograd.grad(theirs, operands), strict=True):
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_what_is_too_improbable_for_a_number_has_its_loss_all_the_same(dtype):
-    hidden = torch.tensor([[1000.0], [95.0], [1.0], [-1e6]], dtype=dtype)
-    weight = torch.tensor([[0.0], [1.0]], dtype=dtype)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_what_is_too_improbable_for_a_number_has_its_loss_all_the_same(dtype, smoothing):
+    hidden = torch.tensor([[1000.0], [95.0], [1.0], [-1e6]], dtype=dtype, requires_grad=True)
+    weight = torch.tensor([[0.0], [1.0], [0.5]], dtype=dtype, requires_grad=True)
     targets = torch.tensor([0, 0, 0, 1])
-    torch.testing.assert_close(readout_loss(hidden, weight, None, targets), plain(hidden, weight, None, targets))
+    ours = readout_loss(hidden, weight, None, targets, label_smoothing=smoothing)
+    theirs = plain(hidden, weight, None, targets, smoothing)
+    torch.testing.assert_close(ours, theirs)
+    pairs = zip(*(torch.autograd.grad(loss, (hidden, weight)) for loss in (ours, theirs)), strict=True)
+    for gradient, expected in pairs:
+        torch.testing.assert_close(gradient, expected)
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
@@ -114,12 +125,13 @@ def test_no_array_is_wider_than_a_chunk(monkeypatch):
     assert max(seen[:-1]) == min(seen[:-1])
 
 
-def test_under_autocast_the_product_runs_in_half_the_bits():
+@pytest.mark.parametrize("smoothing", [0.0, 0.5])
+def test_under_autocast_the_product_runs_in_half_the_bits(smoothing):
     (hidden, weight, bias), targets = problem(dtype=torch.float32, hidden=64)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = readout_loss(hidden, weight, bias, targets)
+        loss = readout_loss(hidden, weight, bias, targets, label_smoothing=smoothing)
     assert loss.dtype == torch.float32
-    exact = plain(hidden, weight, bias, targets)
+    exact = plain(hidden, weight, bias, targets, smoothing)
     assert 0 < abs(loss.item() - exact.item()) < 0.02 * exact.item()
 
 
@@ -128,6 +140,14 @@ def test_shapes_that_do_not_fit_are_refused():
         readout_loss(torch.ones(2, 3), torch.ones(7, 4), None, torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ShapeError, match="targets"):
         readout_loss(torch.ones(2, 5, 3), torch.ones(7, 3), None, torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.5, float("nan"), "0.1", True])
+def test_a_smoothing_that_is_no_share_is_refused(smoothing):
+    with pytest.raises(SettingError, match=f"label_smoothing is {smoothing!r}; it is a number from 0 to 1"):
+        readout_loss(
+            torch.ones(2, 3), torch.ones(7, 3), None, torch.zeros(2, dtype=torch.int64), label_smoothing=smoothing
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recurra.errors import BackendError, ShapeError
+from recurra.checks import is_number
+from recurra.errors import BackendError, SettingError, ShapeError
 
 __all__ = ["readout_loss"]
 
@@ -17,12 +18,21 @@ CHUNK = 2**22
 
 
 def readout_loss(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, ignore_index: int = -100
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """The cross-entropy of a linear readout, summed over all steps that have a target.
 
-        z = W h + b        p = softmax(z)        loss = Σ -log p[y]
-        dloss/dz = p - onehot(y)        dloss/dh = Wᵀ dz        dloss/dW = Σ dz hᵀ        dloss/db = Σ dz
+        z = W h + b        p = softmax(z)        loss = Σ -(1 - ε) log p[y] - ε mean(log p)
+        dloss/dz = p - (1 - ε) onehot(y) - ε/V        dloss/dh = Wᵀ dz        dloss/dW = Σ dz hᵀ        dloss/db = Σ dz
+
+    With label smoothing, ε > 0, the target is a distribution with the share ε spread evenly over all classes (Szegedy
+    et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016); without, mean(log p) is left out.
 
     The gradient of the loss by the logits is known as soon as the logits are. On a processor the steps are therefore
     taken some at a time: their logits become, in place, probabilities and then gradients, which are multiplied out at
@@ -36,12 +46,14 @@ def readout_loss(
         bias: b, (V,), or None.
         targets: The classes y, (...) whole numbers below V.
         ignore_index: The target that counts for nothing; its steps are left out of the work.
+        label_smoothing: ε, from 0 to 1.
 
     Returns:
         The loss in nats, a scalar. It has a gradient, but that has none of its own.
 
     Raises:
         ShapeError: The shapes do not fit one another.
+        SettingError: The label smoothing is no number from 0 to 1.
         BackendError: A second derivative is asked for.
 
     Example:
@@ -56,17 +68,23 @@ def readout_loss(
             f"hidden is {tuple(hidden.shape)}, weight {tuple(weight.shape)} and targets {tuple(targets.shape)}; "
             "expected (..., H), (V, H) and (...)"
         )
+    if not (is_number(label_smoothing) and 0 <= label_smoothing <= 1):
+        raise SettingError(f"label_smoothing is {label_smoothing!r}; it is a number from 0 to 1")
     rows, answers = hidden.flatten(0, -2), targets.flatten()
     if not _in_place(hidden, weight):
         logits = F.linear(rows, weight, bias)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a sum over thousands of steps
-        return F.cross_entropy(logits, answers, reduction="sum", ignore_index=ignore_index)
+        return F.cross_entropy(
+            logits, answers, reduction="sum", ignore_index=ignore_index, label_smoothing=label_smoothing
+        )
     counted = answers != ignore_index
     if not counted.all():
         rows, answers = rows[counted], answers[counted]
     operands = [rows, weight] if bias is None else [rows, weight, bias]
     training = torch.is_grad_enabled() and any(operand.requires_grad for operand in operands)
-    return _ReadoutLoss.apply(rows, weight, bias, answers, training)  # type: ignore[no-any-return,no-untyped-call]
+    return _ReadoutLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
+        rows, weight, bias, answers, label_smoothing, training
+    )
 
 
 def _in_place(hidden: Tensor, weight: Tensor) -> bool:
@@ -83,7 +101,15 @@ class _ReadoutLoss(torch.autograd.Function):
     """The loss, with its gradients made in the forward pass."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, training: bool) -> Tensor:  # noqa: ANN401
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        rows: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        smoothing: float,
+        training: bool,
+    ) -> Tensor:
         needs = [needed and training for needed in ctx.needs_input_grad[:3]]
         gradients = [
             torch.zeros_like(t) if needed and t is not None else None
@@ -96,7 +122,7 @@ class _ReadoutLoss(torch.autograd.Function):
             buffer = rows.new_empty(min(size, steps), classes)
             for first in range(0, steps, size):
                 part = slice(first, first + size)
-                total += _chunk(rows[part], weight, bias, targets[part, None], buffer, gradients, part)
+                total += _chunk(rows[part], weight, bias, targets[part, None], smoothing, buffer, gradients, part)
         ctx.save_for_backward(*gradients)
         return total
 
@@ -107,7 +133,7 @@ class _ReadoutLoss(torch.autograd.Function):
                 "the readout's loss has no second derivative: leave create_graph out, "
                 "or use F.cross_entropy on the logits"
             )
-        return (*(None if own is None else own * gradient for own in ctx.saved_tensors), None, None)
+        return (*(None if own is None else own * gradient for own in ctx.saved_tensors), None, None, None)
 
 
 def _chunk(
@@ -115,6 +141,7 @@ def _chunk(
     weight: Tensor,
     bias: Tensor | None,
     targets: Tensor,
+    smoothing: float,
     buffer: Tensor,
     gradients: list[Tensor | None],
     part: slice,
@@ -125,6 +152,8 @@ def _chunk(
         torch.mm(rows, weight.t(), out=logits)
     else:
         torch.addmm(bias, rows, weight.t(), out=logits)
+    if smoothing:  # mean(log p) = mean(z) - z[y] + log p[y]
+        above_mean = logits.gather(1, targets) - logits.mean(-1, keepdim=True)
     probabilities = torch.softmax(logits, -1, out=logits)
     own = probabilities.gather(1, targets)
     loss = -own.log()
@@ -132,8 +161,12 @@ def _chunk(
     if lost.any():  # too improbable for a number of this size, but not for its logarithm
         exact = F.linear(rows[lost], weight, bias).log_softmax(-1)
         loss[lost] = -exact.gather(1, targets[lost])
+    if smoothing:
+        loss.add_(above_mean, alpha=smoothing)
     if any(gradient is not None for gradient in gradients):
-        by_logits = probabilities.scatter_add_(1, targets, torch.full_like(own, -1.0))
+        by_logits = probabilities.scatter_add_(1, targets, torch.full_like(own, smoothing - 1.0))
+        if smoothing:
+            by_logits.sub_(smoothing / len(weight))
         by_rows, by_weight, by_bias = gradients
         if by_rows is not None:
             torch.mm(by_logits, weight, out=by_rows[part])

@@ -449,20 +449,24 @@ def test_rows_times_panels(functions):
             terms.append((rows, weights, panels))
             words += [rows.address, rows.apart, length, panels.address]
         places = torch.randperm(total)
-        named = draw(st.booleans())
+        named, adds = draw(st.booleans()), draw(st.booleans())
         found = Framed(None, (total, columns), apart, functions.dtype)
+        own = places[first:end] if named else torch.arange(first, end)
+        before = functions.draw(len(own), columns)
+        if adds:
+            found.values[own] = before
         numbers = places.data_ptr() if named else 0
-        row, task = job(found.address, apart, columns, functions.numbers.data_ptr(), len(terms), numbers, *words)
+        row, task = job(found.address, apart, columns, functions.numbers.data_ptr(), len(terms), numbers, adds, *words)
         lengths, parts = [rows.values.shape[1] for rows, *_ in terms], hasattr(functions, "product_parts")
         size = rows_workspace(end - first, lengths, wide=functions.wide, parts=parts)
         space = Framed(None, (1, size), dtype=functions.dtype)
         functions.rows_product(task, first, end, space.address)
-        own = places[first:end] if named else torch.arange(first, end)
-        assert functions.close(found.values[own], [(a.values[first:end], w.T) for a, w, _ in terms])
+        pairs = [(a.values[first:end], w.T) for a, w, _ in terms]
+        assert functions.close(found.values[own], pairs, before if adds else 0.0)
         found.values[own] = Framed(None, (len(own), columns), dtype=functions.dtype).values
         assert found.untouched(), "rows of others were written"
         assert space.whole()
-        assert list(row)[6:] == words
+        assert list(row)[7:] == words
 
     check()
 

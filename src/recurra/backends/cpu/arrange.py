@@ -449,7 +449,7 @@ class _Arranger:
             if not asked or not reached:
                 continue
             width = self._length(group.blocks[0])
-            job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached), "numbers"]
+            job = [(0, f"gradient.operand.{number}", 0), width, width, self.index, len(reached), "numbers", 0]
             lengths: list[int] = []
             for term, (place, block) in enumerate(reached):
                 name = f"turned.{number}.{term}"

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from llvmlite import ir
 
-from recurra.backends.cpu.mathematics import I32, I64
+from recurra.backends.cpu.mathematics import I32, I64, declared
 
-__all__ = ["ask", "call_own", "constant", "larger", "loop_over", "smaller", "spread", "transposed"]
+__all__ = [
+    "ask",
+    "call_own",
+    "constant",
+    "flush_to_zero",
+    "larger",
+    "loop_over",
+    "smaller",
+    "spread",
+    "take_tasks",
+    "transposed",
+]
+
+VOID, BYTES, WORDS = ir.VoidType(), ir.IntType(8).as_pointer(), I64.as_pointer()
 
 
 def constant(value: int) -> ir.Constant:
@@ -88,6 +102,50 @@ def ask(b: ir.IRBuilder, address: ir.Value) -> ir.Value:
     answer.add_incoming(ir.Constant(I32, 0), before)
     answer.add_incoming(said, asked)
     return answer
+
+
+def take_tasks(b: ir.IRBuilder, counter: ir.Value, count: ir.Value, tasks: ir.Value, space: ir.Value) -> None:
+    """Run tasks until all are taken; each thread that is free takes the next.
+
+    Args:
+        b: Where it is written.
+        counter: Where it is counted how many are taken.
+        count: How many there are.
+        tasks: For each its function, its job, the first and the end of what it works on.
+        space: What this thread may work in.
+    """
+    kind = ir.FunctionType(VOID, [WORDS, I64, I64, space.type]).as_pointer()
+    look, run, done = (b.append_basic_block() for _ in range(3))
+    b.branch(look)
+    b.position_at_end(look)
+    number = b.atomic_rmw("add", counter, constant(1), "monotonic")
+    b.cbranch(b.icmp_signed("<", number, count), run, done)
+    b.position_at_end(run)
+    task = b.gep(tasks, [b.mul(number, constant(4))])
+    function, job, first, end = (b.load(b.gep(task, [constant(k)])) for k in range(4))
+    b.call(b.inttoptr(function, kind), [b.inttoptr(job, WORDS), first, end, space])
+    b.branch(look)
+    b.position_at_end(done)
+
+
+def flush_to_zero(b: ir.IRBuilder, code: ir.Module) -> Callable[[], Any]:
+    """Numbers too small to be normal cost a hundred times as much: make them zero, and give back what undoes it."""
+    if code.triple.startswith(("x86_64", "i686", "i386", "amd64")):
+        kind = ir.FunctionType(VOID, [BYTES])
+        store = declared(code, "llvm.x86.sse.stmxcsr", kind)
+        load = declared(code, "llvm.x86.sse.ldmxcsr", kind)
+        old, new = b.alloca(I32), b.alloca(I32)
+        b.call(store, [b.bitcast(old, BYTES)])
+        b.store(b.or_(b.load(old), ir.Constant(I32, 0x8040)), new)
+        b.call(load, [b.bitcast(new, BYTES)])
+        return lambda: b.call(load, [b.bitcast(old, BYTES)])
+    if code.triple.startswith(("aarch64", "arm64")):
+        get = declared(code, "llvm.aarch64.get.fpcr", ir.FunctionType(I64, []))
+        put = declared(code, "llvm.aarch64.set.fpcr", ir.FunctionType(VOID, [I64]))
+        before = b.call(get, [])
+        b.call(put, [b.or_(before, constant(1 << 24))])
+        return lambda: b.call(put, [before])
+    return lambda: None
 
 
 def smaller(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from llvmlite import ir
 
-from recurra.backends.cpu.building import ask, constant, larger, loop_over, smaller
-from recurra.backends.cpu.mathematics import I32, I64, Mathematics
+from recurra.backends.cpu.building import ask, constant, flush_to_zero, larger, loop_over, smaller, take_tasks
+from recurra.backends.cpu.mathematics import I64, Mathematics
 from recurra.backends.cpu.parts import call_unit, configure, multiplies_parts, parts_of
 from recurra.backends.cpu.stages import StageEmitter, on_parts
 from recurra.backends.cpu.table import LINE, PACK_WORDS, SHARED_WORDS, slots
@@ -36,7 +36,7 @@ __all__ = ["emit", "home"]
 SPINS = 2000
 """How often a thread looks whether the others are there before it lets others run between looks."""
 
-VOID, BYTES, WORDS = ir.VoidType(), ir.IntType(8).as_pointer(), I64.as_pointer()
+VOID, WORDS = ir.VoidType(), I64.as_pointer()
 
 
 def emit(
@@ -207,25 +207,6 @@ class _Emitter:
         b.ret_void()
         return function
 
-    def flush_to_zero(self, b: ir.IRBuilder) -> Callable[[], Any]:
-        """Numbers too small to be normal cost a hundred times as much: make them zero, and give back what undoes it."""
-        if self.target.triple.startswith(("x86_64", "i686", "i386", "amd64")):
-            kind = ir.FunctionType(VOID, [BYTES])
-            store = ir.Function(self.code, kind, "llvm.x86.sse.stmxcsr")
-            load = ir.Function(self.code, kind, "llvm.x86.sse.ldmxcsr")
-            old, new = b.alloca(I32), b.alloca(I32)
-            b.call(store, [b.bitcast(old, BYTES)])
-            b.store(b.or_(b.load(old), ir.Constant(I32, 0x8040)), new)
-            b.call(load, [b.bitcast(new, BYTES)])
-            return lambda: b.call(load, [b.bitcast(old, BYTES)])
-        if self.target.triple.startswith(("aarch64", "arm64")):
-            get = ir.Function(self.code, ir.FunctionType(I64, []), "llvm.aarch64.get.fpcr")
-            put = ir.Function(self.code, ir.FunctionType(VOID, [I64]), "llvm.aarch64.set.fpcr")
-            before = b.call(get, [])
-            b.call(put, [b.or_(before, constant(1 << 24))])
-            return lambda: b.call(put, [before])
-        return lambda: None
-
 
 class _Entry:
     """entry(table): this thread's part of a pass."""
@@ -261,7 +242,7 @@ class _Entry:
     def write(self) -> None:
         """The whole function."""
         b = self.b
-        restore = self.of.flush_to_zero(b)
+        restore = flush_to_zero(b, self.of.code)
         self.threads, self.sync, self.yield_ = self.word("threads"), self.words("sync"), self.word("yield")
         self.by_units = b.icmp_signed("!=", self.word("by_units"), constant(0))
         self.shares, self.width = self.word("shares"), self.word("width")
@@ -466,20 +447,7 @@ class _Entry:
         count, tasks = self.word("tasks.count"), self.words("tasks")
         with b.if_then(b.icmp_signed(">", count, constant(0))):
             self._barrier()
-            pointer = self.of.maths.scalar.as_pointer()
             space = b.gep(
                 self.of.array_of(b, self.table, "workspace"), [b.mul(self.thread, self.word("workspace.size"))]
             )
-            kind = ir.FunctionType(VOID, [WORDS, I64, I64, pointer]).as_pointer()
-            counter = b.gep(self.sync, [constant(LINE)])
-            look, run, done = (b.append_basic_block() for _ in range(3))
-            b.branch(look)
-            b.position_at_end(look)
-            number = b.atomic_rmw("add", counter, constant(1), "monotonic")
-            b.cbranch(b.icmp_signed("<", number, count), run, done)
-            b.position_at_end(run)
-            task = b.gep(tasks, [b.mul(number, constant(4))])
-            function, job, first, end = (b.load(b.gep(task, [constant(k)])) for k in range(4))
-            b.call(b.inttoptr(function, kind), [b.inttoptr(job, WORDS), first, end, space])
-            b.branch(look)
-            b.position_at_end(done)
+            take_tasks(b, b.gep(self.sync, [constant(LINE)]), count, tasks, space)

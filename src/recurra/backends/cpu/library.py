@@ -29,7 +29,8 @@ MAGIC = b"recurra object 2\n"
 
 
 EMITTERS = (
-    *("backends/cpu/building", "backends/cpu/digest", "backends/cpu/emit", "backends/cpu/gradients"),
+    *("backends/cpu/building", "backends/cpu/cross_entropy", "backends/cpu/digest"),
+    *("backends/cpu/emit", "backends/cpu/gradients"),
     *("backends/cpu/library", "backends/cpu/mathematics", "backends/cpu/parts", "backends/cpu/products"),
     *("backends/cpu/stages", "backends/cpu/table", "backends/cpu/tiles", "backends/plan"),
     *("equations/cell", "equations/differentiate", "equations/display", "equations/expression", "equations/foreign"),

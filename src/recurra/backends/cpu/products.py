@@ -227,20 +227,21 @@ class _Products(GradientEmitter):
         """Emit rows_product(job, first, end, workspace): some rows of the sum over all terms of A times panels.
 
         The job: (out, from row to row, columns, 0 1 2 ..., number of terms, which rows of out they are, or 0 if they
-        follow one another), and for each term (A, from row to row, K, panels).
+        follow one another, whether the sum is added to what out holds), and for each term (A, from row to row, K,
+        panels).
         """
         function, b = self.begin("rows_product", self.words, I64, I64, self.pointer)
         job, first, end, workspace = function.args
         matrix, apart, columns = self.array(b, job, 0), self.word(b, job, 1), self.word(b, job, 2)
         index, terms = b.inttoptr(self.word(b, job, 3), self.words), self.word(b, job, 4)
-        numbers = self.word(b, job, 5)
-        rows, line, one = b.sub(end, first), constant(2 * self.lanes), constant(1)
+        numbers, fresh = self.word(b, job, 5), b.xor(self.word(b, job, 6), constant(1))
+        rows, line = b.sub(end, first), constant(2 * self.lanes)
         straight = b.icmp_signed("==", numbers, constant(0))
         after, split = b.alloca(I64), b.gep(workspace, [b.mul(rows, line)])
 
         def term_of(number: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
             """The rows of A of a term, how far it is from one to the next, K, and the panels."""
-            term = b.gep(job, [b.add(constant(6), b.mul(number, constant(4)))])
+            term = b.gep(job, [b.add(constant(7), b.mul(number, constant(4)))])
             stride, length = self.word(b, term, 1), self.word(b, term, 2)
             return b.gep(self.array(b, term, 0), [b.mul(first, stride)]), stride, length, self.array(b, term, 3)
 
@@ -261,6 +262,7 @@ class _Products(GradientEmitter):
             full = b.and_(straight, b.icmp_signed("==", wide, line))
             own = b.gep(matrix, [b.add(b.mul(first, apart), j)])
             out, by_out = b.select(full, own, workspace), b.select(full, apart, line)
+            begin = b.select(full, fresh, constant(1))
             b.store(constant(0), after)
             with loop_over(b, constant(0), terms) as number:
                 base, stride, length, panels = term_of(number)
@@ -268,10 +270,10 @@ class _Products(GradientEmitter):
                 if self.parts:
                     base, deep = next_parts(length), b.mul(chunks_of(b, length), constant(depth(CHUNK)))
                 panel = b.gep(panels, [b.mul(j, deep)])
-                begins = b.zext(b.icmp_signed("==", number, constant(0)), I64)
+                begins = b.and_(b.zext(b.icmp_signed("==", number, constant(0)), I64), begin)
                 b.call(self.multiply, [out, by_out, begins, rows, index, base, stride, length, panel, *SINGLE])
             with b.if_then(b.not_(full)):
-                self._finish(b, (b.gep(matrix, [j]), apart, numbers), first, workspace, by_out, rows, wide, one)
+                self._finish(b, (b.gep(matrix, [j]), apart, numbers), first, workspace, by_out, rows, wide, fresh)
         b.ret_void()
 
     def _several(self) -> None:

@@ -333,5 +333,6 @@ IMAGE_CLASSIFICATION: Task[
     measure=measure,
     describe=describe,
     baselines=baselines,
+    stratified=True,
     trained=lambda: ImageClassifierRun,
 )

@@ -374,5 +374,6 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         baselines=baselines,
         rows=rows,
         formats=CLASS_FORMATS,
+        stratified=True,
     )
 )

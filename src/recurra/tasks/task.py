@@ -134,6 +134,8 @@ class Task(Generic[C, R, A, M, B, P]):
             weights are taken where a model starts from it.
         formats: Ways to write answers beside JSON lines, by name: each gives pieces of text, one after another, of what
             was trained and of examples with their answers as they come. The first is for people.
+        stratified: Whether the part kept for validation has its share of every class of `Facts.labels`, so that a file
+            in the order of its classes can be cut in two as well as any.
         trained: From nothing, the class of a trained model, with methods of its own if the use has any.
     """
 
@@ -161,4 +163,5 @@ class Task(Generic[C, R, A, M, B, P]):
     demo: Callable[[Path], Demo] | None = None
     rows: Callable[[A], Mapping[str, Sequence[Hashable]]] = lambda assets: {}
     formats: Mapping[str, Format[R, P]] = field(default_factory=dict)
+    stratified: bool = False
     trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

@@ -92,11 +92,27 @@ def test_json_writes_numbers_and_truth_as_one_would(file):
 
 
 def test_json_without_a_label_is_unlabelled(file):
-    labels = ['"x"', "null", '""', "[]", '["y"]', "[null]"]
+    labels = ['"x"', "null", '""', '["y"]', "[null]"]
     lines = "".join(f'{{"text": "a", "label": {label}}}\n' for label in labels)
     examples = read(file("a.jsonl", lines))
     assert [text.labels for text in examples] == [("x",), ("y",)]
-    assert sum(examples.problems.counts.values()) == 4
+    assert sum(examples.problems.counts.values()) == 3
+
+
+def test_a_list_may_have_several_classes_or_none(file):
+    labels = ["[]", '["y", "x", "y"]', "[1, 1.0, 2]"]
+    lines = "".join(f'{{"text": "a", "label": {label}}}\n' for label in labels)
+    assert [text.labels for text in read(file("a.jsonl", lines))] == [(), ("y", "x"), ("1", "2")]
+    with pytest.raises(DataError, match=r"b.jsonl:1: an object is no class; give a text, a number or a list of them"):
+        read(file("b.jsonl", '{"text": "a", "label": {"x": 1}}\n'))
+
+
+def test_one_and_one_point_nought_are_one_class_and_that_is_said(file):
+    path = file("a.csv", "text,label\na,1\nb,1.0\nc,1.10\nd,-2.00\ne,1.0.0\nf, 1.0 \n")
+    examples = read(path)
+    assert [text.labels for text in examples] == [("1",), ("1",), ("1.10",), ("-2",), ("1.0.0",), ("1",)]
+    [line] = examples.problems.lines()
+    assert line.startswith(f"a class that is a number with a fraction of 0 is read without it: 3 ({path}:3 '1.0'; ")
 
 
 def test_fasttext_has_several_labels_and_says_what_has_none(file):
@@ -106,9 +122,20 @@ def test_fasttext_has_several_labels_and_says_what_has_none(file):
 
 
 def test_several_classes_stand_in_a_cell(file):
-    path = file("a.csv", 'text,label\na,x|y\nb,"x, z"\nc,|\n')
-    assert known(read(path, several=True)) == [("a", ("x", "y")), ("b", ("x", "z"))]
-    assert known(read(path))[0] == ("a", ("x|y",))
+    path = file("a.csv", 'text,label\na,x|y\nb,"x | z|x"\nc,|\nd,\n')
+    assert known(read(path, label_separator="|")) == [("a", ("x", "y")), ("b", ("x", "z")), ("c", ()), ("d", ())]
+    assert known(read(path)) == [("a", ("x|y",)), ("b", ("x | z|x",)), ("c", ("|",))]
+    path = file("a.jsonl", '{"text": "a", "label": "x, y"}\n{"text": "b", "label": ["x", "y, z"]}\n')
+    assert known(read(path, label_separator=",")) == [("a", ("x", "y")), ("b", ("x", "y, z"))]
+    with pytest.raises(SettingError, match="label_separator is empty"):
+        ClassifiedFormat(label_separator=" ")
+
+
+def test_a_class_may_end_in_a_tab(file):
+    ham = "ham\tGo on, then\nspam\tWin a prize\n" * 3
+    assert known(read(file("a.txt", ham)))[:2] == [("Go on, then", ("ham",)), ("Win a prize", ("spam",))]
+    tabbed = "__label__a\t__label__b\tone two\n__label__c \t three\n"
+    assert known(read(file("b.txt", tabbed))) == [("one two", ("a", "b")), ("three", ("c",))]
 
 
 def test_a_folder_a_class(file, tmp_path):
@@ -242,7 +269,7 @@ def test_the_columns_are_kept(file):
     [text] = texts_to_classify(file("b.csv", "text,x,,,x\none,1,2,3,4\n"), ClassifiedFormat())
     assert dict(text.columns) == {"text": "one", "x": "1", "": "2", " (2)": "3", "x (2)": "4"}
     [text] = texts_to_classify(file("a.jsonl", '{"id": 7, "text": "one", "x": null}'), ClassifiedFormat())
-    assert dict(text.columns) == {"id": "7", "text": "one", "x": "null"}
+    assert dict(text.columns) == {"id": 7, "text": "one", "x": None}
 
 
 def test_standard_input_is_read_as_it_comes(monkeypatch):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +20,10 @@ from recurra.tasks.class_output import CLASS_FORMATS
 from recurra.tasks.classified import Classified
 from recurra.tasks.sentiment_classification import show
 
-RUN = SimpleNamespace(assets=SimpleNamespace(labels=Labels(names=("bad", "excellent"))))
+RUN = SimpleNamespace(
+    assets=SimpleNamespace(labels=Labels(names=("bad", "excellent")), several=False),
+    config=SimpleNamespace(texts=SimpleNamespace(label_separator=None)),
+)
 GOOD = Classified("excellent", (0.0625, 0.9375), ("bad", "excellent"), 1.0)
 BAD = Classified("bad", (0.5625, 0.4375), ("bad", "excellent"), 0.0)
 
@@ -140,3 +144,43 @@ def test_each_answer_is_written_before_the_next_is_asked_for(name):
         assert name == "csv" or f"text {asked[-1]}" in result
     assert asked == [0, 1, 2]
     assert result.count("excellent") == 3
+
+
+# Several classes, and none
+
+
+def test_several_classes_are_written_with_the_probability_of_each():
+    both = replace(GOOD, probabilities=(0.625, 0.9375), several=("excellent", "bad"))
+    none = replace(GOOD, probabilities=(0.125, 0.25), several=())
+    pairs = [(text_of("So so.", id=1), both), (text_of("The film.", id=2), none)]
+    run = SimpleNamespace(
+        assets=SimpleNamespace(labels=RUN.assets.labels, several=True),
+        config=SimpleNamespace(texts=SimpleNamespace(label_separator=";")),
+    )
+    table = "".join(CLASS_FORMATS["csv"](run, iter(pairs)))
+    assert table == "id,predicted,probability\n1,excellent;bad,0.9375;0.6250\n2,,\n"
+    lines = "".join(piece.plain for piece in CLASS_FORMATS["text"](run, iter(pairs))).splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["excellent, bad", "-"]
+    shown = [show(*pair) for pair in pairs]
+    assert [one["predicted"] for one in shown] == [["excellent", "bad"], []]
+    assert shown[0]["probabilities"] == {"bad": 0.625, "excellent": 0.9375}
+    assert "probability" not in shown[0]
+
+
+def test_an_abstention_is_an_answer_that_can_be_seen():
+    pairs = [
+        (text_of("a", id="7"), replace(GOOD, abstained=False)),
+        (text_of("b", id="8"), replace(BAD, known=1.0, abstained=True)),
+    ]
+    table = "".join(written("csv", pairs))
+    assert table == "id,predicted,probability,abstained\n7,excellent,0.9375,false\n8,,0.5625,true\n"
+    lines = written("text", pairs).splitlines()
+    assert [line.split()[0] for line in lines] == ["excellent", "-"]
+    shown = [show(*pair) for pair in pairs]
+    assert [(one["predicted"], one["abstained"]) for one in shown] == [("excellent", False), (None, True)]
+
+
+def test_what_is_no_text_in_an_object_is_written_as_json_has_it():
+    table = written("csv", [(text_of("a", id=7, tags=["x", "é"], none=None), GOOD)])
+    assert next(csv.reader(io.StringIO(table.split("\n", 1)[1]))) == ["7", '["x", "é"]', "null", "excellent", "0.9375"]
+    assert show(text_of("a", id=7), GOOD)["id"] == 7

@@ -13,7 +13,7 @@ from recurra.tasks.image_classification import (
     ImageClassificationConfig,
     build,
 )
-from recurra.tasks.preparation import prepare
+from recurra.tasks.preparation import prepare, read_parts
 from recurra.tasks.settings_file import make_config
 from support.images import bars, idx, write_images
 
@@ -67,7 +67,7 @@ def test_the_figures_do_not_depend_on_the_batches(folder):
     assert parts["accuracy"] == whole["accuracy"]
 
 
-def test_the_last_images_are_kept_for_validation_and_scaled_as_those_before(tmp_path):
+def test_a_part_is_kept_for_validation_and_scaled_as_the_rest(tmp_path):
     path = write_images(tmp_path, number=40)
     data = read(config(path, valid_fraction=0.25, valid_batch_size=40))
     assert (data.batches.count, data.valid.count, data.assets.classes) == (30, 10, 3)
@@ -139,22 +139,18 @@ def test_a_cell_of_ones_own_has_no_known_memory(tmp_path):
         build(config(path, **own, longest_memory=64), read(made).assets)
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (torch.zeros(60), "all images have the label 0"),
-        (torch.arange(60) // 57, "the last 6 images, which are to be validated on, have the label 1"),
-    ],
-)
-def test_labels_that_cannot_be_learned_are_refused(tmp_path, labels, message):
+def test_labels_that_cannot_be_learned_are_refused(tmp_path):
     path = write_images(tmp_path, "images")
-    labels_beside(path).write_bytes(idx(labels))
-    if "last" in message:
-        labels = torch.cat([torch.arange(54) % 2, torch.full((6,), 5)])
-        labels_beside(path).write_bytes(idx(labels))
-        message = "have the label 5, and those before end at 1"
-    with pytest.raises(DataError, match=message):
+    labels_beside(path).write_bytes(idx(torch.zeros(60)))
+    with pytest.raises(DataError, match="all images have the label 0"):
         read(config(path))
+
+
+def test_images_in_the_order_of_their_labels_are_cut_within_each(tmp_path):
+    path = write_images(tmp_path, "images")
+    labels_beside(path).write_bytes(idx(torch.arange(60) // 20))
+    parts = read_parts(IMAGE_CLASSIFICATION, config(path))
+    assert [torch.bincount(part.labels.long()).tolist() for part in (parts.train, parts.valid)] == [[18] * 3, [2] * 3]
 
 
 def test_too_few_images_are_refused(tmp_path):

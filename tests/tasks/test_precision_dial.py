@@ -9,7 +9,8 @@ import pytest
 from recurra.data.lines import Source
 from recurra.data.tagged_sentence import TaggedSentence
 from recurra.errors import SettingError
-from recurra.tasks.precision_dial import MAX_POINTS, PrecisionDial
+from recurra.tasks.operating_points import MAX_POINTS
+from recurra.tasks.precision_dial import PrecisionDial
 from recurra.tasks.tagging import Tagging
 
 

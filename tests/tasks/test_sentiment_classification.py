@@ -164,9 +164,14 @@ def test_what_cannot_be_learned_from_is_refused(tmp_path):
 def test_one_class_a_text_is_expected(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("__label__a one\n__label__a __label__b two\n")
-    config = make_config(TASK.config, {}, {"data": path})
-    with pytest.raises(DataError, match=r"a.txt:2: this text has several classes \(a, b\), and one is expected"):
-        TASK.read(config, path, "train")
+    config = make_config(TASK.config, {}, {"data": path, "labels": "one"})
+    message = r"a.txt:2: this text has several classes \(a, b\), and one is expected; .* train with --labels several"
+    with pytest.raises(DataError, match=message):
+        TASK.fit(config, TASK.read(config, path, "train"))
+    (tmp_path / "reviews").mkdir()
+    run, _ = begun(tmp_path / "reviews")
+    with pytest.raises(DataError, match=message):
+        run.evaluate(path)
 
 
 # Long texts

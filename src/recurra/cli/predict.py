@@ -47,7 +47,9 @@ def _predict(
         float | None,
         typer.Option(
             "--precision",
-            help="Leave out of answers what was right less often than this on the part validated on, such as 0.95.",
+            "--abstain",
+            help="Leave out of answers what was right less often than this on the part validated on, such as 0.95; "
+            "where an answer is one class, abstain from it.",
             metavar="X",
         ),
     ] = None,
@@ -74,9 +76,12 @@ def _predict(
     # Typed by a person, or one at a time, an input is answered before the next is read.
     live = file == STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty()
     pairs = loaded.answered(_inputs(loaded, file, text or []), **({"window": 1} if live else {}))
+    errors = Console(stderr=True, highlight=False)
+    drift = None if file is None else loaded.task.drift(loaded.config, loaded.assets)
+    if drift is not None:
+        pairs = drift.watching(pairs)
     if precision is not None:
         only_sure, notes = loaded.at_precision(precision)
-        errors = Console(stderr=True, highlight=False)
         for note in notes:
             errors.print(Text(note, style="dim"), soft_wrap=not errors.is_terminal)
         pairs = ((example, only_sure(answer)) for example, answer in pairs)
@@ -84,10 +89,12 @@ def _predict(
     pieces = _format(loaded, format_name, people)(loaded, pairs)
     if out is None:
         _print(pieces, console, flush=live)
-        return
-    with writing_atomically(out) as output:
-        for piece in pieces:
-            output.write((piece.plain if isinstance(piece, Text) else piece).encode())
+    else:
+        with writing_atomically(out) as output:
+            for piece in pieces:
+                output.write((piece.plain if isinstance(piece, Text) else piece).encode())
+    if drift is not None and (line := drift.line()):
+        errors.print(Text(line, style="yellow" if drift.far else "dim"), soft_wrap=not errors.is_terminal)
 
 
 _predict.__name__ = "predict"

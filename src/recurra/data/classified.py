@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,14 @@ MOST_CLASSES = 20
 """First words of lines that may be classes: where there are more, they are words of texts."""
 
 UNLABELLED = "a text without a class is left out"
-"""A kind of problem."""
+WHOLE = "a class that is a number with a fraction of 0 is read without it"
+"""Kinds of problems."""
+
+FRACTION_OF_ZERO = re.compile(r"([+-]?[0-9]+)\.0+")
+"""A whole number as other programs write it once a column has had a missing value."""
+
+SPACES = re.compile(r"[ \t]+")
+"""What ends the first word of a line."""
 
 
 def read_classified(path: Path, how: ClassifiedFormat, role: Role) -> Examples[ClassifiedText]:
@@ -57,10 +65,10 @@ def read_classified(path: Path, how: ClassifiedFormat, role: Role) -> Examples[C
     problems = Problems()
     texts = []
     for text in _read(path, how, role):
-        if role != "predict" and not text.labels:
+        if role != "predict" and text.labels is None:
             problems.add(UNLABELLED, text.source)
         else:
-            texts.append(text)
+            texts.append(_with_whole_numbers(text, problems))
     if role != "predict" and not texts:
         read_as = f", read as --format {how.format} says" if how.format else ""
         left_out = sum(problems.counts.values())
@@ -77,6 +85,19 @@ def read_classified(path: Path, how: ClassifiedFormat, role: Role) -> Examples[C
         problems,
         lambda: fingerprint_files(files, asdict(how)),
     )
+
+
+def _with_whole_numbers(text: ClassifiedText, problems: Problems) -> ClassifiedText:
+    """The text, its classes such as 1.0 written 1: one file may have both."""
+    if text.labels is None or not any(map(FRACTION_OF_ZERO.fullmatch, text.labels)):
+        return text
+    labels = []
+    for label in text.labels:
+        match = FRACTION_OF_ZERO.fullmatch(label)
+        labels.append(label if match is None else match[1])
+        if match is not None:
+            problems.add(WHOLE, text.source, repr(label))
+    return replace(text, labels=tuple(dict.fromkeys(labels)))
 
 
 def texts_to_classify(path: Path, how: ClassifiedFormat) -> Iterator[ClassifiedText]:
@@ -143,7 +164,7 @@ def _detect(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> tuple[T
         return "jsonl", whole
     if filled and column_of(filled[0].split("\t"), None, TEXT_COLUMNS) is not None and "\t" in filled[0]:
         return "tsv", whole
-    words = [line.split(maxsplit=1) for line in filled]
+    words = [SPACES.split(line.strip(), maxsplit=1) for line in filled]
     begins = {parts[0] for parts in words}
     few = 1 < len(begins) <= min(MOST_CLASSES, len(filled) // 2)
     classes = role != "predict" or all(word.isdecimal() for word in begins)
@@ -209,23 +230,35 @@ def _of_cells(
     how: ClassifiedFormat,
 ) -> ClassifiedText:
     text, label, group = columns
-    labels = None if label is None else _labels(cells[label], several=how.several)
+    labels = None if label is None else _labels(cells[label], how.label_separator)
     row = dict(zip(heading, cells, strict=True))
     return ClassifiedText(cells[text], source, labels, None if group is None else cells[group], row)
 
 
-def _labels(cell: Any, *, several: bool) -> tuple[str, ...]:  # noqa: ANN401  (whatever JSON gave)
-    """The classes in a cell; a number is written as it is without a fraction of 0."""
+def _labels(cell: Any, separator: str | None = None) -> tuple[str, ...] | None:  # noqa: ANN401  (whatever JSON gave)
+    """The classes in a cell, each once; None where it says nothing of them.
+
+    A number is written as it is without a fraction of 0. A list may be empty, and so may be a text in which classes are
+    separated.
+
+    Raises:
+        DataError: An object is no class.
+    """
+    if isinstance(cell, dict):
+        raise DataError("an object is no class; give a text, a number or a list of them")
     if isinstance(cell, list):
-        return tuple(label for part in cell if part is not None for label in _labels(part, several=False))
+        named = tuple(dict.fromkeys(label for part in cell for label in _labels(part) or ()))
+        return named if named or not cell else None
+    if cell is None:
+        return None
     if isinstance(cell, bool):
         return (str(cell).lower(),)
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     text = str(cell).strip()
-    if not several:
-        return (text,) if text else ()
-    return tuple(part for piece in text.replace("|", ",").split(",") if (part := piece.strip()))
+    if separator is None:
+        return (text,) if text else None
+    return tuple(dict.fromkeys(part for piece in text.split(separator) if (part := piece.strip())))
 
 
 def _json(path: Path, lines: Iterable[tuple[int, str]], how: ClassifiedFormat, role: Role) -> Iterator[ClassifiedText]:
@@ -251,25 +284,29 @@ def _of_record(record: Mapping[str, Any], source: Source, how: ClassifiedFormat,
         raise DataError(f"{source}: there is no {how.label_column!r}; the keys are: {', '.join(names)}")
     given = None if label is None else record[names[label]]
     group = None if how.group_column is None else record.get(how.group_column)
-    row = {name: value if isinstance(value, str) else json.dumps(value) for name, value in record.items()}
-    labels = None if given is None else _labels(given, several=how.several)
-    return ClassifiedText(record[names[text]], source, labels, None if group is None else str(group), row)
+    try:
+        labels = _labels(given, how.label_separator)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
+    return ClassifiedText(record[names[text]], source, labels, None if group is None else str(group), record)
 
 
 def _fasttext(line: str, source: Source) -> ClassifiedText:
     """A line of fastText: classes first, then the text."""
     labels, rest = [], line
     while rest.startswith(PREFIX):
-        label, _, rest = rest.partition(" ")
+        label, *further = SPACES.split(rest, maxsplit=1)
         labels.append(label.removeprefix(PREFIX))
-        rest = rest.lstrip()
-    return ClassifiedText(rest, source, tuple(label for label in labels if label))
+        rest = further[0] if further else ""
+    named = tuple(dict.fromkeys(label for label in labels if label))
+    return ClassifiedText(rest, source, named or None)
 
 
 def _first_words(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> Iterator[ClassifiedText]:
     """Lines that begin with their class."""
     for number, line in lines:
-        label, _, text = line.strip().partition(" ")
+        label, *further = SPACES.split(line.strip(), maxsplit=1)
+        text = further[0] if further else ""
         if role != "predict" and not line.strip():
             continue
         if role != "predict" and not text.strip():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from recurra.data.lines import Source
 from recurra.errors import SettingError
@@ -23,16 +23,16 @@ class ClassifiedText:
     Args:
         text: The text.
         source: Where it came from.
-        labels: Its classes; None where they are not known.
+        labels: Its classes; none where it is known to have none; None where they are not known.
         group: What it belongs to, such as an author or a thread; None for nothing.
-        columns: The whole row of a table, or the object, as it was read; None without.
+        columns: The whole row of a table, or the object with what JSON had in it, as it was read; None without.
     """
 
     text: str
     source: Source
     labels: tuple[str, ...] | None = None
     group: str | None = None
-    columns: Mapping[str, str] | None = None
+    columns: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -47,18 +47,21 @@ class ClassifiedFormat:
         text_column: The column of the texts, by its heading; None for one of the usual names.
         label_column: The column of the classes; None for one of the usual names.
         group_column: The column of what a text belongs to; None for none.
-        several: Whether a text may have several classes: in a table separated by | or ,.
+        label_separator: What stands between the classes of a text where they are one text, such as the cell of a table;
+            an empty cell then says that a text has none. None for one class.
 
     Raises:
-        SettingError: There is no such format.
+        SettingError: There is no such format, or nothing in the separator.
     """
 
     format: TextFormat | None = None
     text_column: str | None = None
     label_column: str | None = None
     group_column: str | None = None
-    several: bool = False
+    label_separator: str | None = None
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in get_args(TextFormat):
             raise SettingError(f"there is no format {self.format!r}; choose one of: {', '.join(get_args(TextFormat))}")
+        if self.label_separator is not None and not self.label_separator.strip():
+            raise SettingError("label_separator is empty, or only white space; give what stands between classes, as |")

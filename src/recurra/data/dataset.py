@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from recurra.data.lines import Source, check_rereadable, name_of
+from recurra.data.stratified import stratified_part
 from recurra.errors import DataError, ShapeError
 
 __all__ = ["Dataset", "Examples", "Problems", "Role", "fingerprint_files"]
@@ -89,8 +90,13 @@ class Dataset(Protocol[R_co]):
         """A digest of the files and of the settings that read them: another one means other examples."""
         ...
 
-    def split(self, fraction: float, group_of: Callable[[R_co], Hashable]) -> tuple[Dataset[R_co], Dataset[R_co]]:
-        """The part to train on and the last part, kept for validation; examples of a group stay together."""
+    def split(
+        self,
+        fraction: float,
+        group_of: Callable[[R_co], Hashable],
+        classes_of: Callable[[R_co], Sequence[Hashable]] | None = None,
+    ) -> tuple[Dataset[R_co], Dataset[R_co]]:
+        """The part to train on and the one kept for validation, the last or one with its share of every class."""
         ...
 
 
@@ -137,13 +143,18 @@ class Examples(Generic[R]):
         return self.fingerprint_of()
 
     def split(
-        self, fraction: float, group_of: Callable[[R], Hashable] = lambda example: None
+        self,
+        fraction: float,
+        group_of: Callable[[R], Hashable] = lambda example: None,
+        classes_of: Callable[[R], Sequence[Hashable]] | None = None,
     ) -> tuple[Examples[R], Examples[R]]:
-        """Keep the last part for validation; examples of a group, such as a document, stay together.
+        """Keep a part for validation; examples of a group, such as a document, stay together.
 
         Args:
             fraction: The share of the examples to keep for validation, between 0 and 1.
             group_of: What an example belongs to; None for nothing.
+            classes_of: The classes of an example: both parts then have their share of each, and of each class the last
+                examples are kept. None keeps the last part.
 
         Returns:
             The part to train on and the part to validate on, neither empty.
@@ -163,14 +174,13 @@ class Examples(Generic[R]):
         if len(groups) < 2:
             what = "one example" if len(self) == 1 else f"{len(self):,} examples of one group"
             raise DataError(f"there is only {what}, which cannot be cut in two; give more, or a file to validate on")
-        kept: list[int] = []
-        for members in list(groups.values())[:0:-1]:  # the first group is trained on, whatever the fraction
-            if len(kept) >= max(1, round(fraction * len(self))):
-                break
-            kept += members
-        valid = sorted(kept)
-        train = sorted(set(range(len(self))) - set(kept))
-        return self.subset(train, f"without {fraction:g}"), self.subset(valid, f"last {fraction:g}")
+        if classes_of is None:
+            valid, name = _last_part(list(groups.values()), fraction * len(self)), "last"
+        else:
+            valid = stratified_part(list(groups.values()), [classes_of(item) for item in self.items], fraction)
+            name = "stratified"
+        train = sorted(set(range(len(self))) - set(valid))
+        return self.subset(train, f"without {name} {fraction:g}"), self.subset(valid, f"{name} {fraction:g}")
 
     def subset(self, indices: Sequence[int], name: str) -> Examples[R]:
         """Some of the examples, such as a part kept for validation.
@@ -186,6 +196,16 @@ class Examples(Generic[R]):
             self.problems,
             lambda: hashlib.sha256(f"{self.fingerprint_of()} {name}".encode()).hexdigest(),
         )
+
+
+def _last_part(groups: Sequence[Sequence[int]], count: float) -> list[int]:
+    """The last groups that have as many examples together; the first is left out, whatever the count."""
+    kept: list[int] = []
+    for members in groups[:0:-1]:
+        if len(kept) >= max(1, round(count)):
+            break
+        kept += members
+    return sorted(kept)
 
 
 def fingerprint_files(paths: Iterable[Path], settings: Any) -> str:  # noqa: ANN401  (whatever JSON can hold)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,7 +51,10 @@ class TextExamples(Examples[str]):
         )
 
     def split(
-        self, fraction: float, group_of: Callable[[str], Hashable] = lambda example: None
+        self,
+        fraction: float,
+        group_of: Callable[[str], Hashable] = lambda example: None,
+        classes_of: Callable[[str], Sequence[Hashable]] | None = None,
     ) -> tuple[TextExamples, TextExamples]:
         """Keep the last part of the text for validation; see `split_validation`."""
         texts = split_validation(self.text, fraction)

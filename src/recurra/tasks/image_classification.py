@@ -127,7 +127,7 @@ def batches(
         images = torch.stack([item.pixels for item in items])
         labels = torch.tensor([0 if item.label is None else item.label for item in items])
     if not train and role != "predict":
-        _check(config, assets, images, labels, examples.source(0).path)
+        _check(assets, images, labels, examples.source(0).path)
     return ImageBatches(
         images,
         labels,
@@ -148,22 +148,14 @@ def _check_sizes(assets: ImageAssets, shapes: Sequence[Sequence[int]]) -> None:
             raise ShapeError(f"an image is {tuple(shape)} pixels, and the model reads {assets.height} x {assets.width}")
 
 
-def _check(config: ImageClassificationConfig, assets: ImageAssets, images: Tensor, labels: Tensor, path: Path) -> None:
+def _check(assets: ImageAssets, images: Tensor, labels: Tensor, path: Path) -> None:
     """Refuse images that are not like those trained on."""
     if images.shape[1:] != (assets.height, assets.width):
         size = " x ".join(map(str, images.shape[1:]))
         raise DataError(f"{path}: its images are {size} pixels, and the model reads {assets.height} x {assets.width}")
-    largest = int(labels.max())
-    if largest < assets.classes:
-        return
-    if config.images.valid is None and path == config.images.data:
-        raise DataError(
-            f"{path}: the last {len(images)} images, which are to be validated on, have the label {largest}, and those "
-            f"before end at {assets.classes - 1}; mix them, or give a file to validate on"
-        )
-    raise DataError(
-        f"{path}: there is an image with the label {largest}, and the model knows the labels 0 to {assets.classes - 1}"
-    )
+    if (largest := int(labels.max())) >= assets.classes:
+        known = f"the model knows the labels 0 to {assets.classes - 1}"
+        raise DataError(f"{path}: there is an image with the label {largest}, and {known}")
 
 
 def build(config: ImageClassificationConfig, assets: ImageAssets) -> Classifier:
@@ -333,5 +325,6 @@ IMAGE_CLASSIFICATION: Task[
     measure=measure,
     describe=describe,
     baselines=baselines,
+    stratified=True,
     trained=lambda: ImageClassifierRun,
 )

@@ -20,29 +20,17 @@ from recurra.decoding.calibration import (
     design_effect,
     expected_calibration_error,
     fit_platt_scaling,
-    wilson_lower_bound,
 )
-from recurra.errors import SettingError
+from recurra.tasks.operating_points import (
+    OperatingPoint,
+    check_precision,
+    operating_points,
+    point_at,
+    why_there_is_none,
+)
 from recurra.tasks.tagging import Tagging
 
 __all__ = ["OperatingPoint", "PrecisionDial", "PrecisionSetting"]
-
-MAX_POINTS = 200
-"""Thresholds that are kept of a type."""
-
-
-class OperatingPoint(NamedTuple):
-    """What a threshold does on the part to validate on.
-
-    Args:
-        threshold: The confidence from which on entities are kept.
-        kept: How many of them there are.
-        right: How many of those are right.
-    """
-
-    threshold: float
-    kept: int
-    right: int
 
 
 class _Outcome(NamedTuple):
@@ -135,7 +123,7 @@ class PrecisionDial(BaseModel):
         scaling, scalings = _scalings(outcomes)
         points, effects = {}, {}
         for type_, members in _by_type(outcomes).items():
-            points[type_] = _points([(scalings[type_](o.confidence), o.right) for o in members])
+            points[type_] = operating_points([(scalings[type_](o.confidence), o.right) for o in members])
             effects[type_] = design_effect([o.right for o in members], [o.group for o in members])
         return cls(
             scaling=scaling,
@@ -167,17 +155,17 @@ class PrecisionDial(BaseModel):
         Raises:
             SettingError: The precision is not between 0 and 1.
         """
-        if not 0 < precision < 1:
-            raise SettingError(f"precision is {precision}; it is a number above 0 and below 1, such as 0.95")
+        check_precision(precision)
         thresholds, notes, right_after = {}, [], 0
         for type_, points in sorted(self.points.items()):
-            supported = [point for point in points if self._bound(type_, point) >= precision]
-            if supported:
-                thresholds[type_] = supported[-1].threshold
-                right_after += supported[-1].right
-            else:
-                thresholds[type_] = math.inf
-                notes.append(self._unsupported(type_, precision))
+            effect = self.effects.get(type_, 1.0)
+            point = point_at(points, effect, precision)
+            thresholds[type_] = math.inf if point is None else point.threshold
+            right_after += 0 if point is None else point.right
+            if point is None:
+                predicted = "entities predicted on the part validated on"
+                reason = why_there_is_none(points, effect, precision, predicted)
+                notes.append(f"{type_}: its {reason}; none is kept")
         right_before, gold = sum(points[-1].right for points in self.points.values()), sum(self.gold.values())
         if gold:
             before, after = right_before / gold, right_after / gold
@@ -189,22 +177,6 @@ class PrecisionDial(BaseModel):
         if missing:
             notes.append(f"no entity of {', '.join(missing)} was predicted on the part validated on; none is kept")
         return PrecisionSetting(precision, thresholds, notes)
-
-    def _bound(self, type_: str, point: OperatingPoint) -> float:
-        """The precision of which one can be 95% sure at a threshold."""
-        effect = self.effects.get(type_, 1.0)
-        return wilson_lower_bound(point.right / effect, point.kept / effect)
-
-    def _unsupported(self, type_: str, precision: float) -> str:
-        """Why a type cannot have a precision."""
-        points = self.points[type_]
-        best, everything = max(self._bound(type_, point) for point in points), points[-1]
-        reason = f"its {everything.kept:,} entities predicted on the part validated on"
-        if self._bound(type_, everything._replace(right=everything.kept)) < precision:
-            reason += f" are too few to be sure of a precision of {precision:.4g}"
-        else:
-            reason += f" support no precision above {math.floor(100 * best) / 100:.2f}"
-        return f"{type_}: {reason}; none is kept"
 
 
 def _by_type(outcomes: Iterable[_Outcome]) -> dict[str, list[_Outcome]]:
@@ -236,16 +208,3 @@ def _errors(outcomes: Sequence[_Outcome]) -> tuple[float, float]:
         expected_calibration_error([o.confidence for o in outcomes], right),
         expected_calibration_error(calibrated, right),
     )
-
-
-def _points(outcomes: Iterable[tuple[float, bool]]) -> tuple[OperatingPoint, ...]:
-    """What thresholds do, one for each confidence there is; of many, those of equally many entities."""
-    points: list[OperatingPoint] = []
-    kept = right = 0
-    for confidence, is_right in sorted(outcomes, reverse=True):
-        kept, right = kept + 1, right + is_right
-        if points and points[-1].threshold == confidence:
-            points.pop()
-        points.append(OperatingPoint(confidence, kept, right))
-    stride = -(-len(points) // MAX_POINTS)
-    return tuple(points[::-1][::stride][::-1])

@@ -52,11 +52,13 @@ def read_parts(task: Task[Any, R, Any, Any, Any, Any], config: TaskConfig) -> Pa
         valid = task.read(config, settings.valid, "validate")
         digest = _digest(whole.fingerprint(), valid.fingerprint())
         return Parts(whole, valid, digest, digest)
+    classes_of = (lambda example: task.facts(example).labels) if task.stratified else None
     try:
-        train, valid = whole.split(settings.valid_fraction, lambda example: task.facts(example).group)
+        train, valid = whole.split(settings.valid_fraction, lambda example: task.facts(example).group, classes_of)
     except DataError as error:
         raise DataError(f"{settings.data}: {error}") from None
-    return Parts(train, valid, whole.fingerprint(), _digest(whole.fingerprint(), f"{settings.valid_fraction}"))
+    cut = f"{settings.valid_fraction}{' stratified' if task.stratified else ''}"
+    return Parts(train, valid, whole.fingerprint(), _digest(whole.fingerprint(), cut))
 
 
 def _digest(*parts: str) -> str:

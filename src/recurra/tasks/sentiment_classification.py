@@ -8,19 +8,14 @@ Ruder, "Universal language model fine-tuning for text classification", ACL 2018.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from recurra.data.batch import Batch
 from recurra.data.batching import Batches
 from recurra.data.classified import ClassifiedText, read_classified, texts_to_classify
 from recurra.data.dataset import Dataset, Problems, Role
@@ -29,76 +24,34 @@ from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES
 from recurra.data.tokens import tokenise
-from recurra.decoding.calibration import fit_temperature
-from recurra.errors import DataError, SettingError
+from recurra.errors import SettingError
 from recurra.metrics import Metric
 from recurra.metrics.classes import class_accuracy, macro_f1
+from recurra.metrics.multi_label import label_f1, subset_accuracy
 from recurra.models.classifier import Classifier
-from recurra.models.token_input import Tokens
 from recurra.tasks.bag_of_bigrams import bag_of_bigrams
 from recurra.tasks.class_output import CLASS_FORMATS, columns_beside
 from recurra.tasks.classified import Classified
+from recurra.tasks.drift import Drift
+from recurra.tasks.sentiment_answers import answers_of, at_precision, calibrate
+from recurra.tasks.sentiment_assets import SentimentAssets, fit, has_several
+from recurra.tasks.sentiment_batches import TextBatch, batches, loss_of_each
 from recurra.tasks.sentiment_classification_settings import SentimentConfig
 from recurra.tasks.task import Baseline, Facts, Task
-from recurra.tasks.words import WordAssets, WordReader, fit_words, word_input, word_rows
+from recurra.tasks.text_units import words_of
+from recurra.tasks.words import word_input, word_rows
 from recurra.training import StepLoss
-
-if TYPE_CHECKING:
-    from recurra.tasks.trained import Trained
 
 __all__ = ["SENTIMENT_CLASSIFICATION", "Classified", "SentimentAssets", "SentimentConfig"]
 
 
-class SentimentAssets(WordAssets):
-    """What is known of the texts trained on.
-
-    Args:
-        labels: The classes.
-        counts: How many texts each class has.
-        temperature: What logits are divided by, so that probabilities come true; fitted on the part to validate on.
-    """
-
-    labels: Labels
-    counts: tuple[int, ...]
-    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class TextBatch(Batch):
-    """Texts side by side; the targets are their classes, (B,).
-
-    Args:
-        tokens: Their words.
-        lengths: How many words each has, (B,); 0 for one without any, whose first step is padding.
-        weights: What the loss of each counts, (B,).
-    """
-
-    tokens: Tokens
-    lengths: Tensor
-    weights: Tensor
-
-
-def words_of(text: str, longest: int | None = None) -> list[str]:
-    """The words of a text; of one with more than `longest` its head and its tail.
-
-    Example:
-        >>> words_of("It isn't bad."), words_of("one two three four five", 4)
-        (['It', 'is', "n't", 'bad', '.'], ['one', 'two', 'four', 'five'])
-    """
-    words = [token.text for token in tokenise(text)]
-    if longest is None or len(words) <= longest:
-        return words
-    tail = longest // 2
-    return words[: longest - tail] + words[len(words) - tail :]
+UNITS = {"word": "words", "character": "characters", "bpe": "pieces"}
+"""What a text is made of at each level."""
 
 
 def read(config: SentimentConfig, path: Path, role: Role) -> Dataset[ClassifiedText]:
-    """The texts of a file, which have one class each."""
+    """The texts of a file, whose classes are known unless it is to predict."""
     examples = read_classified(path, config.texts.how, role)
-    for example in examples:
-        if role != "predict" and len(example.labels or ()) != 1:
-            labels = ", ".join(example.labels or ())
-            raise DataError(f"{example.source}: this text has several classes ({labels}), and one is expected")
     longest = config.texts.longest
     if longest is not None:
         for example in examples:
@@ -121,73 +74,6 @@ def parse(config: SentimentConfig, given: Any) -> ClassifiedText:  # noqa: ANN40
     return ClassifiedText(given, Source(Path(), 1))
 
 
-def fit(config: SentimentConfig, texts: Dataset[ClassifiedText]) -> SentimentAssets:
-    """The vocabularies of words and characters, the classes, and the pretrained vectors."""
-    forms: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for index in range(len(texts)):
-        forms.update(words_of(texts[index].text, config.texts.longest))
-        counts.update(texts[index].labels or ())
-    if len(counts) < 2:
-        [only] = counts
-        raise DataError(
-            f"{config.texts.data}: all texts are of the class {only!r}; to tell them apart takes two classes"
-        )
-    if not forms:
-        raise DataError(f"{config.texts.data}: no text has a word; give texts of words")
-    labels = Labels.of(counts)
-    return SentimentAssets(
-        **fit_words(config.model, forms, config.texts.min_count),
-        labels=labels,
-        counts=tuple(counts[name] for name in labels.names),
-    )
-
-
-def batches(
-    config: SentimentConfig, assets: SentimentAssets, texts: Dataset[ClassifiedText], role: Role
-) -> PaddedBatches[ClassifiedText, TextBatch]:
-    """Texts of like length side by side."""
-    reader, labels = WordReader(config.model, assets), assets.labels
-    total, classes = sum(assets.counts), len(assets.counts)
-    weights = [total / (classes * count) if config.model.balance else 1.0 for count in assets.counts]
-
-    def collate(members: Sequence[ClassifiedText], draw: torch.Generator) -> TextBatch:
-        rows = [words_of(member.text, config.texts.longest) for member in members]
-        spelled = reader(rows, draw if role == "train" else None)
-        targets = [_target(labels, member, role) for member in members]
-        return TextBatch(
-            targets=torch.tensor(targets),
-            tokens=Tokens(
-                spelled.words,
-                spelled.forms,
-                spelled.characters,
-                spelled.ngrams,
-                spelled.vectors,
-                spelled.shapes[..., None],
-            ),
-            lengths=torch.tensor([len(row) for row in rows]),
-            weights=torch.tensor([weights[target] if target >= 0 else 1.0 for target in targets]),
-        )
-
-    training = role == "train"
-    return PaddedBatches(
-        texts,
-        collate,
-        config.batches.batch_size if training else 64,
-        lengths=[max(1, len(words_of(texts[index].text, config.texts.longest))) for index in range(len(texts))],
-        max_steps=config.batches.max_words,
-        shuffle=training,
-        seed=config.training.seed,
-    )
-
-
-def _target(labels: Labels, text: ClassifiedText, role: Role) -> int:
-    """The number of a text's class; one that was not met in training is answered wrongly, and has no loss."""
-    if role == "predict" or not text.labels or text.labels[0] not in labels:
-        return -100
-    return labels.encode(text.labels[0])
-
-
 def build(config: SentimentConfig, assets: SentimentAssets) -> Classifier:
     """The network, untrained."""
     settings = config.model
@@ -197,7 +83,7 @@ def build(config: SentimentConfig, assets: SentimentAssets) -> Classifier:
 
 
 def loss(config: SentimentConfig, model: Classifier, batch: TextBatch, carried: None) -> StepLoss:
-    """The sum over texts of the cross-entropy -log p(y | x<1..T>), in nats, each weighed as its class is."""
+    """The sum over texts of -log p(classes | x<1..T>), in nats, each class weighed as the settings say."""
     return _loss(config, model, batch, _logits(model, batch))
 
 
@@ -207,15 +93,14 @@ def _logits(model: Classifier, batch: TextBatch) -> Tensor:
 
 
 def _loss(config: SentimentConfig, model: Classifier, batch: TextBatch, logits: Tensor) -> StepLoss:
-    smoothing = config.model.label_smoothing if model.training else 0.0
-    each = F.cross_entropy(logits, batch.targets, reduction="none", ignore_index=-100, label_smoothing=smoothing)
+    each = loss_of_each(logits, batch, config.model.label_smoothing if model.training else 0.0)
     weights = batch.weights if model.training else torch.ones_like(batch.weights)
     return StepLoss((each * weights.to(each.dtype)).sum(), batch.count)
 
 
 def predict(config: SentimentConfig, assets: SentimentAssets, model: Classifier, batch: TextBatch) -> list[Classified]:
-    """The class of each text, with the probability of every class."""
-    return _answers(assets, batch, _logits(model, batch))
+    """The class of each text, or its classes, with the probability of every class."""
+    return answers_of(config, assets, batch, _logits(model, batch))
 
 
 def measure(
@@ -223,28 +108,25 @@ def measure(
 ) -> tuple[StepLoss, list[Classified]]:
     """The loss and the answers of a batch."""
     logits = _logits(model, batch)
-    return _loss(config, model, batch, logits), _answers(assets, batch, logits)
-
-
-def _answers(assets: SentimentAssets, batch: TextBatch, logits: Tensor) -> list[Classified]:
-    probabilities = (logits.double() / assets.temperature).softmax(1).tolist()
-    steps = torch.arange(batch.tokens.words.shape[1], device=batch.lengths.device)
-    inside = steps < batch.lengths[:, None]
-    met = (batch.tokens.words != assets.words.unknown) | (batch.tokens.vectors > 0)
-    known = ((met & inside).sum(1) / batch.lengths.clamp(min=1)).tolist()
-    names = assets.labels.names
-    return [
-        Classified(names[max(range(len(row)), key=row.__getitem__)], tuple(row), names, share)
-        for row, share in zip(probabilities, known, strict=True)
-    ]
+    return _loss(config, model, batch, logits), answers_of(config, assets, batch, logits)
 
 
 def metrics(config: SentimentConfig, assets: SentimentAssets) -> list[Metric[ClassifiedText, Classified]]:
-    """Accuracy, which selects the weights, and the mean F1 of the classes."""
+    """Accuracy, which selects the weights, and the mean F1 of the classes; of several a text, F1 in two ways."""
+    if assets.several:
+        return [
+            label_f1(_classes, lambda answer: answer.labels, "micro"),
+            label_f1(_classes, lambda answer: answer.labels, "macro"),
+            subset_accuracy(_classes, lambda answer: answer.labels),
+        ]
     return [
         class_accuracy(_expected, lambda answer: answer.label),
         macro_f1(_expected, lambda answer: answer.label),
     ]
+
+
+def _classes(text: ClassifiedText) -> tuple[str, ...]:
+    return text.labels or ()
 
 
 def _expected(text: ClassifiedText) -> str:
@@ -254,11 +136,16 @@ def _expected(text: ClassifiedText) -> str:
 def show(text: ClassifiedText, answer: Classified) -> dict[str, Any]:
     """The answer as JSON; a table's columns come first."""
     shown: dict[str, Any] = dict(columns_beside(text))
-    shown["predicted"] = answer.label
-    shown["probability"] = round(answer.probability, 4)
+    if answer.several is not None:
+        shown["predicted"] = list(answer.labels)
+    else:
+        shown["predicted"] = None if answer.abstained else answer.label
+        shown["probability"] = round(answer.probability, 4)
     shown["probabilities"] = {
         name: round(probability, 4) for name, probability in zip(answer.names, answer.probabilities, strict=True)
     }
+    if answer.abstained is not None:
+        shown["abstained"] = answer.abstained
     if not answer.known:
         shown["unknown"] = "no word of the text was met in training"
     return shown
@@ -266,34 +153,42 @@ def show(text: ClassifiedText, answer: Classified) -> dict[str, Any]:
 
 def facts(text: ClassifiedText) -> Facts:
     """What is known of a text without a model."""
-    return Facts(text.text, text.labels, text.group, text.labels or (), words_of(text.text))
+    answer = None if text.labels is None else tuple(sorted(text.labels))
+    return Facts(text.text, answer, text.group, text.labels or (), words_of(text.text))
 
 
 def baselines(config: SentimentConfig, texts: Dataset[ClassifiedText]) -> list[Baseline[ClassifiedText, Classified]]:
-    """Always the most frequent class, and a linear rule on words and pairs of words."""
+    """Always the most frequent class or classes, and a linear rule on words and pairs of words."""
     examples = [texts[index] for index in range(len(texts))]
+    words = [words_of(text.text) for text in examples]
     labels = Labels.of(label for text in examples for label in text.labels or ())
-    most = Counter(_expected(text) for text in examples).most_common(1)[0][0]
-    classify = bag_of_bigrams(
-        [words_of(text.text) for text in examples], [labels.encode(_expected(text)) for text in examples], len(labels)
-    )
+    several = has_several(config, texts)
+    if several:
+        rules = [bag_of_bigrams(words, [int(name in _classes(text)) for text in examples], 2) for name in labels.names]
+    else:
+        classify = bag_of_bigrams(words, [labels.encode(_expected(text)) for text in examples], len(labels))
+
+    def linear(text: ClassifiedText) -> tuple[str, ...]:
+        read = words_of(text.text)
+        if several:
+            return tuple(name for name, rule in zip(labels.names, rules, strict=True) if rule(read))
+        return (labels.names[classify(read)],)
+
+    def answer(given: tuple[str, ...]) -> Classified:
+        return Classified(given[0] if given else "", (), (), 1.0, several=given if several else None)
+
+    most = Counter(tuple(sorted(_classes(text))) for text in examples).most_common(1)[0][0]
     return [
-        Baseline("always the most frequent class", lambda text: Classified(most, (), (), 1.0)),
-        Baseline(
-            "words and pairs, linear", lambda text: Classified(labels.names[classify(words_of(text.text))], (), (), 1.0)
-        ),
+        Baseline(f"always the most frequent class{'es' if several else ''}", lambda text: answer(most)),
+        Baseline("words and pairs, linear", lambda text: answer(linear(text))),
     ]
 
 
-def calibrate(
-    trained: Trained[Any, ClassifiedText, SentimentAssets, Any, Any, Classified], valid: Dataset[ClassifiedText]
-) -> SentimentAssets:
-    """The assets with the temperature at which the probabilities on the part to validate on come true."""
-    labels, temperature = trained.assets.labels, trained.assets.temperature
-    texts = [text for text in (valid[index] for index in range(len(valid))) if _expected(text) in labels]
-    logits = [[math.log(max(p, 1e-300)) * temperature for p in a.probabilities] for a in trained.answers(texts)]
-    fitted = fit_temperature(logits, [labels.encode(_expected(text)) for text in texts])
-    return trained.assets.model_copy(update={"temperature": fitted})
+def drift(config: SentimentConfig, assets: SentimentAssets) -> Drift[Classified] | None:
+    """What tells how far texts are from those validated on; None where these were not counted."""
+    if assets.validated is None:
+        return None
+    return Drift(assets.validated, lambda answer: (answer.length, answer.unknown), UNITS[config.texts.level])
 
 
 def describe(
@@ -306,8 +201,8 @@ def describe(
         f"{len(training.dataset):,} texts to train on",
         f"{len(training):,} batches an epoch",
         f"{len(validation.dataset):,} to validate on",
-        f"{len(assets.labels)} classes",
-        f"{len(assets.words):,} different words",
+        f"{len(assets.labels)} classes{', several or none a text' if assets.several else ''}",
+        f"{len(assets.words):,} different {UNITS[config.texts.level]}",
     ]
     if assets.vectors is not None:
         parts.append(f"{assets.vectors.share:.1%} of the words have a pretrained vector")
@@ -368,11 +263,14 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         show=show,
         facts=facts,
         calibrate=calibrate,
+        at_precision=at_precision,
+        drift=drift,
         example=example,
         measure=measure,
         describe=describe,
         baselines=baselines,
         rows=rows,
         formats=CLASS_FORMATS,
+        stratified=True,
     )
 )

@@ -18,6 +18,7 @@ from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.metrics import Metric
 from recurra.tasks.assets import Assets
+from recurra.tasks.drift import Drift
 from recurra.tasks.settings import TaskConfig
 from recurra.training import StepLoss
 
@@ -128,12 +129,16 @@ class Task(Generic[C, R, A, M, B, P]):
         calibrate: After training, from what was trained and the part to validate on, the assets with what only a
             trained model can tell, such as thresholds; None for none.
         at_precision: From the assets and a precision that is wanted, what leaves out of an answer whatever is less
-            precise, and what that costs, a line each; None where answers have no parts to leave out.
+            precise, or abstains from it, and what that costs, a line each; None where answers can do neither.
+        drift: From the settings and the assets, what watches answers and tells how far their inputs are from those
+            validated on; None where that is not known.
         demo: Writes the data of a demonstration into a folder; None for that of `example`.
         rows: From the assets, the names of the rows of parameters that have any, such as words: by them another run's
             weights are taken where a model starts from it.
         formats: Ways to write answers beside JSON lines, by name: each gives pieces of text, one after another, of what
             was trained and of examples with their answers as they come. The first is for people.
+        stratified: Whether the part kept for validation has its share of every class of `Facts.labels`, so that a file
+            in the order of its classes can be cut in two as well as any.
         trained: From nothing, the class of a trained model, with methods of its own if the use has any.
     """
 
@@ -158,7 +163,9 @@ class Task(Generic[C, R, A, M, B, P]):
     baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
     calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
     at_precision: Callable[[A, float], tuple[Callable[[P], P], Sequence[str]]] | None = None
+    drift: Callable[[C, A], Drift[P] | None] = lambda config, assets: None
     demo: Callable[[Path], Demo] | None = None
     rows: Callable[[A], Mapping[str, Sequence[Hashable]]] = lambda assets: {}
     formats: Mapping[str, Format[R, P]] = field(default_factory=dict)
+    stratified: bool = False
     trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

@@ -27,3 +27,7 @@ class Classified:
     def probability(self) -> float:
         """The probability of the most probable class."""
         return max(self.probabilities)
+
+    def probability_of(self, name: str) -> float | None:
+        """The probability of a class; None where that is not known."""
+        return dict(zip(self.names, self.probabilities, strict=True)).get(name)

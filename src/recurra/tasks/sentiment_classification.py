@@ -32,12 +32,13 @@ from recurra.data.tokens import tokenise
 from recurra.decoding.calibration import fit_temperature
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
-from recurra.metrics.classes import class_accuracy, macro_f1
 from recurra.models.classifier import Classifier
 from recurra.models.token_input import Tokens
 from recurra.tasks.bag_of_bigrams import bag_of_bigrams
 from recurra.tasks.class_output import CLASS_FORMATS, columns_beside
+from recurra.tasks.class_report import class_metrics, class_mistake
 from recurra.tasks.classified import Classified
+from recurra.tasks.mistakes import Mistake
 from recurra.tasks.sentiment_classification_settings import SentimentConfig
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.words import WordAssets, WordReader, fit_words, word_input, word_rows
@@ -240,11 +241,13 @@ def _answers(assets: SentimentAssets, batch: TextBatch, logits: Tensor) -> list[
 
 
 def metrics(config: SentimentConfig, assets: SentimentAssets) -> list[Metric[ClassifiedText, Classified]]:
-    """Accuracy, which selects the weights, and the mean F1 of the classes."""
-    return [
-        class_accuracy(_expected, lambda answer: answer.label),
-        macro_f1(_expected, lambda answer: answer.label),
-    ]
+    """Accuracy, which selects the weights, the mean F1 of the classes, ranking and calibration."""
+    return class_metrics(_expected, assets.labels.names, assets.temperature)
+
+
+def mistake(text: ClassifiedText, answer: Classified) -> Mistake | None:
+    """What is wrong with an answer."""
+    return class_mistake(_expected(text), text.text, answer)
 
 
 def _expected(text: ClassifiedText) -> str:
@@ -367,6 +370,7 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         metrics=metrics,
         show=show,
         facts=facts,
+        mistake=mistake,
         calibrate=calibrate,
         example=example,
         measure=measure,

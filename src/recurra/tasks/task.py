@@ -18,6 +18,7 @@ from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Problems, Role
 from recurra.metrics import Metric
 from recurra.tasks.assets import Assets
+from recurra.tasks.mistakes import Mistake
 from recurra.tasks.settings import TaskConfig
 from recurra.training import StepLoss
 
@@ -125,6 +126,8 @@ class Task(Generic[C, R, A, M, B, P]):
         describe: What is trained and validated on, a few words each, from the settings, the assets and both parts in
             batches.
         baselines: From the settings and the part to train on, trivial rules to stand beside the model.
+        mistake: From an example and its answer, what is wrong with the answer; None if nothing is. The field is None
+            where a use does not list what is wrong.
         calibrate: After training, from what was trained and the part to validate on, the assets with what only a
             trained model can tell, such as thresholds; None for none.
         at_precision: From the assets and a precision that is wanted, what leaves out of an answer whatever is less
@@ -156,6 +159,7 @@ class Task(Generic[C, R, A, M, B, P]):
     measure: Callable[[C, A, M, B], tuple[StepLoss, Sequence[P]]] | None = None
     describe: Callable[[C, A, Batches[B], Batches[B]], Sequence[str]] = _describe
     baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
+    mistake: Callable[[R, P], Mistake | None] | None = None
     calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
     at_precision: Callable[[A, float], tuple[Callable[[P], P], Sequence[str]]] | None = None
     demo: Callable[[Path], Demo] | None = None

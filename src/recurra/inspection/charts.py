@@ -1,26 +1,31 @@
-"""Pictures of an evaluation: a matrix of what is taken for what, and curves over shares. They take matplotlib."""
+"""Pictures of classifiers: a confusion matrix, curves over shares, reading traces. They take matplotlib."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recurra.inspection.pictures import check_picture, new_figure, save
+from recurra.inspection.pictures import LONGEST, check_picture, encoded, new_figure, save
 from recurra.training.curves import QUIET, TRAINING, VALIDATION
 from recurra.training.figures import one_line
 
 if TYPE_CHECKING:
+    from recurra.inspection.reading import Reading
     from recurra.metrics import Chart, Curve, Matrix
 
-__all__ = ["draw_chart", "draw_matrix"]
+__all__ = ["draw_chart", "draw_matrix", "draw_readings"]
 
 COLOURS = (VALIDATION, TRAINING)
 """Of the curves, from the last to the first: the last is what counts."""
 
 NUMBERED = 30
 """The most classes whose counts are written into a matrix."""
+
+PANELS = 12
+"""The most sequences of a picture."""
 
 NAME = 24
 """The most characters of a class beside a matrix."""
@@ -101,6 +106,63 @@ def draw_chart(chart: Chart, path: str | Path) -> None:
     first = 0 if chart.reference is None else 1  # the reference is drawn first, and named last
     axes.legend([*lines[first:], *lines[:first]], [*labels[first:], *labels[:first]], fontsize=8.5, frameon=False)
     save(figure, path)
+
+
+def draw_readings(readings: Sequence[Reading]) -> bytes:
+    """Draw what a classifier holds after each step of sequences as one picture in PNG, a panel each.
+
+    The line is the probability of the answer, the bars are what it loses without the step, and the step that turned the
+    answer is marked.
+
+    Args:
+        readings: Of at least one sequence; those after the first 12, and those without a step, are left out.
+
+    Raises:
+        SettingError: matplotlib is missing.
+    """
+    check_picture("readings.png")
+    shown = [reading for reading in readings if reading.steps][:PANELS] or readings[:1]
+    longest = max(len(reading.steps) for reading in shown)
+    figure = new_figure(min(max(5.5, 1.5 + 0.36 * longest), 24.0), 3.3 * len(shown))
+    for axes, reading in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown, strict=True):
+        _draw_reading(axes, reading)
+        axes.set_xlim(-1.6, max(longest, 1) - 0.4)  # a word is as wide in every panel
+    return encoded(figure)
+
+
+def _draw_reading(axes: Any, reading: Reading) -> None:  # noqa: ANN401  (matplotlib's)
+    name, course = _escaped(one_line(reading.names[reading.answer], NAME)), reading.course
+    places = range(len(course))
+    axes.axhline(0, color=QUIET, linewidth=0.8)
+    axes.bar(places, reading.effects, width=0.62, color=TRAINING, alpha=0.35, label="lost without the word")
+    start = reading.before[reading.answer]
+    axes.plot([-1, *places], [start, *course], color=VALIDATION, linewidth=1.8, label=f"{name}, so far")
+    axes.plot(-1, start, "o", color="white", markeredgecolor=VALIDATION, ms=5, zorder=4)
+    axes.plot(places, course, "o", color=VALIDATION, ms=4, zorder=4)
+    if reading.turn is not None:
+        axes.plot(reading.turn, course[reading.turn], "*", color=VALIDATION, ms=15, zorder=5, label="turned by")
+    lowest = min([0.0, *reading.effects])
+    axes.set_ylim(min(-0.02, 1.1 * lowest), 1.04)
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    if len(course) <= LONGEST:
+        axes.set_xticks(
+            [-1, *places],
+            ["(before)", *(_escaped(one_line(step, NAME)) for step in reading.steps)],
+            fontsize=9,
+            rotation=45,
+            ha="right",
+            rotation_mode="anchor",
+        )
+        axes.get_xticklabels()[0].set_color(QUIET)
+        if reading.turn is not None:
+            axes.get_xticklabels()[reading.turn + 1].set(color=VALIDATION, fontweight="bold")
+    axes.tick_params(length=0, labelsize=8.5)
+    axes.grid(alpha=0.25, axis="y")
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    how = "in one pass" if reading.one_pass else "each prefix read again"
+    final = f"{course[-1]:.1%}" if course else f"{start:.1%}"
+    axes.set_title(f"{name} {final}: after each word ({how})", fontsize=10, loc="left")
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.3)
 
 
 def _draw(axes: Any, curve: Curve, colour: str, **style: Any) -> None:  # noqa: ANN401  (matplotlib's)

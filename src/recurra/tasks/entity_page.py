@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from recurra.data.tagged_sentence import TaggedSentence
+from recurra.tasks.page import escaped, page_head
 from recurra.tasks.tagging import Tagging, entities
 
 __all__ = ["html_page"]
@@ -54,18 +53,13 @@ def html_page(answered: Iterable[tuple[TaggedSentence, Tagging]], types: Sequenc
     hues = {type_: round(FIRST_HUE + number * GOLDEN_ANGLE) % 360 for number, type_ in enumerate(types)}
     counts: Counter[str] = Counter()
     number, document = 0, None
-    yield (
-        '<!DOCTYPE html>\n<html>\n<head>\n<meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_escaped(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{_escaped(title)}</h1>\n"
-    )
+    yield page_head(title, STYLE)
     for number, (sentence, answer) in enumerate(answered, 1):  # noqa: B007  (the last of them is said below)
         counts.update(type_ for _, _, type_ in answer.spans)
         yield ("<hr>\n" if document not in {None, sentence.document} else "") + _paragraph(sentence, answer, hues)
         document = sentence.document
     legend = " ".join(
-        f"{_mark(_escaped(type_), '', hues.get(type_, 0))} {counts[type_]:,}"
+        f"{_mark(escaped(type_), '', hues.get(type_, 0))} {counts[type_]:,}"
         for type_ in dict.fromkeys([*types, *counts])
     )
     sentences = f"{number:,} sentence{'' if number == 1 else 's'}"
@@ -78,14 +72,14 @@ def _paragraph(sentence: TaggedSentence, answer: Tagging, hues: dict[str, int]) 
     pieces, end = [], 0
     if answer.label is not None:
         hover = f' title="{_percent(answer.label_probability or 0.0)}"'
-        pieces.append(f"<em{hover}>{_escaped(answer.label)}</em>")
+        pieces.append(f"<em{hover}>{escaped(answer.label)}</em>")
     for entity in placed:
-        pieces.append(_escaped(text[end : entity.start]))
-        inside = f"{_escaped(text[entity.start : entity.end])}<small>{_escaped(entity.type)}</small>"
-        hover = f"{_escaped(entity.type)} {_percent(entity.confidence)}"
+        pieces.append(escaped(text[end : entity.start]))
+        inside = f"{escaped(text[entity.start : entity.end])}<small>{escaped(entity.type)}</small>"
+        hover = f"{escaped(entity.type)} {_percent(entity.confidence)}"
         pieces.append(_mark(inside, hover, hues.get(entity.type, 0)))
         end = entity.end
-    pieces.append(_escaped(text[end:]))
+    pieces.append(escaped(text[end:]))
     return f'<p dir="auto">{"".join(pieces)}</p>\n'
 
 
@@ -96,8 +90,3 @@ def _mark(inside: str, hover: str, hue: int) -> str:
 
 def _percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"
-
-
-def _escaped(text: str) -> str:
-    """A text as HTML, within an element or an attribute; characters that HTML does not have are U+FFFD."""
-    return html.escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", "\ufffd", text))

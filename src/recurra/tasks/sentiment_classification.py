@@ -23,7 +23,7 @@ from torch import Tensor
 from recurra.data.batch import Batch
 from recurra.data.batching import Batches
 from recurra.data.classified import ClassifiedText, read_classified, texts_to_classify
-from recurra.data.dataset import Dataset, Problems, Role
+from recurra.data.dataset import Dataset, Examples, Problems, Role
 from recurra.data.labels import Labels
 from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
@@ -31,6 +31,7 @@ from recurra.data.spellings import SHAPES
 from recurra.data.tokens import tokenise
 from recurra.decoding.calibration import fit_temperature
 from recurra.errors import DataError, SettingError
+from recurra.inspection.reading import Reading, read_along
 from recurra.metrics import Metric
 from recurra.models.classifier import Classifier
 from recurra.models.token_input import Tokens
@@ -39,6 +40,7 @@ from recurra.tasks.class_output import CLASS_FORMATS, columns_beside
 from recurra.tasks.class_report import class_metrics, class_mistake
 from recurra.tasks.classified import Classified
 from recurra.tasks.mistakes import Mistake
+from recurra.tasks.reading_output import reading_formats
 from recurra.tasks.sentiment_classification_settings import SentimentConfig
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.words import WordAssets, WordReader, fit_words, word_input, word_rows
@@ -317,6 +319,28 @@ def describe(
     return parts
 
 
+def reading(trained: Trained[Any, ClassifiedText, SentimentAssets, Any, Any, Classified], text: Any) -> Reading:  # noqa: ANN401
+    """What the model holds after each word that it reads of a text, p(y | x<1..t>), and without each.
+
+    Before the first word the probability of a class is its share of the texts trained on.
+
+    Args:
+        trained: The classifier.
+        text: The text.
+    """
+    given = parse(trained.config, text)
+    assets, total = trained.assets, sum(trained.assets.counts)
+    [batch] = batches(trained.config, assets, Examples([given], [given.source], [1]), "predict").epoch(0)
+    return read_along(
+        trained.model,
+        batch.to(trained.device).tokens,
+        words_of(given.text, trained.config.texts.longest),
+        assets.labels.names,
+        [count / total for count in assets.counts],
+        lambda logits: (logits.double() / assets.temperature).softmax(1),
+    )
+
+
 def example(folder: Path) -> dict[str, Any]:
     """Writes short synthetic reviews, and settings small enough to learn them in seconds."""
     good, bad = ("wonderful", "moving", "funny", "superb"), ("dull", "awful", "boring", "weak")
@@ -377,6 +401,6 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         describe=describe,
         baselines=baselines,
         rows=rows,
-        formats=CLASS_FORMATS,
+        formats={**CLASS_FORMATS, **reading_formats(reading)},
     )
 )

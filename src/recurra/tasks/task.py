@@ -82,7 +82,7 @@ class Demo:
     inputs: Sequence[Any] = ()
 
 
-Format = Callable[["Trained[Any, R, Any, Any, Any, P]", Iterable[tuple[R, P]]], Iterator[str | Text]]
+Format = Callable[["Trained[Any, R, Any, Any, Any, P]", Iterable[tuple[R, P]]], Iterator[str | Text | bytes]]
 """Writes answers."""
 
 
@@ -135,8 +135,8 @@ class Task(Generic[C, R, A, M, B, P]):
         demo: Writes the data of a demonstration into a folder; None for that of `example`.
         rows: From the assets, the names of the rows of parameters that have any, such as words: by them another run's
             weights are taken where a model starts from it.
-        formats: Ways to write answers beside JSON lines, by name: each gives pieces of text, one after another, of what
-            was trained and of examples with their answers as they come. The first is for people.
+        formats: Ways to write answers beside JSON lines, by name: each gives pieces of text or bytes, one after another,
+            of what was trained and of examples with their answers as they come. The first is for people.
         trained: From nothing, the class of a trained model, with methods of its own if the use has any.
     """
 

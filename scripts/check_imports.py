@@ -32,7 +32,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "decoding": frozenset(),
     "metrics": frozenset(),
     "training": frozenset({"data"}),
-    "inspection": frozenset({"nn", "models", "cells", "backends", "equations", "data", "training"}),
+    "inspection": frozenset({"nn", "models", "cells", "backends", "equations", "data", "metrics", "training"}),
     "tasks": frozenset({"models", "nn", "cells", "data", "decoding", "metrics", "training", "inspection"}),
     "recipes": frozenset({"tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),
     "lab": frozenset({"recipes", "tasks", "training", "inspection", "models", "nn", "cells", "data", "decoding"}),

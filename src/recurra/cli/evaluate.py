@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from recurra.cli.completion import run_folders
+from recurra.cli.evaluation_details import matrix_table, print_mistakes
+from recurra.cli.evaluation_files import check_evaluation_folder, write_evaluation
 from recurra.cli.flags import DeviceFlag, with_use_flags
 from recurra.cli.waiting import Waiting, WatchedBatches
 from recurra.tasks import TASKS
@@ -27,6 +29,9 @@ __all__ = ["evaluate", "report_table"]
 
 LABEL, FIGURE, INTERVAL, RULE = 14, 9, 20, 13
 """The width that the label of a figure, the figure, its interval and what a trivial rule scores take at least."""
+
+WORST = 5
+"""How many wrong answers are listed unless told."""
 
 
 def _evaluate(
@@ -45,6 +50,13 @@ def _evaluate(
     intervals: Annotated[
         bool, typer.Option("--intervals/--no-intervals", help="Draw the 95% bootstrap interval of each figure.")
     ] = True,
+    worst: Annotated[
+        int, typer.Option("--worst", help="How many of the worst wrong answers to list.", metavar="N", min=0)
+    ] = WORST,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the figures, all wrong answers and the pictures.", metavar="FOLDER"),
+    ] = None,
     device: DeviceFlag = "auto",
 ) -> None:
     """Measure a trained run on data that it has not seen, beside what trivial rules score there."""
@@ -53,6 +65,7 @@ def _evaluate(
     if int(os.environ.get("RANK", "0")) > 0:  # started by torchrun: the first measures, and each would say it again
         return
     loaded = load(run).using(**settings)
+    check_evaluation_folder(loaded, out)
     with Waiting("measuring") as waiting:
         report = evaluate_run(
             loaded,
@@ -60,12 +73,25 @@ def _evaluate(
             device,
             intervals=intervals,
             baselines=True,
+            mistakes=True,
             watch=lambda batches: WatchedBatches(batches, waiting),
         )
-    if as_json:
-        typer.echo(json.dumps(_as_json(run, data, report)))
-        return
+    content = _as_json(run, data, report)
     console = Console(highlight=False)
+    if as_json:
+        typer.echo(json.dumps(content))
+    else:
+        _print_report(loaded, report, data, worst, console)
+    if out is not None:
+        names = write_evaluation(loaded, report, content, out)
+        if not as_json:
+            console.print(Text(f"Written: {', '.join(names)} in {out}"), soft_wrap=True)
+
+
+def _print_report(
+    run: Trained[Any, Any, Any, Any, Any, Any], report: Report, data: Path | None, worst: int, console: Console
+) -> None:
+    """The figures, then what is known by class, then what is wrong."""
     where = "what its training validated on" if data is None else str(data)
     console.print(Text(f"on {where}: {report.examples:,} examples", style="dim"), soft_wrap=True)
     if report.seen:
@@ -75,10 +101,13 @@ def _evaluate(
             "others",
             style="yellow",
         )
-    console.print(report_table(loaded, report, console.width))
-    for table in _class_tables(loaded, report):
-        console.print()
-        console.print(table)
+    console.print(report_table(run, report, console.width))
+    matrices = [matrix_table(matrix, console.width) for matrix in report.matrices.values()]
+    for table in (*_class_tables(run, report), *matrices):
+        if table is not None:
+            console.print()
+            console.print(table)
+    print_mistakes(report.mistakes, worst, console)
 
 
 _evaluate.__name__ = "evaluate"
@@ -156,6 +185,10 @@ def _as_json(run: Path, data: Path | None, report: Report) -> dict[str, Any]:
         "tables": {
             name: {row.name: {key: finite(value) for key, value in row.figures.items()} for row in rows}
             for name, rows in report.tables.items()
+        },
+        "matrices": {
+            matrix.name: {"classes": list(matrix.classes), "counts": [list(row) for row in matrix.counts]}
+            for matrix in report.matrices.values()
         },
         "baselines": {
             rule: {name: finite(value) for name, value in figures.items()} for rule, figures in report.baselines.items()

@@ -38,7 +38,7 @@ def _predict(
         str | None,
         typer.Option(
             "--format",
-            help=f"How answers are written: {JSONL}, or what the use offers besides, such as text, csv, conll or html.",
+            help=f"How answers are written: {JSONL}, or what the use offers, such as text, csv, html, trace.",
             metavar="NAME",
             show_default=f"text for people at a terminal, else {JSONL}",
         ),
@@ -92,7 +92,8 @@ def _predict(
     else:
         with writing_atomically(out) as output:
             for piece in pieces:
-                output.write((piece.plain if isinstance(piece, Text) else piece).encode())
+                plain = piece.plain if isinstance(piece, Text) else piece
+                output.write(plain if isinstance(plain, bytes) else plain.encode())
     if drift is not None and (line := drift.line()):
         errors.print(Text(line, style="yellow" if drift.far else "dim"), soft_wrap=not errors.is_terminal)
 
@@ -109,10 +110,19 @@ def print_answers(
     _print(_format(run, None, people=True)(run, pairs), console)
 
 
-def _print(pieces: Iterable[str | Text], console: Console, *, flush: bool = False) -> None:
-    """Print pieces of text as they come, coloured where the terminal can."""
+def _print(pieces: Iterable[str | Text | bytes], console: Console, *, flush: bool = False) -> None:
+    """Print pieces of text as they come, coloured where the terminal can; a picture goes to files alone.
+
+    Raises:
+        SettingError: A picture would be printed on a terminal.
+    """
     for piece in pieces:
-        if isinstance(piece, Text) and console.is_terminal:
+        if isinstance(piece, bytes):
+            if console.is_terminal:
+                raise SettingError("this format is a picture, which a terminal does not show; name a file with --out")
+            console.file.flush()
+            sys.stdout.buffer.write(piece)
+        elif isinstance(piece, Text) and console.is_terminal:
             console.print(piece, soft_wrap=True, end="")
         else:
             console.file.write(piece.plain if isinstance(piece, Text) else piece)

@@ -193,6 +193,7 @@ def _signs_of_bytes() -> dict[str, int]:
 
 _BYTE_OF_SIGN = _signs_of_bytes()
 
+
 def _pair_of(merge: str | Sequence[str]) -> Sequence[str]:
     """The two pieces of a merge, which older versions of the tokenizers library write with a space between them."""
     return merge.split(" ") if isinstance(merge, str) else merge

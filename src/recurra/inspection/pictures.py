@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from recurra.inspection.activations import Activations
     from recurra.inspection.gradient_flow import GradientFlow
 
-__all__ = ["check_picture", "draw_activations", "draw_gradient_flow", "heat_map", "new_figure", "save"]
+__all__ = ["check_picture", "draw_activations", "draw_gradient_flow", "encoded", "heat_map", "new_figure", "save"]
 
 KINDS = (".png", ".pdf", ".svg")
 """What the name of a picture may end in."""
@@ -56,9 +56,14 @@ def save(figure: Any, path: str | Path) -> None:  # noqa: ANN401  (matplotlib's)
         RunError: The file cannot be written.
     """
     check_picture(path)
+    write_atomically(path, encoded(figure, Path(path).suffix[1:].lower()))
+
+
+def encoded(figure: Any, kind: str = "png") -> bytes:  # noqa: ANN401  (matplotlib's)
+    """A figure as the content of a file of a kind: png, pdf or svg."""
     content = io.BytesIO()
-    figure.savefig(content, format=Path(path).suffix[1:].lower())
-    write_atomically(path, content.getvalue())
+    figure.savefig(content, format=kind)
+    return content.getvalue()
 
 
 def heat_map(

@@ -1,4 +1,4 @@
-"""Metrics of classes: accuracy, and the F1 of classes that count the same, whatever their size."""
+"""Metrics of classes: accuracy, and the F1 of classes that count the same, whatever their size; what is confused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+from recurra.metrics.chart import Matrix
 from recurra.metrics.metric import Metric, Row, Tally
 from recurra.metrics.spans import f1_of
 
@@ -31,7 +32,7 @@ def class_accuracy(expected: Callable[[R], Hashable], answered: Callable[[P], Ha
 
 
 def macro_f1(expected: Callable[[R], str], answered: Callable[[P], str]) -> Metric[R, P]:
-    """The mean of the F1 of every class that examples have, and a table of precision, recall and F1 by class.
+    """The mean of the F1 of every class that examples have; a table by class, and the confusion matrix.
 
         precision = right / answered,   recall = right / expected,   F1 = 2 right / (answered + expected)
 
@@ -72,4 +73,9 @@ def macro_f1(expected: Callable[[R], str], answered: Callable[[P], str]) -> Metr
             rows.append(Row(name, shown))
         return rows
 
-    return Metric("macro_f1", "macro F1", tally, value, table=table)
+    def matrix(counts: Tally) -> Matrix:
+        names = classes(counts)
+        pairs = [[int(counts.get((gold, answer), 0)) for answer in names] for gold in names]
+        return Matrix("confusion", names, pairs)
+
+    return Metric("macro_f1", "macro F1", tally, value, table=table, matrix=matrix)

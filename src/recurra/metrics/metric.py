@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from recurra.metrics.chart import Chart, Matrix
+
 __all__ = ["Metric", "Row", "Tally", "add"]
 
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -44,6 +46,10 @@ class Metric(Generic[R_contra, P_contra]):
         better: Whether a lower or a higher figure is better.
         format: Format specification of the figure.
         table: From the sum of tallies, figures by class; None for a metric without.
+        matrix: From the sum of tallies, counts of pairs of classes; None for a metric without.
+        charts: From the sum of tallies, what there is to draw; None for a metric without.
+        coarsened: A tally with fewer different names, on which the interval is drawn where an example has a name of
+            its own in the tally, so that the replicates stay small; None for the tally itself.
         from_loss: What it follows from the mean loss by, so that it can be shown while training goes on.
         detail: Whether it is told by an evaluation only, and not while training goes on.
         items: From a batch, how many items its loss is per, for a metric that follows from the loss per something else
@@ -66,6 +72,9 @@ class Metric(Generic[R_contra, P_contra]):
     better: Literal["lower", "higher"] = "higher"
     format: str = ".2%"
     table: Callable[[Tally], Sequence[Row]] | None = None
+    matrix: Callable[[Tally], Matrix] | None = None
+    charts: Callable[[Tally], Sequence[Chart]] | None = None
+    coarsened: Callable[[Tally], Tally] | None = None
     from_loss: Callable[[float], float] | None = None
     items: Callable[[Any], float] | None = None
     detail: bool = False

@@ -63,12 +63,26 @@ class Pooling(nn.Module):
         inside = (torch.arange(steps, device=outputs.device) < ends[:, None]).unsqueeze(2)
         return torch.cat([self._pooled(kind, outputs, ends, inside) for kind in self.kinds], 1)
 
+    def prefixes(self, outputs: Tensor) -> Tensor:
+        """The vector of every prefix h<1..t>, (B, T, width), of outputs (B, T, H) of a network that reads forward.
+
+        Raises:
+            SettingError: The network reads in both directions: its outputs know what comes after a prefix.
+        """
+        if outputs.shape[2] != self.hidden_size:
+            raise SettingError("a network that reads in both directions has no outputs for prefixes; read each anew")
+        return torch.cat([self._pooled_prefixes(kind, outputs) for kind in self.kinds], 2)
+
     def weights(self, outputs: Tensor, inside: Tensor) -> Tensor:
         """How much each step counts in attention, (B, T, 1); each row sums to 1."""
+        return self._scores(outputs).masked_fill(~inside, -torch.inf).softmax(1)
+
+    def _scores(self, outputs: Tensor) -> Tensor:
+        """The score of each step, (B, T, 1), whose softmax is its weight."""
         assert self.attention is not None
         assert self.attended is not None
         scores: Tensor = self.attended(self.attention(outputs).tanh())
-        return scores.masked_fill(~inside, -torch.inf).softmax(1)
+        return scores
 
     def _pooled(self, kind: str, outputs: Tensor, ends: Tensor, inside: Tensor) -> Tensor:
         if kind == "last":
@@ -81,3 +95,16 @@ class Pooling(nn.Module):
         if kind == "max":
             return outputs.masked_fill(~inside, torch.finfo(outputs.dtype).min).amax(1)
         return (self.weights(outputs, inside) * outputs.masked_fill(~inside, 0)).sum(1)
+
+    def _pooled_prefixes(self, kind: str, outputs: Tensor) -> Tensor:
+        if kind == "last":
+            return outputs
+        if kind == "max":
+            return outputs.cummax(1).values
+        if kind == "mean":
+            counts = torch.ones_like(outputs[:, :, :1], dtype=torch.float64)
+        else:
+            counts = self._scores(outputs).double()
+            counts = (counts - counts.amax(1, keepdim=True)).exp()
+        # In double precision: sums of many steps, and of scores that lie far below the highest, which comes later.
+        return ((counts * outputs).cumsum(1) / counts.cumsum(1)).to(outputs.dtype)

@@ -21,7 +21,7 @@ from recurra.data.classified_text import ClassifiedText
 from recurra.errors import DataError
 from recurra.tasks.classified import Classified
 from recurra.tasks.task import Format
-from recurra.training.figures import printable
+from recurra.training.figures import one_line, printable
 
 if TYPE_CHECKING:
     from recurra.tasks.trained import Trained
@@ -51,30 +51,25 @@ def terminal_lines(run: Trained[Any, ClassifiedText, Any, Any, Any, Classified],
     console = Console()
     room = console.width if console.is_terminal else None
     wide = room is None or room >= WIDE
-    longest = max(cell_len(_one_line(name)) for name in run.assets.labels.names)
+    longest = max(cell_len(one_line(name)) for name in run.assets.labels.names)
     longest = 2 * longest + 2 if run.assets.several else longest
     label_width = longest if room is None else min(longest, max(room // 3, 1))
     block = printable("█", sys.stdout.encoding or "utf-8").replace("?", "#")
     for example, answer in answered:
         style = "green" if answer.probability >= 0.9 else "yellow" if answer.probability >= 0.7 else "red"
-        label = Text(_one_line(", ".join(answer.labels) or NO_CLASS), "bold" if answer.labels else "dim")
+        label = Text(one_line(", ".join(answer.labels) or NO_CLASS), "bold" if answer.labels else "dim")
         label.truncate(label_width, overflow="ellipsis", pad=True)
         line = Text().append_text(label).append("  ")
         if wide:
             line.append(f"{block * round(BAR * answer.probability):{BAR}} ", style)
         line.append(f"{answer.probability:6.1%}  ", style)
-        text = _one_line(example.text)
+        text = one_line(example.text)
         if not answer.known:
             line.append(NO_WORD if text else "no text", "dim")
         line.append(text)
         if room is not None:
             line.truncate(room, overflow="ellipsis")
         yield line.append("\n")
-
-
-def _one_line(text: str) -> str:
-    """A text in which nothing steers the terminal or begins a line."""
-    return printable(" ".join(text.split()), "utf-8")
 
 
 # A table

@@ -51,6 +51,6 @@ class Classified:
         """How many of the words that were read are unknown."""
         return round((1 - self.known) * self.length)
 
-    def probability_of(self, label: str) -> float:
-        """The probability of a class."""
-        return self.probabilities[self.names.index(label)]
+    def probability_of(self, name: str) -> float | None:
+        """The probability of a class; None where that is not known."""
+        return dict(zip(self.names, self.probabilities, strict=True)).get(name)

@@ -19,7 +19,8 @@ FIRST_HUE = 205
 STYLE = """
 :root { --chip: 88%; --edge: 62%; --vivid: 85% }
 @media (prefers-color-scheme: dark) { :root { --chip: 24%; --edge: 46%; --vivid: 50% } }
-body { font: 1.05rem/2 Georgia, "Times New Roman", serif; display: flex; flex-direction: column; counter-reset: sentence }
+body { font: 1.05rem/2 Georgia, "Times New Roman", serif; display: flex; flex-direction: column;
+  counter-reset: sentence }
 h1, footer { font-family: system-ui, sans-serif } h1 { font-size: 1.2rem; order: -2; margin: 0 }
 footer { order: -1; font-size: .85rem; color: var(--faint); margin-bottom: 1rem }
 p { margin: .2rem 0; min-height: 2em; white-space: pre-wrap; overflow-wrap: anywhere;

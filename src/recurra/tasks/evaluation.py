@@ -31,6 +31,7 @@ def evaluate_run(
     *,
     intervals: bool = False,
     baselines: bool = False,
+    mistakes: bool = False,
     watch: Callable[[Batches[Any]], Batches[Any]] = lambda batches: batches,
 ) -> Report:
     r"""Measure a trained run on a file, as its use measures what it validates on.
@@ -45,6 +46,7 @@ def evaluate_run(
         device: Where to compute; "auto" takes a CUDA device if there is one.
         intervals: Whether to draw the 95% bootstrap interval of each figure.
         baselines: Whether to measure trivial rules as well, where the data trained on are still there.
+        mistakes: Whether to list the answers that are wrong, where the use can.
         watch: Is given the batches before they are read, and returns those that are, so that their reading can be
             watched.
 
@@ -72,7 +74,7 @@ def evaluate_run(
     """
     run.model.to(choose_device(device)).eval()
     dataset, role = data_to_evaluate(run, path)
-    report = run.evaluate(dataset, role, intervals=intervals, watch=watch)
+    report = run.evaluate(dataset, role, intervals=intervals, mistakes=mistakes, watch=watch)
     seen = None if run.folder is None or path is None else examples_seen(run.folder, run.task, dataset)
     return replace(report, baselines=_baselines(run, dataset) if baselines else {}, seen=seen)
 

@@ -21,12 +21,12 @@ from recurra.data.parallel import read_pairs, sources_to_translate
 from recurra.data.sentence_pair import SentencePair
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
-from recurra.metrics.translation import bleu, chrf
+from recurra.metrics.translation import TranslationScore, bleu, chrf, ter
 from recurra.models.translator import Translator
 from recurra.tasks.machine_translation_batches import PairBatch, PairBatches, TranslationAssets, batches
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.task import Baseline, Facts, Task
-from recurra.tasks.translation import Alternative, Translation
+from recurra.tasks.translation import Translation
 from recurra.tasks.translation_example import example
 from recurra.tasks.translation_output import TRANSLATION_FORMATS, show
 from recurra.tasks.translation_search import translate
@@ -111,13 +111,11 @@ def predict(
 def metrics(config: MachineTranslationConfig, assets: TranslationAssets) -> list[Metric[SentencePair, Translation]]:
     """BLEU, which selects the weights, the same without regard to case, chrF and TER; and the perplexity."""
 
-    def texts(pair: SentencePair, answer: Translation) -> tuple[str, str]:
-        return answer.text, pair.target_text or ""
+    def metric(score: TranslationScore) -> Metric[SentencePair, Translation]:
+        return score.metric(lambda pair: pair.target_text or "", lambda answer: answer.text)
 
     return [
-        bleu(texts),
-        bleu(texts, lowercase=True),
-        chrf(texts),
+        *map(metric, (bleu(), bleu(lowercase=True), chrf(), ter())),
         Metric.of_loss("perplexity", "perplexity", math.exp, ".2f"),
     ]
 

@@ -32,10 +32,10 @@ def page_head(title: str, style: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text as HTML, within an element or an attribute; characters that HTML does not have are U+FFFD.
+    r"""A text as HTML, within an element or an attribute; characters that HTML does not have are U+FFFD.
 
     Example:
-        >>> escaped("a < b & \\x00")
-        'a &lt; b &amp; \\ufffd'
+        >>> escaped("a < b & \x00")
+        'a &lt; b &amp; \ufffd'
     """
     return html.escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", "\ufffd", text))

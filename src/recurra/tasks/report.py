@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from recurra.data.batch import Batch
-from recurra.metrics import Bootstrap, Interval, Metric, Row, add
+from recurra.metrics import Bootstrap, Chart, Interval, Matrix, Metric, Row, add
+from recurra.tasks.mistakes import Mistake
 from recurra.training import World
 
 __all__ = ["Measuring", "Report"]
@@ -28,6 +29,9 @@ class Report:
         figures: Each metric by name.
         intervals: The 95% bootstrap interval of each, where it was asked for.
         tables: For metrics that have one, figures by class.
+        matrices: For metrics that have one, counts of pairs of classes.
+        charts: What the metrics have to draw.
+        mistakes: The answers that are wrong, the worst first, where they were asked for and the use lists them.
         baselines: What trivial rules score, by rule and metric, where it was asked for.
         seen: How many of the examples are among those trained on; None where that is not known.
     """
@@ -37,6 +41,9 @@ class Report:
     figures: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)
+    charts: Sequence[Chart] = ()
+    mistakes: Sequence[Mistake] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     seen: int | None = None
 
@@ -84,13 +91,15 @@ class Measuring(Generic[R, P]):
             if self.bootstraps
             else {},
             {metric.name: metric.table(totals[metric.name]) for metric in self.metrics if metric.table is not None},
+            {metric.name: metric.matrix(totals[metric.name]) for metric in self.metrics if metric.matrix is not None},
+            [chart for metric in self.metrics if metric.charts for chart in metric.charts(totals[metric.name])],
         )
 
     def _count(self, metric: Metric[R, P], group: Hashable, tally: Mapping[Hashable, float]) -> None:
         for key, count in tally.items():
             self.tallies[metric.name][key] += count  # type: ignore[assignment]
         if self.bootstraps:
-            self.bootstraps[metric.name].add(group, tally)
+            self.bootstraps[metric.name].add(group, tally if metric.coarsened is None else metric.coarsened(tally))
 
 
 def _over_processes(world: World, tally: Counter[Hashable]) -> Counter[Hashable]:

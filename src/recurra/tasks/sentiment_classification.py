@@ -11,28 +11,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from recurra.data.batching import Batches
 from recurra.data.classified import ClassifiedText, read_classified, texts_to_classify
-from recurra.data.dataset import Dataset, Problems, Role
+from recurra.data.dataset import Dataset, Examples, Problems, Role
 from recurra.data.labels import Labels
 from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES
 from recurra.data.tokens import tokenise
 from recurra.errors import SettingError
+from recurra.inspection.reading import Reading, read_along
 from recurra.metrics import Metric
-from recurra.metrics.classes import class_accuracy, macro_f1
 from recurra.metrics.multi_label import label_f1, subset_accuracy
 from recurra.models.classifier import Classifier
 from recurra.tasks.bag_of_bigrams import bag_of_bigrams
 from recurra.tasks.class_output import CLASS_FORMATS, columns_beside
+from recurra.tasks.class_report import class_metrics, class_mistake, classes_mistake
 from recurra.tasks.classified import Classified
 from recurra.tasks.drift import Drift
+from recurra.tasks.mistakes import Mistake
+from recurra.tasks.reading_output import reading_formats
 from recurra.tasks.sentiment_answers import answers_of, at_precision, calibrate
 from recurra.tasks.sentiment_assets import SentimentAssets, fit, has_several
 from recurra.tasks.sentiment_batches import TextBatch, batches, loss_of_each
@@ -41,6 +44,9 @@ from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.text_units import words_of
 from recurra.tasks.words import word_input, word_rows
 from recurra.training import StepLoss
+
+if TYPE_CHECKING:
+    from recurra.tasks.trained import Trained
 
 __all__ = ["SENTIMENT_CLASSIFICATION", "Classified", "SentimentAssets", "SentimentConfig"]
 
@@ -112,17 +118,24 @@ def measure(
 
 
 def metrics(config: SentimentConfig, assets: SentimentAssets) -> list[Metric[ClassifiedText, Classified]]:
-    """Accuracy, which selects the weights, and the mean F1 of the classes; of several a text, F1 in two ways."""
+    """What says how good answers are; the first selects the weights.
+
+    With one class a text: accuracy, the mean F1 of the classes, ranking and calibration; with several, F1 in two ways.
+    """
     if assets.several:
         return [
             label_f1(_classes, lambda answer: answer.labels, "micro"),
             label_f1(_classes, lambda answer: answer.labels, "macro"),
             subset_accuracy(_classes, lambda answer: answer.labels),
         ]
-    return [
-        class_accuracy(_expected, lambda answer: answer.label),
-        macro_f1(_expected, lambda answer: answer.label),
-    ]
+    return class_metrics(_expected, assets.labels.names, assets.temperature)
+
+
+def mistake(text: ClassifiedText, answer: Classified) -> Mistake | None:
+    """What is wrong with an answer."""
+    if answer.several is not None:
+        return classes_mistake(_classes(text), text.text, answer)
+    return class_mistake(_expected(text), text.text, answer)
 
 
 def _classes(text: ClassifiedText) -> tuple[str, ...]:
@@ -209,6 +222,28 @@ def describe(
     return parts
 
 
+def reading(trained: Trained[Any, ClassifiedText, SentimentAssets, Any, Any, Classified], text: Any) -> Reading:  # noqa: ANN401
+    """What the model holds after each word that it reads of a text, p(y | x<1..t>), and without each.
+
+    Before the first word the probability of a class is its share of the texts trained on.
+
+    Args:
+        trained: The classifier.
+        text: The text.
+    """
+    given = parse(trained.config, text)
+    assets, total = trained.assets, sum(trained.assets.counts)
+    [batch] = batches(trained.config, assets, Examples([given], [given.source], [1]), "predict").epoch(0)
+    return read_along(
+        trained.model,
+        batch.to(trained.device).tokens,
+        words_of(given.text, trained.config.texts.longest),
+        assets.labels.names,
+        [count / total for count in assets.counts],
+        lambda logits: (logits.double() / assets.temperature).softmax(1),
+    )
+
+
 def example(folder: Path) -> dict[str, Any]:
     """Writes short synthetic reviews, and settings small enough to learn them in seconds."""
     good, bad = ("wonderful", "moving", "funny", "superb"), ("dull", "awful", "boring", "weak")
@@ -262,6 +297,7 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         metrics=metrics,
         show=show,
         facts=facts,
+        mistake=mistake,
         calibrate=calibrate,
         at_precision=at_precision,
         drift=drift,
@@ -270,7 +306,7 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         describe=describe,
         baselines=baselines,
         rows=rows,
-        formats=CLASS_FORMATS,
+        formats={**CLASS_FORMATS, **reading_formats(reading)},
         stratified=True,
     )
 )

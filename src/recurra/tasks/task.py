@@ -19,6 +19,7 @@ from recurra.data.dataset import Dataset, Problems, Role
 from recurra.metrics import Metric
 from recurra.tasks.assets import Assets
 from recurra.tasks.drift import Drift
+from recurra.tasks.mistakes import Mistake
 from recurra.tasks.settings import TaskConfig
 from recurra.training import StepLoss
 
@@ -82,7 +83,7 @@ class Demo:
     inputs: Sequence[Any] = ()
 
 
-Format = Callable[["Trained[Any, R, Any, Any, Any, P]", Iterable[tuple[R, P]]], Iterator[str | Text]]
+Format = Callable[["Trained[Any, R, Any, Any, Any, P]", Iterable[tuple[R, P]]], Iterator[str | Text | bytes]]
 """Writes answers."""
 
 
@@ -126,6 +127,8 @@ class Task(Generic[C, R, A, M, B, P]):
         describe: What is trained and validated on, a few words each, from the settings, the assets and both parts in
             batches.
         baselines: From the settings and the part to train on, trivial rules to stand beside the model.
+        mistake: From an example and its answer, what is wrong with the answer; None if nothing is. The field is None
+            where a use does not list what is wrong.
         calibrate: After training, from what was trained and the part to validate on, the assets with what only a
             trained model can tell, such as thresholds; None for none.
         at_precision: From the assets and a precision that is wanted, what leaves out of an answer whatever is less
@@ -135,8 +138,8 @@ class Task(Generic[C, R, A, M, B, P]):
         demo: Writes the data of a demonstration into a folder; None for that of `example`.
         rows: From the assets, the names of the rows of parameters that have any, such as words: by them another run's
             weights are taken where a model starts from it.
-        formats: Ways to write answers beside JSON lines, by name: each gives pieces of text, one after another, of what
-            was trained and of examples with their answers as they come. The first is for people.
+        formats: Ways to write answers beside JSON lines, by name: each gives pieces of text or bytes, one after
+            another, of what was trained and of examples with their answers as they come. The first is for people.
         stratified: Whether the part kept for validation has its share of every class of `Facts.labels`, so that a file
             in the order of its classes can be cut in two as well as any.
         trained: From nothing, the class of a trained model, with methods of its own if the use has any.
@@ -161,6 +164,7 @@ class Task(Generic[C, R, A, M, B, P]):
     measure: Callable[[C, A, M, B], tuple[StepLoss, Sequence[P]]] | None = None
     describe: Callable[[C, A, Batches[B], Batches[B]], Sequence[str]] = _describe
     baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
+    mistake: Callable[[R, P], Mistake | None] | None = None
     calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
     at_precision: Callable[[A, float], tuple[Callable[[P], P], Sequence[str]]] | None = None
     drift: Callable[[C, A], Drift[P] | None] = lambda config, assets: None

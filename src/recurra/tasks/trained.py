@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -21,6 +21,7 @@ from recurra.errors import RecurraError, RunError, SettingError
 from recurra.metrics import Metric
 from recurra.spelling import unknown
 from recurra.tasks.assets import Assets
+from recurra.tasks.mistakes import Mistakes
 from recurra.tasks.report import Measuring, Report
 from recurra.tasks.settings import TaskConfig
 from recurra.tasks.task import Task
@@ -183,6 +184,7 @@ class Trained(Generic[C, R, A, M, B, P]):
         role: Role = "evaluate",
         *,
         intervals: bool = False,
+        mistakes: bool = False,
         batches: Batches[B] | None = None,
         watch: Callable[[Batches[B]], Batches[B]] = lambda batches: batches,
     ) -> Report:
@@ -194,6 +196,7 @@ class Trained(Generic[C, R, A, M, B, P]):
             data: The examples with their answers, or the file of them; None for what the training validated on.
             role: "validate" measures as a training does, which may be faster and less exact.
             intervals: Whether to draw the interval of each figure, from the groups that examples belong to.
+            mistakes: Whether to list the answers that are wrong, where the use can.
             batches: The dataset in batches, where they have been made already.
             watch: Is given the batches before they are read, and returns those that are, so that their reading can be
                 watched.
@@ -211,6 +214,7 @@ class Trained(Generic[C, R, A, M, B, P]):
                 "or nothing for what the training validated on"
             )
         measuring = Measuring(self.metrics, intervals)
+        wrong = Mistakes(self.task.mistake) if mistakes and self.task.mistake is not None else None
         batches = watch(self._batches(dataset, role) if batches is None else batches)
         answered = any(metric.tally is not None for metric in measuring.metrics)
         was_training = self.model.training
@@ -228,9 +232,12 @@ class Trained(Generic[C, R, A, M, B, P]):
                         example = dataset[index]
                         group = self.task.facts(example).group if intervals else None
                         measuring.add(index if group is None else ("group", group), example, answer)
+                        if wrong is not None:
+                            wrong.add(dataset.source(index), example, answer)
         finally:
             self.model.train(was_training)
-        return measuring.report(len(dataset))
+        report = measuring.report(len(dataset))
+        return report if wrong is None else replace(report, mistakes=wrong.worst_first())
 
     def writer(self) -> Callable[[], str] | None:
         """What writes a sample to show while the model learns, another one at each call; None where it cannot write."""

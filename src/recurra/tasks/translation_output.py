@@ -88,7 +88,7 @@ def lines(run: Trained[Any, SentencePair, Any, Any, Any, Translation], answered:
 
 
 def n_best(run: Trained[Any, SentencePair, Any, Any, Any, Translation], answered: Answered) -> Iterator[str]:
-    """Lists in the format of Moses: the number of the sentence from 0, a translation, its log-probability, its score."""
+    """Lists in the format of Moses: the number of a sentence from 0, a translation, its log-probability and score."""
     for number, (_, answer) in enumerate(answered):
         for one in answer.alternatives:
             yield f"{number} ||| {one.text} ||| logp={one.log_probability:.4f} ||| {one.score:.4f}\n"

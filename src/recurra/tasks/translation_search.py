@@ -6,7 +6,6 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from recurra.decoding.beam import beam_search
@@ -123,7 +122,9 @@ def _prefix(assets: TranslationAssets, text: str) -> Prefix:
     if vocabulary.level != "bpe":
         return Prefix(tuple(vocabulary.encode(text.strip())))
     whole, space, typed = text.rpartition(" ")
-    pieces = ["" if token == vocabulary.end else vocabulary.text_of(unit) for token, unit in enumerate(vocabulary.tokens)]
+    pieces = [
+        "" if token == vocabulary.end else vocabulary.text_of(unit) for token, unit in enumerate(vocabulary.tokens)
+    ]
     try:
         return Prefix(tuple(vocabulary.encode(whole)), PartialWord(pieces, space + typed))
     except SettingError as error:

@@ -99,6 +99,21 @@ def printable(text: str, encoding: str) -> str:
     return shown.encode(encoding, "replace").decode(encoding)
 
 
+def one_line(text: str, longest: int | None = None) -> str:
+    r"""Give a text on one line, in which nothing steers the terminal.
+
+    Args:
+        text: The text.
+        longest: The most characters to show of it; None for all.
+
+    Example:
+        >>> one_line(" So\n good ", 5)
+        'So g…'
+    """
+    plain = printable(" ".join(text.split()), "utf-8")
+    return plain if longest is None or len(plain) <= longest else f"{plain[: longest - 1]}…"
+
+
 def _visible(character: str) -> str:
     if character == "\n" or unicodedata.category(character) not in {"Cc", "Cf", "Cs"}:
         return character

@@ -77,6 +77,7 @@ def _evaluate(
             watch=lambda batches: WatchedBatches(batches, waiting),
         )
     content = _as_json(run, data, report)
+    content["signatures"] = {metric.name: metric.signature for metric in loaded.metrics if metric.signature}
     console = Console(highlight=False)
     if as_json:
         typer.echo(json.dumps(content))
@@ -102,6 +103,9 @@ def _print_report(
             style="yellow",
         )
     console.print(report_table(run, report, console.width))
+    for metric in run.metrics:
+        if metric.signature:
+            console.print(Text(f"{metric.label}: {metric.signature}", style="dim"), soft_wrap=True)
     matrices = [matrix_table(matrix, console.width) for matrix in report.matrices.values()]
     for table in (*_class_tables(run, report), *matrices):
         if table is not None:

@@ -52,6 +52,7 @@ class Metric(Generic[R_contra, P_contra]):
             its own in the tally, so that the replicates stay small; None for the tally itself.
         from_loss: What it follows from the mean loss by, so that it can be shown while training goes on.
         detail: Whether it is told by an evaluation only, and not while training goes on.
+        signature: How it is measured, as whoever reports the figure says beside it; empty where the name says it all.
         items: From a batch, how many items its loss is per, for a metric that follows from the loss per something else
             than the loss counts; None for what the loss counts.
 
@@ -78,6 +79,7 @@ class Metric(Generic[R_contra, P_contra]):
     from_loss: Callable[[float], float] | None = None
     items: Callable[[Any], float] | None = None
     detail: bool = False
+    signature: str = ""
 
     @classmethod
     def of_loss(

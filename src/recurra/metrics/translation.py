@@ -96,6 +96,7 @@ class TranslationScore:
             self.better,
             ".2f",
             detail=self.detail,
+            signature=self.signature(),
         )
 
 

@@ -154,13 +154,14 @@ class Drawer:
         settings: How to draw; by default from the model's own distribution.
         generator: A generator on the processor; the same seed gives the same tokens. By default torch's own.
         score: Whether to keep the probabilities of what is drawn.
+        seeds: A seed for each row, in the place of a generator: a row's tokens then depend on its seed alone.
 
     Attributes:
         log_probabilities: Of the tokens drawn last, the natural logarithms of their probabilities in the model's own
             distribution, before anything of the settings; none unless asked for.
 
     Raises:
-        SettingError: The generator is on another device.
+        SettingError: The generator is on another device, or there is not one seed a row.
 
     Example:
         >>> draw = Drawer(2, SamplingSettings(temperature=0))
@@ -175,12 +176,16 @@ class Drawer:
         generator: torch.Generator | None = None,
         *,
         score: bool = False,
+        seeds: Sequence[int] | None = None,
     ) -> None:
         if generator is not None and generator.device.type != "cpu":
             raise SettingError(f"the generator is on {generator.device}; give one on the processor: torch.Generator()")
         self.settings = settings = SamplingSettings() if settings is None else settings
         self.rows, self.score, self.log_probabilities = rows, score, [0.0] * rows
-        seeds = torch.randint(2**62, (rows,), generator=generator).tolist()
+        if seeds is None:
+            seeds = torch.randint(2**62, (rows,), generator=generator).tolist()
+        elif len(seeds) != rows:
+            raise SettingError(f"there are {len(seeds)} seeds for {rows} rows; give one for each")
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._greedy = settings.temperature == 0 or settings.top_k == 1
         self._filters = settings.top_k is not None or settings.top_p not in (None, 1)
@@ -207,6 +212,18 @@ class Drawer:
             self.log_probabilities = _log_probabilities(logits, tokens)
         return tokens
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Leaves some rows, in order; what they are drawn does not change.
+
+        Args:
+            rows: Which of the rows that there are now.
+        """
+        self.rows, self.log_probabilities = len(rows), [self.log_probabilities[row] for row in rows]
+        self._generators = [self._generators[row] for row in rows]
+        self._numbers = self._numbers[:, np.array(rows, dtype=np.int64)]
+        if len(self._numbers):
+            self._set_memory(self._wide[: self.rows])
+
     def _more(self, logits: Logits) -> None:
         """Numbers in [0, 1) for the next steps, (T, B), and at first the memory that all steps work in."""
         columns = [torch.rand(BLOCK, dtype=torch.float64, generator=each) for each in self._generators]
@@ -215,9 +232,12 @@ class Drawer:
         self._step = 0
         if self._steps:
             return
-        size = logits.shape[-1]
-        self._wide = np.zeros((self.rows, size))
+        self._set_memory(np.zeros((self.rows, logits.shape[-1])))
         _ban(self._wide, self.settings.banned)  # refuses what is not there
+
+    def _set_memory(self, wide: Logits) -> None:
+        """The memory that all steps work in, (B, V)."""
+        self._wide = wide
         self._row = self._wide[0] if self.rows else self._wide
         self._each = list(self._wide)
 

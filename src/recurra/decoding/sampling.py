@@ -108,13 +108,13 @@ def draw_tokens(
     for time in range(length):
         with torch.no_grad():
             logits = step(tokens)
-        drawn = draw(_as_array(logits, len(first)))
+        drawn = draw(as_array(logits, len(first)))
         yield drawn
         if time + 1 < length:
             tokens = torch.tensor(drawn, dtype=torch.int64, device=first.device)
 
 
-def _as_array(logits: Tensor, rows: int) -> Logits:
+def as_array(logits: Tensor, rows: int) -> Logits:
     """The logits as an array."""
     if logits.ndim != 2 or len(logits) != rows:
         raise ShapeError(f"a step gives logits (B, V) with B = {rows}; these are {tuple(logits.shape)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -62,7 +63,7 @@ def translate(
     number = search.alternatives if batch.exact else 1
     if number > beam:
         raise SettingError(f"--alternatives {number}: a beam of {beam} gives no more than {beam}; give --beam {number}")
-    found = beam_search(
+    hypotheses = beam_search(
         scorer_of(config, assets, model, batch),
         beam_size=beam,
         n_best=number,
@@ -72,14 +73,14 @@ def translate(
     )
     lengths, cut = batch.source_lengths.tolist(), batch.cut.tolist()
     return [
-        _translation(assets, row[:length], hypotheses, missing)
-        for row, length, hypotheses, missing in zip(batch.source.tolist(), lengths, found, cut, strict=True)
+        _translation(assets, row[:length], best, missing)
+        for row, length, best, missing in zip(batch.source.tolist(), lengths, hypotheses, cut, strict=True)
     ]
 
 
 def scorer_of(
     config: MachineTranslationConfig, assets: TranslationAssets, model: Translator, batch: PairBatch
-) -> Scorer[DecoderState]:
+) -> Scorer[Any]:
     """What scores translations of a batch: the model, or with it the others of an ensemble."""
     others = [_member(path, assets).to(batch.source.device) for path in config.search.ensemble] if batch.exact else []
     scorers = [TranslatorScorer(each, batch.source, batch.source_lengths, assets.end) for each in (model, *others)]

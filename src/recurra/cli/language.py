@@ -12,21 +12,37 @@ from recurra.tasks.table import TASKS
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.data import Level
     from recurra.tasks.language_model_run import LanguageModelRun
+    from recurra.tasks.table import Ability
+    from recurra.tasks.translator_run import TranslatorRun
 
-__all__ = ["load_language_model", "standard_input", "unit_name"]
+__all__ = ["load_language_model", "load_scorer", "standard_input", "unit_name"]
 
 
 def load_language_model(folder: Path) -> LanguageModelRun:
     """Load a run that must be a language model's."""
     from recurra.tasks import load
     from recurra.tasks.language_model_run import LanguageModelRun
+
+    _check_ability(folder, "samples")
+    return load(folder, LanguageModelRun)
+
+
+def load_scorer(folder: Path) -> LanguageModelRun | TranslatorRun:
+    """Load a run that must be one of a model which says how probable a text is, or a translation."""
+    from recurra.tasks import load
+
+    _check_ability(folder, "scores")
+    run: LanguageModelRun | TranslatorRun = load(folder)  # type: ignore[assignment]
+    return run
+
+
+def _check_ability(folder: Path, ability: Ability) -> None:
     from recurra.tasks.summary import summarise_run
 
     summary = summarise_run(folder)
-    if "scores" not in summary.entry.abilities:
-        able = ", ".join(TASKS.able("scores"))
+    if ability not in summary.entry.abilities:
+        able = ", ".join(TASKS.able(ability))
         raise RunError(f"{folder}: it is a run of {summary.task}, and this command takes one of: {able}")
-    return load(folder, LanguageModelRun)
 
 
 def unit_name(level: Level) -> str:

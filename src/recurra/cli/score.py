@@ -1,4 +1,4 @@
-"""`recurra score RUN "sentence"`: the probability of each word and of the sentence."""
+"""`recurra score RUN "sentence"`: the probability of each word and of the sentence, or of a translation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rich.text import Text
 
 from recurra.cli.completion import run_folders
 from recurra.cli.json_lines import write_json_line
-from recurra.cli.language import load_language_model, standard_input, unit_name
-from recurra.cli.score_many import score_as_json, score_lines
+from recurra.cli.language import load_scorer, standard_input, unit_name
+from recurra.cli.score_many import score_as_json, score_lines, score_pairs
 from recurra.errors import SettingError
 from recurra.training.figures import SIGNS, printable
 
@@ -37,14 +37,25 @@ PADDING = 2
 
 def score(
     run: Annotated[
-        Path, typer.Argument(help="Folder of a language model's run.", metavar="RUN", autocompletion=run_folders)
+        Path,
+        typer.Argument(
+            help="Folder of a run of a language model or a translator.", metavar="RUN", autocompletion=run_folders
+        ),
     ],
     text: Annotated[
         str | None, typer.Argument(help="What to score; - reads standard input.", metavar="TEXT", show_default=False)
     ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Of a translator: the translation of TEXT.", metavar="TEXT")
+    ] = None,
     source: Annotated[
         Path | None,
-        typer.Option("--input", help="Score each line of a file instead; - reads standard input.", metavar="FILE"),
+        typer.Option(
+            "--input",
+            help="Score each line of a file instead; - reads standard input. Of a translator, sentences with their "
+            "translations, in any format that it is trained from.",
+            metavar="FILE",
+        ),
     ] = None,
     units: Annotated[
         bool, typer.Option("--units", help="A row for each unit of the model, such as each character, not each word.")
@@ -53,22 +64,38 @@ def score(
         bool, typer.Option("--json", help="A JSON object a text instead of a table; with --units, of each unit too.")
     ] = False,
 ) -> None:
-    """Show how probable a language model finds a sentence: each word, given those before it, and the whole."""
+    """Show how probable a model finds a sentence, or a translation: each word, given those before it, and the whole."""
+    from recurra.tasks.translator_run import TranslatorRun
+
     if (text is None) == (source is None):
         raise SettingError(f"give a text or --input FILE{', not both' if text is not None else ''}")
-    model = load_language_model(run)
-    if source is not None:
-        score_lines(model, source, json=as_json, units=units)
-        return
-    text = standard_input() if text == "-" else text
-    whole = model.score(text or "")
+    model = load_scorer(run)
+    if isinstance(model, TranslatorRun):
+        if source is not None:
+            score_pairs(model, source, json=as_json, units=units)
+            return
+        if target is None:
+            raise SettingError("a translator scores a translation: give it with --target")
+        whole, vocabulary, scored = model.score(_typed(text), target), model.assets.target, target
+    else:
+        if target is not None:
+            raise SettingError(f"--target is for translators, and {run} is a language model's run; leave it out")
+        if source is not None:
+            score_lines(model, source, json=as_json, units=units)
+            return
+        scored = _typed(text)
+        whole, vocabulary = model.score(scored), model.vocabulary
     if as_json:
-        write_json_line(score_as_json(text or "", whole, units=units))
+        write_json_line(score_as_json(scored, whole, units=units))
         return
     console = Console(highlight=False)
     console.print(_table(whole.units if units else whole.words, units, console))
     console.print()
-    _print_whole(whole, unit_name(model.vocabulary.level), console)
+    _print_whole(whole, unit_name(vocabulary.level), console)
+
+
+def _typed(text: str | None) -> str:
+    return standard_input() if text == "-" else text or ""
 
 
 def _print_whole(whole: Score, unit: str, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""`recurra score RUN --input FILE`: the probability of each line of a file, in its order."""
+"""`recurra score RUN --input FILE`: the probability of each line of a file, or of each translation, in its order."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from recurra.training.figures import UNKNOWN, printable
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks.language_model_run import LanguageModelRun
     from recurra.tasks.score import Score
+    from recurra.tasks.translator_run import TranslatorRun
 
-__all__ = ["score_as_json", "score_lines"]
+__all__ = ["score_as_json", "score_lines", "score_pairs"]
 
 NAMED = 5
 """So many lines without a score are named, and the others counted."""
@@ -82,6 +83,35 @@ def score_lines(model: LanguageModelRun, path: Path, *, json: bool, units: bool)
             figure = UNKNOWN if score is None else f"{score.log_probability:.4f}"
             print(f"{figure}\t{printable(text, encoding)}", flush=typed)
     lines.report()
+
+
+def score_pairs(model: TranslatorRun, path: Path, *, json: bool, units: bool) -> None:
+    """Print the score of each translation of a file, in their order and one for each.
+
+    Args:
+        model: The translator.
+        path: The file of sentences with their translations.
+        json: Whether to print objects; otherwise the natural logarithm of a translation's probability, a tab and the
+            translation.
+        units: Whether objects tell of each unit, too.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    from recurra.data.parallel import read_pairs
+
+    encoding = Console().encoding
+    dataset = read_pairs(path, model.config.pairs.how, "evaluate")
+    pairs = [dataset[index] for index in range(len(dataset))]
+    for pair, score in zip(pairs, model.score_many(pairs), strict=True):
+        text = pair.target_text or ""
+        if json:
+            nothing = {"text": text, **dict.fromkeys(FIGURES), "error": "the translation is empty"}
+            shown = nothing if score is None else score_as_json(text, score, units=units)
+            write_json_line({"source": pair.source_text, **shown})
+        else:
+            figure = UNKNOWN if score is None else f"{score.log_probability:.4f}"
+            print(f"{figure}\t{printable(text, encoding)}")
 
 
 class _Lines:

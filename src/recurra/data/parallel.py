@@ -134,6 +134,17 @@ def _open(
 def _of_one_file(
     path: Path, lines: Iterable[tuple[int, str]], how: ParallelFormat, role: Role, format_: PairFormat
 ) -> Iterator[SentencePair]:
+    try:
+        yield from _in_format(path, lines, how, role, format_)
+    except DataError as error:
+        if how.format is None:
+            raise
+        raise DataError(f"{error} (it is read as --format {how.format} says)") from None
+
+
+def _in_format(
+    path: Path, lines: Iterable[tuple[int, str]], how: ParallelFormat, role: Role, format_: PairFormat
+) -> Iterator[SentencePair]:
     if format_ == "tsv":
         return _table(path, ((number, line.split("\t")) for number, line in lines), how, role)
     if format_ == "csv":

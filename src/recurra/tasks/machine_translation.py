@@ -26,6 +26,7 @@ from recurra.models.translator import Translator
 from recurra.tasks.machine_translation_batches import PairBatch, PairBatches, TranslationAssets, batches
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.task import Baseline, Facts, Task
+from recurra.tasks.trained import Trained
 from recurra.tasks.translation import Translation
 from recurra.tasks.translation_example import example
 from recurra.tasks.translation_output import TRANSLATION_FORMATS, show
@@ -152,6 +153,12 @@ def describe(
     return parts
 
 
+def _trained() -> type[Trained[Any, Any, Any, Any, Any, Any]]:
+    from recurra.tasks.translator_run import TranslatorRun
+
+    return TranslatorRun
+
+
 MACHINE_TRANSLATION: Task[
     MachineTranslationConfig, SentencePair, TranslationAssets, Translator, PairBatch, Translation
 ] = Task(
@@ -174,4 +181,5 @@ MACHINE_TRANSLATION: Task[
     describe=describe,
     baselines=baselines,
     formats=TRANSLATION_FORMATS,
+    trained=_trained,
 )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from recurra.data import IGNORED, Vocabulary
-from recurra.data.batch import Batch
+from recurra.data.batch import Batch, rows_of
 from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
@@ -92,6 +92,7 @@ class PairBatch(Batch):
         source_lengths: How many each has, its <EOS> included, (B,).
         previous: What each step of the translation comes after, (B, T).
         cut: How many pieces of each sentence are left out, because it is too long, (B,).
+        texts: The sentences as they were read, B of them.
         exact: Whether answers are to be looked for as well as the settings say, not as a validation does it.
     """
 
@@ -99,7 +100,13 @@ class PairBatch(Batch):
     source_lengths: Tensor
     previous: Tensor
     cut: Tensor
+    texts: tuple[str, ...]
     exact: bool = True
+
+    def shard(self, rank: int, world: int) -> Self:
+        """The rows that one of several processes takes."""
+        rows, _ = rows_of(len(self), rank, world)
+        return replace(super().shard(rank, world), texts=self.texts[rows])
 
     @property
     def pairs(self) -> SentencePairs:
@@ -146,6 +153,7 @@ def batches(
             source_lengths=torch.tensor([len(pair.source) for pair in members]),
             previous=_padded([[assets.end, *pair.target[:-1]] for pair in members], 0),
             cut=torch.tensor([pair.cut for pair in members]),
+            texts=tuple(pair.texts[0] for pair in members),
             exact=role != "validate",
         )
 

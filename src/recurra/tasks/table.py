@@ -100,6 +100,7 @@ TASKS = _Table(
         "recurra.tasks.machine_translation",
         "MACHINE_TRANSLATION",
         "MachineTranslationConfig",
+        abilities=("scores",),
     ),
     TaskEntry(
         "named-entity-recognition",

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from recurra.data import UNKNOWN, Vocabulary
+from recurra.decoding.ancestral import draw_hypotheses, source_seed
 from recurra.decoding.beam import beam_search
+from recurra.decoding.copying import replace_unknown
+from recurra.decoding.drawing import SamplingSettings
 from recurra.decoding.ensemble import Ensemble
 from recurra.decoding.hypothesis import Hypothesis
 from recurra.decoding.limits import Limits
@@ -20,10 +25,10 @@ from recurra.errors import SettingError
 from recurra.models.attentive_decoder import DecoderState
 from recurra.models.translator import Translator
 from recurra.tasks.machine_translation_batches import PairBatch, TranslationAssets
-from recurra.tasks.machine_translation_settings import MachineTranslationConfig
+from recurra.tasks.machine_translation_settings import MachineTranslationConfig, SearchSettings
 from recurra.tasks.translation import Alternative, Translation
 
-__all__ = ["TranslatorScorer", "scorer_of", "translate"]
+__all__ = ["TranslatorScorer", "penalties_of", "scorer_of", "target_prefix", "translate"]
 
 
 class TranslatorScorer:
@@ -57,25 +62,60 @@ class TranslatorScorer:
 def translate(
     config: MachineTranslationConfig, assets: TranslationAssets, model: Translator, batch: PairBatch
 ) -> list[Translation]:
-    """The translations of each sentence of a batch, the best first."""
+    """The translations of each sentence of a batch, the best first; those drawn, in the order in which they were.
+
+    Raises:
+        SettingError: A setting of the search is impossible with these vocabularies or beside another.
+    """
     search = config.search
+    prefix = target_prefix(assets.target, search.prefix) if search.prefix and batch.exact else None
+    hypotheses = _hypotheses(config, scorer_of(config, assets, model, batch), batch, prefix)
+    lengths, cut = batch.source_lengths.tolist(), batch.cut.tolist()
+    copied = search.copy_unknown and assets.target.level == "word" and assets.source.level == "word"
+    return [
+        Translation.of_text("")
+        if length == 1  # <EOS> alone: a sentence without words has no translation
+        else Translation(
+            tuple(_alternative(assets, each, assets.source.split(text.strip()) if copied else None) for each in best),
+            tuple(row[:length]),
+            (assets.source, assets.target),
+            missing,
+        )
+        for row, length, text, best, missing in zip(
+            batch.source.tolist(), lengths, batch.texts, hypotheses, cut, strict=True
+        )
+    ]
+
+
+def _hypotheses(
+    config: MachineTranslationConfig, scorer: Scorer[Any], batch: PairBatch, prefix: Prefix | None
+) -> list[list[Hypothesis]]:
+    """What is drawn or found for each sentence."""
+    search = config.search
+    penalties = penalties_of(search)
+    limits = Limits(search.min_length, search.max_length, 0.0, search.max_ratio, search.unique_ngrams)
+    prefixes = [prefix] * len(batch)
+    if search.sample and batch.exact:
+        return draw_hypotheses(
+            scorer,
+            # By the sentence alone, so that neither those beside it nor its line change what is drawn.
+            [source_seed(search.search_seed, text) for text in batch.texts],
+            samples=search.alternatives,
+            settings=SamplingSettings(search.temperature, search.top_k, search.top_p),
+            penalties=penalties,
+            limits=limits,
+            prefixes=prefixes,
+        )
     beam = search.beam if batch.exact else config.batches.valid_beam
     number = search.alternatives if batch.exact else 1
     if number > beam:
         raise SettingError(f"--alternatives {number}: a beam of {beam} gives no more than {beam}; give --beam {number}")
-    hypotheses = beam_search(
-        scorer_of(config, assets, model, batch),
-        beam_size=beam,
-        n_best=number,
-        penalties=Penalties(search.length_penalty, search.length_alpha, search.coverage_penalty),
-        limits=Limits(search.min_length, search.max_length, 0.0, search.max_ratio, search.unique_ngrams),
-        prefixes=[_prefix(assets, search.prefix)] * len(batch) if search.prefix and batch.exact else None,
-    )
-    lengths, cut = batch.source_lengths.tolist(), batch.cut.tolist()
-    return [
-        _translation(assets, row[:length], best, missing)
-        for row, length, best, missing in zip(batch.source.tolist(), lengths, hypotheses, cut, strict=True)
-    ]
+    return beam_search(scorer, beam_size=beam, n_best=number, penalties=penalties, limits=limits, prefixes=prefixes)
+
+
+def penalties_of(search: SearchSettings) -> Penalties:
+    """How translations are scored."""
+    return Penalties(search.length_penalty, search.length_alpha, search.coverage_penalty)
 
 
 def scorer_of(
@@ -112,45 +152,54 @@ def _loaded(folder: str) -> tuple[Translator, object]:
     return run.model.eval(), run.assets
 
 
-def _prefix(assets: TranslationAssets, text: str) -> Prefix:
+def target_prefix(vocabulary: Vocabulary, text: str) -> Prefix:
     """What a translation begins with: whole words, and the letters of one that is not typed to its end.
+
+    After a space a new word begins.
+
+    Args:
+        vocabulary: That of translations.
+        text: What is typed.
 
     Raises:
         SettingError: No translation begins so.
     """
-    vocabulary = assets.target
     text = text.lstrip()
-    if vocabulary.level != "bpe":
-        return Prefix(tuple(vocabulary.encode(text.strip())))
+    if vocabulary.level == "character":
+        return _known(vocabulary, text, Prefix(tuple(vocabulary.encode(text))))
     whole, space, typed = text.rpartition(" ")
     pieces = [
         "" if token == vocabulary.end else vocabulary.text_of(unit) for token, unit in enumerate(vocabulary.tokens)
     ]
+    if vocabulary.level == "word":
+        may_follow = torch.tensor([piece != "" and piece.startswith(typed) for piece in pieces])
+        if not may_follow.any():
+            raise SettingError(f"--prefix {text!r}: no word of translations begins with {typed!r}; leave letters out")
+        return _known(vocabulary, text, Prefix(tuple(vocabulary.encode(whole)), may_follow))
     try:
         return Prefix(tuple(vocabulary.encode(whole)), PartialWord(pieces, space + typed))
-    except SettingError as error:
-        raise SettingError(f"--prefix {text!r}: {error}") from None
+    except SettingError:  # a letter of several bytes that no piece writes as a whole
+        return Prefix(tuple(vocabulary.encode(text)))
 
 
-def _translation(
-    assets: TranslationAssets, source: Sequence[int], hypotheses: Sequence[Hypothesis], cut: int
-) -> Translation:
-    """What the search found for a sentence; one without words has no translation."""
-    if len(source) == 1:
-        return Translation.of_text("")
-    return Translation(
-        tuple(_alternative(assets, hypothesis) for hypothesis in hypotheses),
-        tuple(source),
-        (assets.source, assets.target),
-        cut,
-    )
+def _known(vocabulary: Vocabulary, text: str, prefix: Prefix) -> Prefix:
+    """A prefix of units that the vocabulary has."""
+    if vocabulary.unknown in prefix.tokens:
+        unit = vocabulary.split(text)[prefix.tokens.index(vocabulary.unknown)]
+        raise SettingError(f"--prefix {text!r}: {unit!r} is not in the vocabulary of translations; leave it out")
+    return prefix
 
 
-def _alternative(assets: TranslationAssets, hypothesis: Hypothesis) -> Alternative:
-    attention = hypothesis.attention
+def _alternative(assets: TranslationAssets, hypothesis: Hypothesis, source_words: Sequence[str] | None) -> Alternative:
+    """A hypothesis as text; with the words of the sentence, they are copied where a word is unknown."""
+    vocabulary, attention = assets.target, hypothesis.attention
     assert attention is not None
+    text = vocabulary.decode(hypothesis.tokens)
+    if source_words is not None and vocabulary.unknown in hypothesis.tokens:
+        words = [vocabulary.decode([token]) for token in hypothesis.tokens]
+        text = " ".join(replace_unknown(words, attention, source_words[: attention.shape[1]], UNKNOWN))
     return Alternative(
-        _one_line(assets.target.decode(hypothesis.tokens)),
+        " ".join(text.splitlines()).strip(),  # a line in is a line out
         hypothesis.score,
         hypothesis.log_probability,
         hypothesis.tokens,
@@ -158,8 +207,3 @@ def _alternative(assets: TranslationAssets, hypothesis: Hypothesis) -> Alternati
         attention[:-1],
         finished=not hypothesis.cut,
     )
-
-
-def _one_line(text: str) -> str:
-    """A text on one line: a line in is a line out."""
-    return " ".join(text.splitlines()).strip()

@@ -69,6 +69,8 @@ def score(
 
     if (text is None) == (source is None):
         raise SettingError(f"give a text or --input FILE{', not both' if text is not None else ''}")
+    if source is not None and target is not None:
+        raise SettingError("--target goes with a text; the translations of --input stand in its file")
     model = load_scorer(run)
     if isinstance(model, TranslatorRun):
         if source is not None:

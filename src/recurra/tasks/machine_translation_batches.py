@@ -173,7 +173,7 @@ def _encoded(
     config: MachineTranslationConfig, assets: TranslationAssets, pair: SentencePair, role: Role
 ) -> EncodedPair:
     source = assets.source_ids(pair.source_text)
-    limit = (config.pairs.longest if role == "train" else config.pairs.longest_input) + 1
+    limit = (config.pairs.longest if role == "train" else config.search.longest_input) + 1
     cut = max(0, len(source) - limit)
     kept = [*source[: limit - 1], source[-1]] if cut else source
     known = role != "predict" and pair.target_text is not None

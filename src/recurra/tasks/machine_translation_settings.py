@@ -42,12 +42,6 @@ class PairSettings(DataSettings):
     longest: int = Field(
         100, ge=1, description="Pairs of which a sentence has more pieces are not trained on; they are counted."
     )
-    longest_input: int = Field(
-        500,
-        ge=1,
-        description="Most pieces of a sentence that are translated; what is cut off is said.",
-        json_schema_extra={"free_in_use": True},
-    )
 
     @property
     def how(self) -> ParallelFormat:
@@ -111,6 +105,9 @@ class SearchSettings(Settings):
     )
     min_length: int = Field(0, ge=0, description="Fewest pieces of a translation.")
     max_length: int = Field(500, ge=1, description="Most pieces of a translation.")
+    longest_input: int = Field(
+        500, ge=1, description="Most pieces of a sentence that are read; what is cut off is said."
+    )
     max_ratio: float = Field(3.0, gt=0, description="Most pieces of a translation for each of the sentence's.")
     unique_ngrams: int | None = Field(None, ge=1, description="Length of the n-grams that never come twice.")
     alternatives: int = Field(1, ge=1, description="How many translations are given, the best first.")

@@ -67,9 +67,9 @@ class TranslatorRun(
         """
         for name, value in (("source", source), ("translation", translation)):
             if not isinstance(value, str) and not (name == "translation" and isinstance(value, Alternative)):
-                raise SettingError(f"score: {name} is a {type(value).__name__}; give a str")
+                raise SettingError(f"score: {name} is {value!r}; give a str")
         ids = self._ids(translation)
-        if not ids:
+        if not ids and isinstance(translation, str):
             raise DataError(EMPTY)
         return self._scores([(source, ids)])[0]
 

@@ -28,6 +28,7 @@ from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.trained import Trained
 from recurra.tasks.translation import Translation
+from recurra.tasks.translation_demo import demo
 from recurra.tasks.translation_example import example
 from recurra.tasks.translation_output import TRANSLATION_FORMATS, show
 from recurra.tasks.translation_search import translate
@@ -181,5 +182,6 @@ MACHINE_TRANSLATION: Task[
     describe=describe,
     baselines=baselines,
     formats=TRANSLATION_FORMATS,
+    demo=demo,
     trained=_trained,
 )

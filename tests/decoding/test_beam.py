@@ -245,7 +245,7 @@ def test_settings_that_cannot_be_are_refused(setting, message):
 def test_numbers_that_are_none_are_refused():
     automaton = Automaton(0, [0])
     automaton.log_probabilities[:] = math.nan
-    with pytest.raises(RunError, match="log-probabilities at step 0 are not numbers"):
+    with pytest.raises(RunError, match="log-probabilities at step 1 are not numbers"):
         beam_search(automaton)
 
 

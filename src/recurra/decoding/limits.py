@@ -15,6 +15,9 @@ from recurra.errors import SettingError, ShapeError
 
 __all__ = ["Limits", "TokenMask", "rule_out_repeated"]
 
+LARGEST_LENGTH = 2**31 - 1
+"""What fits the numbers that lengths are computed in, with room for a step more."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -47,8 +50,8 @@ class Limits:
     banned: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        whole_number("min_length", self.min_length, 0)
-        whole_number("max_length", self.max_length, 0)
+        whole_number("min_length", self.min_length, 0, LARGEST_LENGTH)
+        whole_number("max_length", self.max_length, 0, LARGEST_LENGTH)
         if self.unique_ngrams is not None:
             whole_number("unique_ngrams", self.unique_ngrams, 1)
         for name, value in (("min_ratio", self.min_ratio), ("max_ratio", self.max_ratio)):
@@ -64,15 +67,14 @@ class Limits:
 
     def longest(self, source_lengths: Tensor) -> Tensor:
         """The most tokens for sources of some lengths, (N,)."""
-        most = torch.full_like(source_lengths, self.max_length)
         if self.max_ratio is None:
-            return most
-        return most.minimum((source_lengths.double() * self.max_ratio).floor().to(most))
+            return torch.full_like(source_lengths, self.max_length)
+        return (source_lengths.double() * self.max_ratio).floor().clamp(max=self.max_length).to(source_lengths)
 
     def shortest(self, source_lengths: Tensor) -> Tensor:
         """The fewest tokens for sources of some lengths, (N,)."""
-        fewest = (source_lengths.double() * self.min_ratio).ceil().to(source_lengths)
-        return fewest.clamp(min=self.min_length).minimum(self.longest(source_lengths))
+        fewest = (source_lengths.double() * self.min_ratio).ceil().clamp(self.min_length, self.max_length)
+        return fewest.to(source_lengths).minimum(self.longest(source_lengths))
 
 
 class TokenMask:

@@ -185,7 +185,9 @@ def test_what_cannot_be_drawn_is_refused():
         draw_hypotheses(automaton, [1, 2], samples=0)
     with pytest.raises(ShapeError, match="there are 1 prefixes for 2 sources"):
         draw_hypotheses(automaton, [1, 2], prefixes=[None])
-    with pytest.raises(SettingError, match="no token is left to draw"):
+    with pytest.raises(
+        SettingError, match=r"no token is left to draw after 0: the limits leave none out of 4; ask for fewer"
+    ):
         draw_hypotheses(automaton, [1, 2], limits=Limits(min_length=1, banned=(0, 2, 3)))
     automaton.log_probabilities[:] = math.nan
     with pytest.raises(RunError, match="at step 1 are not numbers"):

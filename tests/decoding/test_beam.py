@@ -231,7 +231,8 @@ def test_attention_that_has_underflowed_leaves_a_score():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"beam_size": 0}, "beam_size is 0; it is a whole number from 1"),
+        ({"beam_size": 0}, "beam_size is 0; it is a whole number from 1 to 2147483647"),
+        ({"beam_size": 10**20}, "beam_size is 100000000000000000000; it is a whole number from 1 to 2147483647"),
         ({"beam_size": 2, "n_best": 3}, "n_best is 3; it is a whole number from 1 to 2"),
         ({"limits": Limits(banned=(END,))}, "the banned token 1 is the one that ends a sequence"),
         ({"limits": Limits(banned=(4,))}, r"the banned token 4 is not one of the 4 \(0 to 3\)"),
@@ -245,7 +246,7 @@ def test_settings_that_cannot_be_are_refused(setting, message):
 def test_numbers_that_are_none_are_refused():
     automaton = Automaton(0, [0])
     automaton.log_probabilities[:] = math.nan
-    with pytest.raises(RunError, match="log-probabilities at step 0 are not numbers"):
+    with pytest.raises(RunError, match="log-probabilities at step 1 are not numbers"):
         beam_search(automaton)
 
 

@@ -77,7 +77,7 @@ def enumerate_sequences(automaton, place, penalties=None, limits=None, prefix=()
     if limits.max_ratio is not None:
         longest = min(longest, math.floor(limits.max_ratio * positions))
     shortest = min(max(limits.min_length, math.ceil(limits.min_ratio * positions)), longest)
-    longest = max(longest, len(prefix) + (first is not None))
+    longest = max(longest, len(prefix) + (first is not None and END not in first))
     alphabet = [token for token in range(automaton.log_probabilities.shape[-1]) if token != END]
     free = [token for token in alphabet if token not in limits.banned]
     sequences = []

@@ -17,7 +17,7 @@ from recurra.decoding.prefix import Prefix
 from recurra.decoding.rollout import roll_out
 from recurra.decoding.sampling import as_array
 from recurra.decoding.scorer import Scorer, State
-from recurra.errors import ShapeError
+from recurra.errors import SettingError, ShapeError
 
 __all__ = ["draw_hypotheses", "source_seed"]
 
@@ -91,6 +91,11 @@ def draw_hypotheses(
             draw.keep(torch.searchsorted(drawn_last, sequences).tolist())
             drawn_last = sequences
         cut = mask.apply(log_probabilities, step, sequences // samples, tokens)
+        if bool((log_probabilities == -torch.inf).all(1).any()):
+            raise SettingError(
+                f"no token is left to draw after {step}: the limits leave none out of {log_probabilities.shape[1]}; "
+                "ask for fewer tokens, or allow n-grams to come twice"
+            )
         drawn = draw(as_array(log_probabilities, len(sequences)))
         return torch.tensor(drawn, device=lengths.device), cut
 

@@ -19,6 +19,9 @@ from recurra.decoding.trace import Trace
 
 __all__ = ["beam_search"]
 
+LARGEST_BEAM = 2**31 - 1
+"""What fits the numbers that places in the beam are counted in."""
+
 
 @torch.no_grad()
 def beam_search(
@@ -62,7 +65,7 @@ def beam_search(
         ShapeError: The scorer's shapes do not belong together, or there is not one prefix a source.
         RunError: A log-probability is not a number, as after training that diverged.
     """
-    beam_size = whole_number("beam_size", beam_size, 1)
+    beam_size = whole_number("beam_size", beam_size, 1, LARGEST_BEAM)
     n_best = whole_number("n_best", n_best, 1, beam_size)
     limits = limits or Limits()
     mask = TokenMask(limits, scorer.source_lengths, scorer.end, prefixes)

@@ -15,6 +15,9 @@ from recurra.errors import SettingError, ShapeError
 
 __all__ = ["Limits", "TokenMask", "rule_out_repeated"]
 
+LARGEST_LENGTH = 2**31 - 1
+"""What fits the numbers that lengths are computed in, with room for a step more."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -25,7 +28,8 @@ class Limits:
         max_length: The most; a sequence that gets there is ended.
         min_ratio: The fewest tokens for each position of the source; the larger minimum counts, rounded up.
         max_ratio: The most tokens for each position of the source, or None; the smaller maximum counts, rounded down.
-            Where a minimum is above a maximum, the maximum counts; a prefix that is longer than it is written whole.
+            Where a minimum is above a maximum, the maximum counts; a prefix that is longer than it is written whole,
+            to the last letter that is typed.
         unique_ngrams: No sequence of so many tokens comes twice (Paulus, Xiong and Socher, "A deep reinforced model
             for abstractive summarization", 2017); those that a prefix forces may. None to allow any.
         banned: The ids of tokens that are never written, such as that of <PAD>; a prefix may hold them.
@@ -46,8 +50,8 @@ class Limits:
     banned: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        whole_number("min_length", self.min_length, 0)
-        whole_number("max_length", self.max_length, 0)
+        whole_number("min_length", self.min_length, 0, LARGEST_LENGTH)
+        whole_number("max_length", self.max_length, 0, LARGEST_LENGTH)
         if self.unique_ngrams is not None:
             whole_number("unique_ngrams", self.unique_ngrams, 1)
         for name, value in (("min_ratio", self.min_ratio), ("max_ratio", self.max_ratio)):
@@ -63,15 +67,14 @@ class Limits:
 
     def longest(self, source_lengths: Tensor) -> Tensor:
         """The most tokens for sources of some lengths, (N,)."""
-        most = torch.full_like(source_lengths, self.max_length)
         if self.max_ratio is None:
-            return most
-        return most.minimum((source_lengths.double() * self.max_ratio).floor().to(most))
+            return torch.full_like(source_lengths, self.max_length)
+        return (source_lengths.double() * self.max_ratio).floor().clamp(max=self.max_length).to(source_lengths)
 
     def shortest(self, source_lengths: Tensor) -> Tensor:
         """The fewest tokens for sources of some lengths, (N,)."""
-        fewest = (source_lengths.double() * self.min_ratio).ceil().to(source_lengths)
-        return fewest.clamp(min=self.min_length).minimum(self.longest(source_lengths))
+        fewest = (source_lengths.double() * self.min_ratio).ceil().clamp(self.min_length, self.max_length)
+        return fewest.to(source_lengths).minimum(self.longest(source_lengths))
 
 
 class TokenMask:
@@ -98,9 +101,9 @@ class TokenMask:
         if prefixes is not None and len(prefixes) != number:
             raise ShapeError(f"there are {len(prefixes)} prefixes for {number} sources; give one for each, or None")
         self._prefixes = [each or Prefix() for each in (prefixes or [None] * number)]
-        for place, prefix in enumerate(self._prefixes):
+        for index, prefix in enumerate(self._prefixes):
             if end in prefix.tokens:
-                raise SettingError(f"prefix {place} holds {end}, the token that ends a sequence; leave it out")
+                raise SettingError(f"prefix {index} holds {end}, the token that ends a sequence; leave it out")
         if end in limits.banned:
             raise SettingError(f"the banned token {end} is the one that ends a sequence; no sequence would end")
         self._limits, self._end = limits, end
@@ -110,14 +113,14 @@ class TokenMask:
         forced = [list(prefix.tokens) + [0] * (max(sizes) - len(prefix.tokens)) for prefix in self._prefixes]
         self._forced = torch.tensor(forced, dtype=torch.int64, device=device)
         self._longest_prefix = max(sizes, default=0)
-        # A word that is typed in part needs a token more.
-        needed = [len(prefix.tokens) + (prefix.allowed is not None) for prefix in self._prefixes]
-        self.longest = limits.longest(source_lengths).maximum(torch.tensor(needed, device=device).to(source_lengths))
+        self._limit = limits.longest(source_lengths).maximum(self._sizes.to(source_lengths))
+        most = torch.tensor([prefix.longest for prefix in self._prefixes], dtype=torch.int64, device=device)
+        self.longest = self._limit.maximum(most.to(source_lengths))
         self._shortest = limits.shortest(source_lengths).to(device)
         self._banned = torch.tensor(limits.banned, dtype=torch.int64, device=device)
-        self._unfinished = {place for place, prefix in enumerate(self._prefixes) if prefix.allowed is not None}
+        self._unfinished = {index for index, prefix in enumerate(self._prefixes) if prefix.allowed is not None}
         self._size: int | None = None
-        self._first_limit = int(self.longest.min()) if number else 0
+        self._first_limit = int(self._limit.min()) if number else 0
         self._last_minimum = int(self._shortest.max()) if number else 0
 
     def apply(
@@ -141,16 +144,22 @@ class TokenMask:
         """
         self._check(log_probabilities.shape[1])
         forced, tokens_forced, kept = self._forced_rows(log_probabilities, step, sources)
-        none = sources.new_zeros(0)
-        full = (step >= self.longest[sources]).nonzero()[:, 0] if step >= self._first_limit else none
+        allowed = self._allowed_rows(log_probabilities.shape[1], step, sources, tokens)
+        # Where letters have still to be written, a sequence cannot end, and they may have come before.
+        typing = torch.zeros(len(sources), dtype=torch.bool, device=sources.device)
+        typing[[row for row, mask in allowed.items() if not mask[self._end]]] = True
+        full = self._full_rows(step, sources, typing)
         kept_ends = log_probabilities[full, self._end]
         log_probabilities.index_fill_(1, self._banned, -torch.inf)
         if step < self._last_minimum:
             log_probabilities[(step < self._shortest[sources]).nonzero()[:, 0], self._end] = -torch.inf
         size = self._limits.unique_ngrams
         if size is not None and step >= size:
-            rule_out_repeated(log_probabilities, tokens(torch.arange(len(sources), device=sources.device)), size)
-        self._rule_out_others(log_probabilities, step, sources, tokens)
+            rule_out_repeated(
+                log_probabilities, tokens(torch.arange(len(sources), device=sources.device)), size, typing
+            )
+        for row, mask in allowed.items():
+            log_probabilities[row].masked_fill_(~mask, -torch.inf)
         cut = torch.zeros(len(sources), dtype=torch.bool, device=sources.device)
         if len(full):
             cut[full] = kept_ends < log_probabilities[full].amax(1)
@@ -165,9 +174,9 @@ class TokenMask:
         if self._size == size:
             return
         self._size = size
-        for tokens, what in ((self._banned, "banned token"), (self._forced, "token of a prefix")):
-            if tokens.numel() and int(tokens.max()) >= size:
-                raise SettingError(f"the {what} {int(tokens.max())} is not one of the {size} (0 to {size - 1})")
+        for tokens, called in ((self._banned, "the banned token {}"), (self._forced, "the token {} of a prefix")):
+            if tokens.numel() and (largest := int(tokens.max())) >= size:
+                raise SettingError(f"{called.format(largest)} is not one of the {size} (0 to {size - 1})")
 
     def _forced_rows(self, log_probabilities: Tensor, step: int, sources: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Which rows are inside their prefix, with which token next, and how probable it is."""
@@ -178,42 +187,49 @@ class TokenMask:
         tokens = self._forced[sources[rows], step]
         return rows, tokens, log_probabilities[rows, tokens]
 
-    def _rule_out_others(
-        self, log_probabilities: Tensor, step: int, sources: Tensor, tokens: Callable[[Tensor], Tensor]
-    ) -> None:
-        """Leaves the tokens that may follow a prefix, where that says which; a loop over the rows of such sources."""
+    def _full_rows(self, step: int, sources: Tensor, typing: Tensor) -> Tensor:
+        """Which rows are as long as they may be."""
+        if step < self._first_limit:
+            return sources.new_zeros(0)
+        return ((step >= self._limit[sources]) & ~typing).nonzero()[:, 0]
+
+    def _allowed_rows(
+        self, size: int, step: int, sources: Tensor, tokens: Callable[[Tensor], Tensor]
+    ) -> dict[int, Tensor]:
+        """What may come next in the rows whose prefix says it, (V,) each; a loop over the rows of such sources."""
         if not self._unfinished:
-            return
-        places = sources.tolist()
+            return {}
+        source_of = sources.tolist()
         rows = [
             row
-            for row, source in enumerate(places)
+            for row, source in enumerate(source_of)
             if source in self._unfinished and step >= len(self._prefixes[source].tokens)
         ]
-        free = {places[row] for row in rows}
         sequences = tokens(torch.tensor(rows, dtype=torch.int64, device=sources.device)).tolist() if rows else []
+        masks: dict[int, Tensor] = {}
         for row, sequence in zip(rows, sequences, strict=True):
-            prefix = self._prefixes[places[row]]
-            allowed = prefix.after(tuple(sequence[len(prefix.tokens) :]))
-            if allowed is None:
+            prefix = self._prefixes[source_of[row]]
+            mask = prefix.after(tuple(sequence[len(prefix.tokens) :]))
+            if mask is None:
                 continue
-            if allowed.shape != log_probabilities.shape[1:] or allowed.dtype != torch.bool:
+            if mask.shape != (size,) or mask.dtype != torch.bool:
                 raise ShapeError(
-                    f"what may follow prefix {places[row]} is {allowed.dtype} {tuple(allowed.shape)}; it must be "
-                    f"booleans, one for each of the {log_probabilities.shape[1]} tokens"
+                    f"what may follow prefix {source_of[row]} is {mask.dtype} {tuple(mask.shape)}; it must be "
+                    f"booleans, one for each of the {size} tokens"
                 )
-            log_probabilities[row].masked_fill_(~allowed.to(sources.device), -torch.inf)
-            free.discard(places[row])
-        self._unfinished -= free
+            masks[row] = mask.to(sources.device)
+        self._unfinished -= {source_of[row] for row in rows} - {source_of[row] for row in masks}
+        return masks
 
 
-def rule_out_repeated(log_probabilities: Tensor, tokens: Tensor, size: int) -> None:
+def rule_out_repeated(log_probabilities: Tensor, tokens: Tensor, size: int, exempt: Tensor | None = None) -> None:
     """Sets the log-probabilities of tokens that would write an n-gram again to minus infinity, in place.
 
     Args:
         log_probabilities: Of the next token, (R, V).
         tokens: Those so far, (R, T).
         size: The n of the n-grams.
+        exempt: Which rows may write one again, (R,); by default none.
 
     Example:
         >>> scores = torch.zeros(1, 4)
@@ -223,5 +239,8 @@ def rule_out_repeated(log_probabilities: Tensor, tokens: Tensor, size: int) -> N
     """
     ngrams = tokens.unfold(1, size, 1)
     beginning = tokens[:, tokens.shape[1] - size + 1 :]
-    rows, places = (ngrams[:, :, :-1] == beginning[:, None]).all(2).nonzero(as_tuple=True)
-    log_probabilities[rows, ngrams[rows, places, -1]] = -torch.inf
+    repeated = (ngrams[:, :, :-1] == beginning[:, None]).all(2)
+    if exempt is not None:
+        repeated &= ~exempt[:, None]
+    rows, starts = repeated.nonzero(as_tuple=True)
+    log_probabilities[rows, ngrams[rows, starts, -1]] = -torch.inf

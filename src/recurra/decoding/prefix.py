@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,34 +12,6 @@ from recurra.checks import as_whole_number
 from recurra.errors import SettingError
 
 __all__ = ["PartialWord", "Prefix"]
-
-
-@dataclass(frozen=True, eq=False)
-class Prefix:
-    """What every hypothesis of a source begins with.
-
-    Args:
-        tokens: The ids that it begins with.
-        allowed: What may follow them: True for a token that may be the next, (V,); or a function that, from the tokens
-            after `tokens`, says the same of each further step until it gives None. None for anything.
-
-    Raises:
-        SettingError: A token is no id.
-    """
-
-    tokens: tuple[int, ...] = ()
-    allowed: Tensor | Callable[[tuple[int, ...]], Tensor | None] | None = None
-
-    def __post_init__(self) -> None:
-        for token in self.tokens:
-            if (number := as_whole_number(token)) is None or number < 0:
-                raise SettingError(f"the token {token!r} of a prefix is no id; ids are whole numbers, 0 or more")
-
-    def after(self, following: tuple[int, ...]) -> Tensor | None:
-        """What may come next after the tokens that follow the prefix; None for anything."""
-        if isinstance(self.allowed, Tensor):
-            return None if following else self.allowed
-        return None if self.allowed is None else self.allowed(following)
 
 
 class PartialWord:
@@ -54,6 +26,9 @@ class PartialWord:
     Raises:
         SettingError: No sequence of subwords begins with these letters.
 
+    Attributes:
+        longest: The most subwords that they may take, one a letter.
+
     Example:
         >>> pieces = ["", " house", " h", "ou", "s", " home", " dog"]
         >>> allowed = PartialWord(pieces, " ho")
@@ -67,6 +42,7 @@ class PartialWord:
 
     def __init__(self, pieces: Sequence[str], typed: str) -> None:
         self._pieces, self._typed = pieces, typed
+        self.longest = len(typed)
         # From the end of the letters backwards: which tokens may stand where so many letters remain to be written.
         self._masks: list[Tensor] = []
         for remaining in range(1, len(typed) + 1):
@@ -88,3 +64,38 @@ class PartialWord:
         """Which tokens may be next, (V,), after some that followed the prefix; None once the letters are written."""
         remaining = len(self._typed) - sum(len(self._pieces[token]) for token in following)
         return self._masks[remaining - 1] if remaining > 0 else None
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """What every hypothesis of a source begins with.
+
+    Args:
+        tokens: The ids that it begins with.
+        allowed: What may follow them: True for a token that may be the next, (V,); or the letters of a word that have
+            to be written. None for anything.
+
+    Raises:
+        SettingError: A token is no id.
+    """
+
+    tokens: tuple[int, ...] = ()
+    allowed: Tensor | PartialWord | None = None
+
+    def __post_init__(self) -> None:
+        for token in self.tokens:
+            if (number := as_whole_number(token)) is None or number < 0:
+                raise SettingError(f"the token {token!r} of a prefix is no id; ids are whole numbers, 0 or more")
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that may go by until anything may come."""
+        if isinstance(self.allowed, PartialWord):
+            return len(self.tokens) + self.allowed.longest
+        return len(self.tokens) + (self.allowed is not None)
+
+    def after(self, following: tuple[int, ...]) -> Tensor | None:
+        """What may come next after the tokens that follow the prefix; None for anything."""
+        if isinstance(self.allowed, PartialWord):
+            return self.allowed(following)
+        return None if following else self.allowed

@@ -102,11 +102,15 @@ def covered_so_far(before: Tensor | None, attention: Tensor | None, rows: Tensor
 def check_numbers(log_probabilities: Tensor, step: int) -> None:
     """Refuses a step whose log-probabilities, the highest of each row, are not numbers.
 
+    Args:
+        log_probabilities: The highest of each row, (R,).
+        step: The number of the step, from 0; people are told it from 1.
+
     Raises:
         RunError: One is NaN or infinite.
     """
     if bool((log_probabilities.isnan() | (log_probabilities == torch.inf)).any()):
         raise RunError(
-            f"the model's log-probabilities at step {step} are not numbers, as after training that diverged; "
+            f"the model's log-probabilities at step {step + 1} are not numbers, as after training that diverged; "
             "train again with a lower learning rate or gradients clipped"
         )

@@ -6,7 +6,7 @@ import bisect
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,14 @@ def _pairs(
     return pairs
 
 
+@lru_cache(maxsize=8)
+def _zipf_weights(size: int) -> list[float]:
+    return list(accumulate(1 / (2.7 + rank) for rank in range(size)))
+
+
 def zipf(draw: random.Random, size: int, count: int) -> list[int]:
     """Numbers below a size, as often as words are by their rank: 0 is one of 28, and they fall off as Zipf says."""
-    weights = list(accumulate(1 / (2.7 + rank) for rank in range(size)))
+    weights = _zipf_weights(size)
     return [bisect.bisect(weights, draw.random() * weights[-1]) for _ in range(count)]
 
 

@@ -83,7 +83,7 @@ def test_peak_keeps_every_chain_in_a_register(modules):
 )
 def test_contenders_run_by_turns_and_at_least_three_times(modules, monkeypatch, seconds, a_turn):
     timing, runs = modules("timing"), []
-    monkeypatch.setattr(timing, "_seconds", lambda run: (run(), seconds)[1])
+    monkeypatch.setattr(timing, "_seconds", lambda run, clock: (run(), seconds)[1])
     passes = {who: lambda who=who: runs.append(who) for who in ("a", "b")}
     timings = timing.alternate(passes, timing.Effort(budget=0.0, repeats=10))
     assert timings == {who: timing.Timing(seconds, 3) for who in ("a", "b")}

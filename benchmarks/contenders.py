@@ -29,7 +29,7 @@ CELLS: dict[str, Cell] = {name: OWN if name == "own" else cells.get(name) for na
 
 # The classes of torch.nn that have the cell, with the cell's words for their gates in their order: of each, the name
 # of the matrix and bias that read x[t], and of those that read h[t-1].
-TORCH: dict[str, tuple[Callable[[int, int], nn.RNNBase], list[tuple[str, str]]]] = {
+TORCH: dict[str, tuple[Callable[..., nn.RNNBase], list[tuple[str, str]]]] = {
     "rnn": (nn.RNN, [("", "")]),
     "gru-reset-after": (nn.GRU, [("_reset", "_reset"), ("_update", "_update"), ("_candidate", "_recurrent")]),
     "lstm": (nn.LSTM, [(f"_{gate}",) * 2 for gate in ("input", "forget", "candidate", "output")]),
@@ -71,10 +71,11 @@ def torch_weights(name: str, p: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same weights as the layer of torch.nn names and joins them."""
     gates = TORCH[name][1]
     size = len(next(iter(p.values())))
+    joined = max(tensor.shape[1] for tensor in p.values() if tensor.dim() == 2)
 
     def part(matrix: Tensor, of_state: bool) -> Tensor:
         """The columns of a matrix that read h[t-1] or x[t]; all, if it reads one of them alone."""
-        return matrix if matrix.shape[1] == size else matrix[:, :size] if of_state else matrix[:, size:]
+        return matrix if matrix.shape[1] < joined else matrix[:, :size] if of_state else matrix[:, size:]
 
     # torch.nn has two biases of which most cells here have one.
     second = [p[f"b{own}"] if own != gate else torch.zeros(size) for gate, own in gates]
@@ -84,6 +85,30 @@ def torch_weights(name: str, p: Mapping[str, Tensor]) -> dict[str, Tensor]:
         "bias_ih_l0": torch.cat([p[f"b{gate}"] for gate, _ in gates]),
         "bias_hh_l0": torch.cat(second),
     }
+
+
+def torch_layers(name: str, layers: Recurrent) -> nn.RNNBase:
+    """All layers of one of the library's, in both directions where it has them, as one of torch.nn."""
+    rival = TORCH[name][0](
+        layers.input_size,
+        layers.hidden_size,
+        layers.num_layers,
+        batch_first=layers.batch_first,
+        dropout=layers.dropout.p if layers.num_layers > 1 else 0.0,
+        bidirectional=layers.bidirectional,
+    )
+    rival.load_state_dict(torch_names(name, layers, lambda parameter: parameter.detach()))
+    return rival
+
+
+def torch_names(name: str, layers: Recurrent, read: Callable[[nn.Parameter], Tensor]) -> dict[str, Tensor]:
+    """What is read of every parameter of the library's layers, such as its gradient, as torch.nn names and joins it."""
+    values: dict[str, Tensor] = {}
+    for suffix, direction in (("", layers.layers), ("_reverse", layers.reverse_layers)):
+        for number, layer in enumerate(direction):
+            joined = torch_weights(name, {part: read(parameter) for part, parameter in layer.named_parameters()})
+            values |= {f"{key.removesuffix('0')}{number}{suffix}": value for key, value in joined.items()}
+    return values
 
 
 def contenders(name: str, layer: Recurrent, kind: Kind) -> dict[str, Contender]:

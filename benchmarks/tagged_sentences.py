@@ -27,7 +27,7 @@ def write_sentences(folder: Path) -> None:
     A sixth of the words are in names, whose spelling says so, so that something can be learned from them.
     """
     draw = random.Random(0)
-    spellings = [_spelling(draw, number) for number in range(WORDS)]
+    spellings = [spelling(draw, number) for number in range(WORDS)]
     weights = list(accumulate(1 / (2.7 + rank) for rank in range(WORDS)))
     for name, count in PARTS.items():
         lines: list[str] = []
@@ -41,7 +41,7 @@ def write_sentences(folder: Path) -> None:
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _spelling(draw: random.Random, number: int) -> str:
+def spelling(draw: random.Random, number: int) -> str:
     """A word of the length that English words have, the frequent ones short; a name has a capital."""
     size = draw.randint(2, 4) if number < 100 else draw.randint(4, 10)
     word = "".join(draw.choices(LETTERS, WEIGHTS, k=size)) + (LETTERS[number % 26] if number >= 100 else "")

@@ -20,17 +20,18 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from itertools import cycle, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from recurrence import _processor
+from steps import library_step, plain_step
 from tagged_sentences import write_sentences
 from timing import Effort, Pass, alternate
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from recurra.backends.cpu.target import host
 from recurra.data.dataset import Examples
@@ -39,9 +40,6 @@ from recurra.models.tagger import Tagger
 from recurra.tasks.named_entities import NAMED_ENTITIES, NamedEntityAssets, NamedEntityConfig, TaggedBatch, Tagging
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.trained import Trained
-from recurra.training.averaging import build_average
-from recurra.training.engine import Engine
-from recurra.training.world import World
 
 if TYPE_CHECKING:  # it needs a package that the library does not
     from plain_tagger import PlainTagger
@@ -106,48 +104,6 @@ def begin(folder: Path, **settings: object) -> tuple[TrainedTagger, Examples[Tag
     return Trained(task, config, assets, task.build(config, assets)), sentences
 
 
-def library_step(trained: TrainedTagger) -> Callable[[TaggedBatch], float]:
-    """One step of training as the library's loop takes it; returns the loss."""
-    task, config, model = trained.task, trained.config, trained.model
-    settings = config.training
-    engine = Engine(model, lambda m, batch, carried: task.loss(config, m, batch, carried), settings,
-                    torch.device("cpu"), World())  # fmt: skip
-    average = build_average(model, settings)
-
-    def step(batch: TaggedBatch) -> float:
-        model.train()
-        sums = engine.backward([batch], None, "")
-        engine.step(sums.total / sums.count, 1, sums.count, settings.learning_rate)
-        average.update()
-        return sums.total / sums.count
-
-    return step
-
-
-def plain_step(model: PlainTagger, config: NamedEntityConfig, fused: bool) -> Callable[[TaggedBatch], float]:
-    """The same step in plain PyTorch: gradient, clipping, AdamW, an exponential average of the weights."""
-    settings = config.training
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused or None)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.weight_average))
-
-    def step(batch: TaggedBatch) -> float:
-        model.train()
-        optimiser.zero_grad()
-        loss = model.loss(batch) / batch.count
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-        optimiser.step()
-        average.update_parameters(model)
-        return float(loss.detach())
-
-    return step
-
-
 def check_equal(trained: TrainedTagger, plain: PlainTagger, batch: TaggedBatch) -> None:
     """Loss, gradients and decoded tags must be the same without dropout, or it would not be the same work.
 
@@ -159,10 +115,10 @@ def check_equal(trained: TrainedTagger, plain: PlainTagger, batch: TaggedBatch) 
     losses = [trained.task.loss(trained.config, model, batch, None).total, plain.loss(batch)]
     inputs = model.encoder.inputs
     pairs = [
-        (inputs.words.weight, plain.words.weight),
-        (inputs.characters.embedding.weight, plain.characters.weight),
-        (inputs.ngrams.weight, plain.ngrams.weight),
-        (inputs.features[0].weight, plain.shapes.weight),
+        (inputs.words.weight, plain.inputs.words.weight),
+        (inputs.characters.embedding.weight, plain.inputs.characters.weight),
+        (inputs.ngrams.weight, plain.inputs.ngrams.weight),
+        (inputs.features[0].weight, plain.inputs.shapes.weight),
         (model.readout.weight, plain.readout.weight),
         (model.crf.transitions, plain.crf.transitions),
     ]
@@ -187,7 +143,7 @@ def measure(folder: Path, amount: Amount) -> Figures:
     figures = Figures()
     trained, sentences = begin(folder)
     batches = trained.task.batches(trained.config, trained.assets, sentences, "train")
-    step = library_step(trained)
+    step = library_step(trained.model, partial(trained.task.loss, trained.config), trained.config.training)
     for batch in islice(batches.epoch(0), amount.before):
         step(batch)
     plain, tuned = (PlainTagger(trained.model, once=once) for once in (False, True))
@@ -195,10 +151,11 @@ def measure(folder: Path, amount: Amount) -> Figures:
     for other in (plain, tuned):
         check_equal(trained, other, batched[0])
     figures.tagging = _tagging(trained, tuned, folder, amount)
+    count, settings = attrgetter("count"), trained.config.training
     steps = {
         "recurra": step,
-        PLAIN: plain_step(plain, trained.config, fused=False),
-        TUNED: plain_step(tuned, trained.config, fused=True),
+        PLAIN: plain_step(plain, plain.loss, count, settings, fused=False),
+        TUNED: plain_step(tuned, tuned.loss, count, settings, fused=True),
     }
     # Every pass has batches of its own, the same ones for all: in training hardly a shape of a batch comes again.
     groups = [batched[first : first + amount.steps] for first in range(0, len(batched), amount.steps)]

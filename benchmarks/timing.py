@@ -35,14 +35,22 @@ class Timing:
     runs: int
 
 
-def alternate(passes: Mapping[str, Pass], effort: Effort) -> dict[str, Timing]:
+def alternate(
+    passes: Mapping[str, Pass], effort: Effort, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, Timing]:
     """The median time of each pass, run by turns: one run of every contender, then again.
 
     A slow one sits out some of the turns, evenly. A contender begins when no thread of the one before still spins, and
     runs a short pass untimed first, so that it finds its own data in the caches. Of a pass that is over in less than
     `TURN` a turn is the median of as many as fit into that: one alone, after a rest, would be the time of waking up.
+
+    Args:
+        passes: What is timed.
+        effort: How long.
+        clock: Which seconds count. Those of the processor (`time.process_time`), of contenders with one thread, leave
+            out how long other programs held it.
     """
-    estimates = {name: _estimate(run) for name, run in passes.items()}
+    estimates = {name: _estimate(run, clock) for name, run in passes.items()}
     wanted = {name: effort.runs(seconds) for name, seconds in estimates.items()}
     turns = max(wanted.values(), default=0)
     times: dict[str, list[float]] = {name: [] for name in passes}
@@ -54,7 +62,7 @@ def alternate(passes: Mapping[str, Pass], effort: Effort) -> dict[str, Timing]:
                 wait_for_rest()
                 if estimates[name] < SHORT:
                     run()
-                times[name].append(_turn(run))
+                times[name].append(_turn(run, clock))
     return {name: Timing(statistics.median(taken), len(taken)) for name, taken in times.items()}
 
 
@@ -71,24 +79,24 @@ def wait_for_rest() -> None:
             return
 
 
-def _turn(run: Pass) -> float:
+def _turn(run: Pass, clock: Callable[[], float]) -> float:
     """The median of the runs that fit into a turn, at least one."""
-    taken = [_seconds(run)]
+    taken = [_seconds(run, clock)]
     while sum(taken) < TURN:
-        taken.append(_seconds(run))
+        taken.append(_seconds(run, clock))
     return statistics.median(taken)
 
 
-def _estimate(run: Pass) -> float:
+def _estimate(run: Pass, clock: Callable[[], float]) -> float:
     """A second run's time: the first compiles, allocates and starts threads."""
     run()
-    return _seconds(run)
+    return _seconds(run, clock)
 
 
-def _seconds(run: Pass) -> float:
-    begun = time.perf_counter()
+def _seconds(run: Pass, clock: Callable[[], float]) -> float:
+    begun = clock()
     run()
-    return time.perf_counter() - begun
+    return clock() - begun
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """The benchmarks compare equal work, count it rightly, and say what they found."""
 
+import copy
 import importlib
 from dataclasses import replace
 from pathlib import Path
 
 import llvmlite.binding as llvm
 import pytest
+import torch
+from torch import nn
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 CELLS = ["rnn", "simplified-gru", "gru", "gru-reset-after", "lstm", "peephole-lstm", "own"]
@@ -80,7 +83,7 @@ def test_peak_keeps_every_chain_in_a_register(modules):
 )
 def test_contenders_run_by_turns_and_at_least_three_times(modules, monkeypatch, seconds, a_turn):
     timing, runs = modules("timing"), []
-    monkeypatch.setattr(timing, "_seconds", lambda run: (run(), seconds)[1])
+    monkeypatch.setattr(timing, "_seconds", lambda run, clock: (run(), seconds)[1])
     passes = {who: lambda who=who: runs.append(who) for who in ("a", "b")}
     timings = timing.alternate(passes, timing.Effort(budget=0.0, repeats=10))
     assert timings == {who: timing.Timing(seconds, 3) for who in ("a", "b")}
@@ -227,3 +230,55 @@ def test_what_a_tagger_does_is_told_beside_plain_pytorch(modules):
     assert "| words tagged a second | 30,000 | | | 20,000 | 1.50x |" in text
     assert "| memory after epoch 3, MiB | 520 (+4.0%) |" in text
     assert "load average 0.5 before, 1.5 after" in text
+
+
+def case_of(modules, name, folder):
+    """A small case of training."""
+    cases = modules("training_cases")
+    return cases.classifier(True, folder) if name == "classifier" else getattr(cases, name)(True)
+
+
+@pytest.mark.parametrize("name", ["word_model", "classifier", "translator"])
+def test_models_that_train_are_the_same(modules, name, tmp_path):
+    case, training = case_of(modules, name, tmp_path), modules("training")
+    training.check_equal(case)
+    with torch.no_grad():
+        next(parameter for name, parameter in case.plain[1].named_parameters() if "weight_hh" in name)[0, 0] += 1.0
+    with pytest.raises(RuntimeError, match=r"apart: it would not be of equal work"):
+        training.check_equal(case)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_steps_of_training_move_weights_alike(modules, optimiser, fused):
+    steps, recurra = modules("steps"), modules("recurra.training")
+    settings = recurra.TrainingSettings(
+        optimiser=optimiser, learning_rate=0.1, weight_decay=0.1, weight_average=0.9, clip_norm=0.5
+    )
+    torch.manual_seed(0)
+    ours = nn.Linear(3, 2)
+    theirs = copy.deepcopy(ours)
+    batches = torch.randn(5, 4, 3)
+    step = steps.library_step(ours, lambda model, x, _: recurra.StepLoss(model(x).square().sum(), 4), settings)
+    other = steps.plain_step(theirs, lambda x: theirs(x).square().sum(), len, settings, fused=fused)
+    for batch in batches:
+        assert step(batch) == pytest.approx(other(batch), rel=1e-5)
+    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
+
+
+def test_the_parts_of_a_step_are_found_in_its_profile(modules, tmp_path):
+    case, training = case_of(modules, "translator", tmp_path), modules("training")
+    step = modules("steps").library_step(case.model, case.loss, case.settings)
+    step(case.batches[0])
+    shares = training.shares_of(step, case.batches[:2])
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(share > 0 for share in shares.values())
+
+
+def test_steps_of_training_are_told_beside_plain_pytorch(modules):
+    training = modules("training")
+    parts = dict.fromkeys((*training.PARTS, "rest"), 0.2)
+    seconds = {"recurra": 0.02, training.PLAIN: 0.05, training.TUNED: 0.03}
+    text = training.report([training.Figures("a model", (1.6, 2.2), seconds, parts)], "python x.py", (0.5, 1.5))
+    assert "| a model | 20.0 | 50.0 | 2.50x | 30.0 | 1.50x | 1.6x, better 2.2x |" in text
+    assert "| a model | 20% | 20% | 20% | 20% | 20% |" in text

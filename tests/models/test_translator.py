@@ -136,3 +136,14 @@ def test_every_dropout_acts_in_training_and_rests_otherwise():
         assert torch.equal(model(given)[0], model(given)[0])
         model.train()
         assert not torch.equal(model(given)[0], model(given)[0]), name
+
+
+@pytest.mark.parametrize("tie", [False, True])
+def test_a_step_with_the_transposed_readout_gives_the_same_logits(tie):
+    torch.manual_seed(0)
+    model = Translator(30, 20, "gru", embedding_size=8, hidden_size=6, tie_weights=tie).eval()
+    with torch.no_grad():
+        model._readout_parameters()[1].uniform_(-1, 1)
+        state = model.encode(torch.randint(30, (3, 5)), torch.tensor([5, 2, 4]))
+        plain, transposed = (model.step(torch.tensor([1, 2, 3]), state, r) for r in (None, model.transposed_readout()))
+    torch.testing.assert_close(plain[0], transposed[0])

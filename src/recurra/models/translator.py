@@ -158,25 +158,47 @@ class Translator(nn.Module):
         outputs, _ = self.encoder(self._embedded(self.source_embedding, source), None, lengths)
         return self.decoder.start(self.context_dropout(outputs), lengths)
 
-    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, DecoderState]:
-        """From the last tokens (B,) the logits of the next (B, V), the attention (B, S), and the state after."""
+    def step(
+        self, tokens: Tensor, state: DecoderState, readout: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, DecoderState]:
+        """One step of a translation.
+
+        Args:
+            tokens: The last tokens, (B,).
+            state: The state before.
+            readout: What `transposed_readout` gave, where many steps follow; None to read the weights as they are.
+
+        Returns:
+            The logits of the next tokens (B, V), the attention (B, S), and the state after.
+        """
         outputs, weights, after = self.decoder(self._embedded(self.target_embedding, tokens[:, None]), state)
-        return self.logits(self.output_dropout(outputs))[:, 0], weights[:, 0], after
+        hidden = self.output_dropout(outputs)[:, 0]
+        logits = self.logits(hidden) if readout is None else torch.addmm(readout[1], hidden, readout[0])
+        return logits, weights[:, 0], after
+
+    def transposed_readout(self) -> tuple[Tensor, Tensor]:
+        """Vᵀ, (width, V) in memory of its own, and c, (V,).
+
+        On a processor the product of a few hundred rows with the transposed matrix takes 0.6 times as long as with the
+        matrix as it is: 17 ms, not 29, for 320 rows of 256 and 6,000 tokens. Making it takes 3 ms.
+        """
+        weight, bias = self._readout_parameters()
+        return weight.t().contiguous(), bias
 
     def logits(self, hidden: Tensor) -> Tensor:
         """The logits (..., V) of what the readout reads."""
-        if self.readout is not None:
-            return self.readout(hidden)  # type: ignore[no-any-return]
-        return F.linear(hidden, self.target_embedding.weight, self.bias)
+        return F.linear(hidden, *self._readout_parameters())
 
     def loss(self, hidden: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The cross-entropy of the readout summed over all steps with a target, in nats, without storing the logits."""
-        weight, bias = (
-            (self.target_embedding.weight, self.bias)
-            if self.readout is None
-            else (self.readout.weight, self.readout.bias)
-        )
-        return readout_loss(hidden, weight, bias, targets, label_smoothing=label_smoothing)
+        return readout_loss(hidden, *self._readout_parameters(), targets, label_smoothing=label_smoothing)
+
+    def _readout_parameters(self) -> tuple[Tensor, Tensor]:
+        """V and c."""
+        if self.readout is not None:
+            return self.readout.weight, self.readout.bias
+        assert self.bias is not None
+        return self.target_embedding.weight, self.bias
 
     def _embedded(self, embedding: nn.Embedding, tokens: Tensor) -> Tensor:
         vectors = embedding(tokens)

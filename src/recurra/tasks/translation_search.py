@@ -44,14 +44,16 @@ class TranslatorScorer:
     def __init__(self, model: Translator, source: Tensor, source_lengths: Tensor, end: int) -> None:
         self.model, self.source, self.source_lengths = model, source, source_lengths
         self.begin = self.end = end
+        self._readout: tuple[Tensor, Tensor] | None = None
 
     def start(self) -> DecoderState:
         """The state before the first step."""
+        self._readout = self.model.transposed_readout()
         return self.model.encode(self.source, self.source_lengths)
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, DecoderState]:
         """The log-probabilities after one more token, the attention, and the state."""
-        logits, attention, after = self.model.step(tokens, state)
+        logits, attention, after = self.model.step(tokens, state, self._readout)
         return logits.log_softmax(1), attention, after
 
     def select(self, state: DecoderState, rows: Tensor, same_sources: bool) -> DecoderState:

@@ -1,0 +1,125 @@
+"""A language model, a classifier and a translator in plain PyTorch: torch.nn's layers, the weights of ours."""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from contenders import torch_layers
+from plain_inputs import PlainInputs, embedding_of
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from recurra.data import IGNORED
+from recurra.models import Classifier, LanguageModel
+from recurra.models.translator import SentencePairs, Translator
+from recurra.tasks.sentiment_batches import TextBatch
+
+
+def _read(layer: nn.RNNBase, x: Tensor, lengths: Tensor, pack: bool = True) -> Tensor:
+    """The outputs of a layer over rows of some lengths; where these are all the same, packing is left out if asked."""
+    if not pack and bool((lengths == x.shape[1]).all()):
+        return layer(x)[0]
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+
+
+class PlainLanguageModel(nn.Module):
+    """Embedding, LSTM, readout; the state goes on from batch to batch."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__()
+        self.embedding, self.readout = embedding_of(model.embedding.weight), copy.deepcopy(model.readout)
+        self.lstm = torch_layers("lstm", model.recurrent)
+        self.state: tuple[Tensor, ...] | None = None
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """The cross-entropy of tokens (B, T) and those that follow them, summed over the steps."""
+        tokens, targets = batch
+        outputs, state = self.lstm(self.embedding(tokens), self.state)
+        self.state = tuple(part.detach() for part in state)
+        return F.cross_entropy(self.readout(outputs).flatten(0, 1), targets.flatten(), reduction="sum")
+
+
+class PlainClassifier(nn.Module):
+    """Words, a bidirectional LSTM, its last outputs, their mean and their maximum, a readout.
+
+    Args:
+        model: Ours.
+        tuned: Whether each spelling of a batch is read once, and rows of one length are not packed: over packed ones
+            torch.nn's backward pass takes time that grows with the square of the length.
+    """
+
+    def __init__(self, model: Classifier, tuned: bool) -> None:
+        super().__init__()
+        self.tuned = tuned
+        self.inputs = PlainInputs(model.encoder.inputs, once=tuned)
+        self.lstm = torch_layers("lstm", model.encoder.recurrent)
+        self.dropout, self.readout = nn.Dropout(model.dropout.p), copy.deepcopy(model.readout)
+
+    def loss(self, batch: TextBatch) -> Tensor:
+        """The cross-entropy summed over texts."""
+        lengths, size = batch.lengths, self.lstm.hidden_size
+        outputs = _read(self.lstm, self.dropout(self.inputs(batch.tokens)), lengths, pack=not self.tuned)
+        inside = (torch.arange(outputs.shape[1]) < lengths[:, None]).unsqueeze(2)
+        last = outputs[torch.arange(len(outputs)), lengths - 1, :size]
+        mean = outputs.sum(1) / lengths[:, None]  # what lies past the end of a row is 0
+        highest = outputs.masked_fill(~inside, -torch.inf).amax(1)
+        pooled = torch.cat([last, outputs[:, 0, size:], mean, highest], 1)
+        return F.cross_entropy(self.readout(self.dropout(pooled)), batch.targets, reduction="sum")
+
+
+class Pairs(NamedTuple):
+    """What a translator is trained on: sentences, and the ids y<1..T> of their translations, (B, T)."""
+
+    pairs: SentencePairs
+    targets: Tensor
+
+    @property
+    def size(self) -> int:
+        """How many pieces the translations have."""
+        return int((self.targets != IGNORED).sum())
+
+
+class PlainTranslator(nn.Module):
+    """A bidirectional GRU, a GRU, attention with a bilinear score, a second GRU, and a readout with tied weights.
+
+    Args:
+        model: Ours, of one joint vocabulary, tied weights and the decoder "deep".
+        label_smoothing: The share of the target that is spread evenly, in training.
+    """
+
+    def __init__(self, model: Translator, label_smoothing: float) -> None:
+        super().__init__()
+        self.embedding, self.bias = embedding_of(model.target_embedding.weight), copy.deepcopy(model.bias)
+        self.encoder = torch_layers("gru-reset-after", model.encoder)
+        self.lower = torch_layers("gru-reset-after", model.decoder.lower)
+        self.upper = torch_layers("gru-reset-after", model.decoder.upper)
+        self.bridge, self.output = copy.deepcopy(model.decoder.bridge), copy.deepcopy(model.decoder.output)
+        self.keys = copy.deepcopy(model.decoder.attention.memory_map)
+        self.dropout, self.context_dropout = nn.Dropout(model.dropout.p), nn.Dropout(model.context_dropout.p)
+        self.output_dropout = nn.Dropout(model.output_dropout.p)
+        self.label_smoothing = label_smoothing
+
+    def loss(self, batch: Pairs) -> Tensor:
+        """The cross-entropy summed over the pieces of the translations."""
+        lengths = batch.pairs.source_lengths
+        memory = self.context_dropout(_read(self.encoder, self.dropout(self.embedding(batch.pairs.source)), lengths))
+        inside = torch.arange(memory.shape[1]) < lengths[:, None]
+        mean = memory.masked_fill(~inside.unsqueeze(2), 0).sum(1) / lengths[:, None]
+        below, above = self.bridge(mean).tanh().unflatten(1, (2, -1)).transpose(0, 1).contiguous()
+        embedded = self.dropout(self.embedding(batch.pairs.previous))
+        queries, _ = self.lower(embedded, below[None])
+        scores = queries @ self.keys(memory).transpose(1, 2)
+        context = scores.masked_fill(~inside.unsqueeze(1), -torch.inf).softmax(2) @ memory
+        top, _ = self.upper(self.dropout(torch.cat([queries, context], 2)), above[None])
+        outputs = self.output_dropout(self.output(torch.cat([top, context, embedded], 2)).tanh())
+        return F.cross_entropy(
+            F.linear(outputs, self.embedding.weight, self.bias).flatten(0, 1),
+            batch.targets.flatten(),
+            reduction="sum",
+            ignore_index=IGNORED,
+            label_smoothing=self.label_smoothing if self.training else 0.0,
+        )

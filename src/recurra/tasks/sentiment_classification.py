@@ -34,6 +34,7 @@ from recurra.tasks.class_output import CLASS_FORMATS, columns_beside
 from recurra.tasks.class_report import class_metrics, class_mistake, classes_mistake
 from recurra.tasks.classified import Classified
 from recurra.tasks.drift import Drift
+from recurra.tasks.from_language_model import weights_of_language_model
 from recurra.tasks.mistakes import Mistake
 from recurra.tasks.reading_output import reading_formats
 from recurra.tasks.sentiment_answers import answers_of, at_precision, calibrate
@@ -306,6 +307,7 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         describe=describe,
         baselines=baselines,
         rows=rows,
+        inherits={"language-modelling": weights_of_language_model},
         formats={**CLASS_FORMATS, **reading_formats(reading)},
         stratified=True,
     )

@@ -26,7 +26,7 @@ from recurra.training import StepLoss
 if TYPE_CHECKING:
     from recurra.tasks.trained import Trained
 
-__all__ = ["Baseline", "Demo", "Facts", "Format", "Inherited", "Task"]
+__all__ = ["Baseline", "Demo", "Facts", "Format", "Inherited", "Rewriting", "Task"]
 
 C = TypeVar("C", bound=TaskConfig)
 R = TypeVar("R")
@@ -96,6 +96,19 @@ class Inherited:
     note: str
 
 
+@dataclass(frozen=True)
+class Rewriting(Generic[R]):
+    """How the text of an example is changed; the answers are those of a classifier, `Classified`.
+
+    Args:
+        text: The text of an example.
+        rewrite: From an example and another text, the example with that text.
+    """
+
+    text: Callable[[R], str]
+    rewrite: Callable[[R, str], R]
+
+
 Format = Callable[["Trained[Any, R, Any, Any, Any, P]", Iterable[tuple[R, P]]], Iterator[str | Text | bytes]]
 """Writes answers."""
 
@@ -153,6 +166,8 @@ class Task(Generic[C, R, A, M, B, P]):
             weights are taken where a model starts from it.
         inherits: By the name of another use, from the model to begin and a run of that use, which of its weights
             correspond to parameters of the model.
+        rewriting: What changes the text of an example, for the behaviour report; None where inputs are no texts with
+            classes.
         formats: Ways to write answers beside JSON lines, by name: each gives pieces of text or bytes, one after
             another, of what was trained and of examples with their answers as they come. The first is for people.
         stratified: Whether the part kept for validation has its share of every class of `Facts.labels`, so that a file
@@ -188,6 +203,7 @@ class Task(Generic[C, R, A, M, B, P]):
     inherits: Mapping[str, Callable[[Trained[C, R, A, M, B, P], Trained[Any, Any, Any, Any, Any, Any]], Inherited]] = (
         field(default_factory=dict)
     )
+    rewriting: Rewriting[R] | None = None
     formats: Mapping[str, Format[R, P]] = field(default_factory=dict)
     stratified: bool = False
     trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

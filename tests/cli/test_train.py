@@ -151,7 +151,12 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
         given = [flag if value == "true" else f"--no-{flag[2:]}"]
     if key == "rate_factors":
         given = [flag, value := "embedding.*=0.5"]
-    needed = {"momentum": ["--optimiser", "sgd"], "unfreeze_every": ["--freeze", "embedding.*"]}.get(key, [])
+    frozen = ["--freeze", "embedding.*"]
+    needed = {
+        "momentum": ["--optimiser", "sgd"],
+        "unfreeze_every": frozen,
+        "rate_divisor": [*frozen, "--unfreeze-every", "1"],
+    }.get(key, [])
     data = [] if key == "data" else ["--data", "pets.txt"]
     recurra(*TRAIN, *data, *needed, *given)
     quoted = (

@@ -6,6 +6,7 @@ from torch import nn
 
 from recurra.errors import SettingError
 from recurra.training import StepLoss, train
+from recurra.training.optimisers import build_optimiser
 from recurra.training.settings import TrainingSettings
 
 
@@ -48,6 +49,23 @@ def test_a_rate_of_its_own_is_a_share_of_the_rate():
     assert moved(optimiser="sgd", rate_factors=("0.*=0.1", "0.bias=0"))["0.bias"] == 0
 
 
+def test_each_part_learns_more_slowly_than_the_one_above_it():
+    model = nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 4), nn.Linear(4, 1))
+    settings = TrainingSettings(
+        freeze=("0.*", "1.*"), unfreeze_every=1, rate_divisor=2.6, rate_factors=("1.bias=0.5",), learning_rate=0.1
+    )
+    groups = build_optimiser(model, settings).param_groups
+    factor = {id(p): group["rate_factor"] for group in groups for p in group["params"]}
+    factors = {name: factor[id(p)] for name, p in model.named_parameters()}
+    assert factors == pytest.approx(
+        {"0.weight": 1 / 2.6**2, "0.bias": 1 / 2.6**2, "1.weight": 1 / 2.6, "1.bias": 0.5, "2.weight": 1, "2.bias": 1}
+    )
+    whole = moved(epochs=1, optimiser="sgd", learning_rate=0.01)
+    assert moved(epochs=1, optimiser="sgd", learning_rate=0.01, freeze=("0.*",), unfreeze_every=1, rate_divisor=4) == (
+        pytest.approx({name: 0 if name.startswith("0") else distance for name, distance in whole.items()})
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -56,6 +74,7 @@ def test_a_rate_of_its_own_is_a_share_of_the_rate():
         ({"rate_factors": ("0.*",)}, "is no pattern and factor; write such as"),
         ({"rate_factors": ("0.*=-1",)}, "is no pattern and factor"),
         ({"rate_factors": ("9=1",)}, "no parameter of the model is called 9"),
+        ({"freeze": ("0.*",), "rate_divisor": 2.6}, "rate_divisor 2.6 has no effect without unfreeze_every"),
         ({"unfreeze_every": 2}, "unfreeze_every 2 has no effect without freeze"),
     ],
 )

@@ -74,6 +74,10 @@ COMMANDS: Mapping[str, Entry | Group] = {
         "Check that answers depend on nothing but their input.",
         "recurra.cli.verify:verify",
     ),
+    "behaviour": Entry(
+        "Change texts in ways that should not matter, and count other answers.",
+        "recurra.cli.behaviour:behaviour",
+    ),
     "show": Entry("Show what a run is and what it reached.", "recurra.cli.show:show"),
     "runs": Entry("List the runs in a folder, or compare them.", "recurra.cli.runs:runs", uses_torch=False),
     "sample": Entry("Draw novel sequences from a language model.", "recurra.cli.sample:sample"),

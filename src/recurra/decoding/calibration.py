@@ -18,6 +18,7 @@ __all__ = [
     "expected_calibration_error",
     "fit_platt_scaling",
     "fit_temperature",
+    "wilson_interval",
     "wilson_lower_bound",
 ]
 
@@ -177,6 +178,21 @@ def wilson_lower_bound(right: float, count: float, z: float = 1.6449) -> float:
     share, spread = right / count, z * z / count
     centre = share + spread / 2
     return max(0.0, (centre - math.sqrt(spread * (share * (1 - share) + spread / 4))) / (1 + spread))
+
+
+def wilson_interval(right: float, count: float, z: float = 1.96) -> tuple[float, float]:
+    """The shares that are likely, of right ones among all of their kind: Wilson's interval.
+
+    Args:
+        right: How many of them are right.
+        count: How many there are; of none, the interval is all of [0, 1].
+        z: How likely: 1.96 for an interval that holds 95 times in 100.
+
+    Example:
+        >>> [round(end, 3) for end in wilson_interval(5, 10)], [round(end, 3) for end in wilson_interval(0, 10)]
+        ([0.237, 0.763], [0.0, 0.278])
+    """
+    return wilson_lower_bound(right, count, z), 1 - wilson_lower_bound(count - right, count, z)
 
 
 def design_effect(right: Sequence[bool], groups: Sequence[Hashable]) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +35,14 @@ from recurra.tasks.class_output import CLASS_FORMATS, columns_beside
 from recurra.tasks.class_report import class_metrics, class_mistake, classes_mistake
 from recurra.tasks.classified import Classified
 from recurra.tasks.drift import Drift
+from recurra.tasks.from_language_model import weights_of_language_model
 from recurra.tasks.mistakes import Mistake
 from recurra.tasks.reading_output import reading_formats
 from recurra.tasks.sentiment_answers import answers_of, at_precision, calibrate
 from recurra.tasks.sentiment_assets import SentimentAssets, fit, has_several
 from recurra.tasks.sentiment_batches import TextBatch, batches, loss_of_each
 from recurra.tasks.sentiment_classification_settings import SentimentConfig
-from recurra.tasks.task import Baseline, Facts, Task
+from recurra.tasks.task import Baseline, Facts, Rewriting, Task
 from recurra.tasks.text_units import words_of
 from recurra.tasks.words import word_input, word_rows
 from recurra.training import StepLoss
@@ -306,6 +308,8 @@ SENTIMENT_CLASSIFICATION: Task[SentimentConfig, ClassifiedText, SentimentAssets,
         describe=describe,
         baselines=baselines,
         rows=rows,
+        rewriting=Rewriting(lambda text: text.text, lambda text, changed: replace(text, text=changed)),
+        inherits={"language-modelling": weights_of_language_model},
         formats={**CLASS_FORMATS, **reading_formats(reading)},
         stratified=True,
     )

@@ -46,7 +46,7 @@ class DataSettings(Settings):
     )
     start_from: Path | None = Field(
         None,
-        description="Run whose weights this one begins with, where their names and shapes agree.",
+        description="Run whose weights this one begins with, where they correspond.",
         json_schema_extra={"begins": True},
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rich.text import Text
-from torch import nn
+from torch import Tensor, nn
 
 from recurra.data.batch import Batch
 from recurra.data.batching import Batches
@@ -26,7 +26,7 @@ from recurra.training import StepLoss
 if TYPE_CHECKING:
     from recurra.tasks.trained import Trained
 
-__all__ = ["Baseline", "Demo", "Facts", "Format", "Task"]
+__all__ = ["Baseline", "Demo", "Facts", "Format", "Inherited", "Rewriting", "Task"]
 
 C = TypeVar("C", bound=TaskConfig)
 R = TypeVar("R")
@@ -81,6 +81,32 @@ class Demo:
     about: str
     settings: Mapping[str, Any]
     inputs: Sequence[Any] = ()
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """What a model begins with of a model of another use.
+
+    Args:
+        weights: The weights, under the names and in the shapes of the model that begins with them.
+        note: What they are, in a few words.
+    """
+
+    weights: Mapping[str, Tensor]
+    note: str
+
+
+@dataclass(frozen=True)
+class Rewriting(Generic[R]):
+    """How the text of an example is changed; the answers are those of a classifier, `Classified`.
+
+    Args:
+        text: The text of an example.
+        rewrite: From an example and another text, the example with that text.
+    """
+
+    text: Callable[[R], str]
+    rewrite: Callable[[R, str], R]
 
 
 Format = Callable[["Trained[Any, R, Any, Any, Any, P]", Iterable[tuple[R, P]]], Iterator[str | Text | bytes]]
@@ -138,6 +164,10 @@ class Task(Generic[C, R, A, M, B, P]):
         demo: Writes the data of a demonstration into a folder; None for that of `example`.
         rows: From the assets, the names of the rows of parameters that have any, such as words: by them another run's
             weights are taken where a model starts from it.
+        inherits: By the name of another use, from the model to begin and a run of that use, which of its weights
+            correspond to parameters of the model.
+        rewriting: What changes the text of an example, for the behaviour report; None where inputs are no texts with
+            classes.
         formats: Ways to write answers beside JSON lines, by name: each gives pieces of text or bytes, one after
             another, of what was trained and of examples with their answers as they come. The first is for people.
         stratified: Whether the part kept for validation has its share of every class of `Facts.labels`, so that a file
@@ -170,6 +200,10 @@ class Task(Generic[C, R, A, M, B, P]):
     drift: Callable[[C, A], Drift[P] | None] = lambda config, assets: None
     demo: Callable[[Path], Demo] | None = None
     rows: Callable[[A], Mapping[str, Sequence[Hashable]]] = lambda assets: {}
+    inherits: Mapping[str, Callable[[Trained[C, R, A, M, B, P], Trained[Any, Any, Any, Any, Any, Any]], Inherited]] = (
+        field(default_factory=dict)
+    )
+    rewriting: Rewriting[R] | None = None
     formats: Mapping[str, Format[R, P]] = field(default_factory=dict)
     stratified: bool = False
     trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

@@ -18,7 +18,7 @@ AnyTrained = Trained[Any, Any, Any, Any, Any, Any]
 
 
 def begin_with(run: AnyTrained, folder: Path) -> str:
-    """Give a model the weights of another run, where their names and shapes agree.
+    """Give a model the weights of another run, where they correspond: by name, or as the task says of another use.
 
     The rows of a parameter that belong to words or classes are taken by word or class, so that the two models may have
     other vocabularies.
@@ -32,12 +32,16 @@ def begin_with(run: AnyTrained, folder: Path) -> str:
 
     Raises:
         RunError: There is no run in the folder, or it is damaged.
-        SettingError: Nothing of it fits.
+        SettingError: Nothing of it fits, or a size of a model of another use does not.
     """
     from recurra.tasks.run import load_run
     from recurra.tasks.table import TASKS
 
     other = load_run(folder, {**TASKS, run.task.name: run.task})
+    if other.task.name in run.task.inherits:
+        inherited = run.task.inherits[other.task.name](run, other)
+        take_weights(run.model.state_dict(), inherited.weights, {}, {})
+        return f"begun with {inherited.note}, from {folder}"
     taken, numbers = take_weights(
         run.model.state_dict(),
         other.model.state_dict(),

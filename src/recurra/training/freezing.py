@@ -15,7 +15,7 @@ from torch import nn
 from recurra.errors import SettingError
 from recurra.spelling import did_you_mean
 
-__all__ = ["frozen_patterns", "matching", "rate_factors"]
+__all__ = ["frozen_patterns", "layer_factors", "matching", "rate_factors"]
 
 
 def matching(names: Iterable[str], pattern: str, setting: str) -> list[str]:
@@ -54,6 +54,25 @@ def frozen_patterns(patterns: Sequence[str], unfreeze_every: int | None, epoch: 
         [['embedding.*', 'recurrent.*'], ['embedding.*', 'recurrent.*'], ['embedding.*'], []]
     """
     return patterns if unfreeze_every is None else patterns[: max(0, len(patterns) - epoch // unfreeze_every)]
+
+
+def layer_factors(patterns: Sequence[str], divisor: float) -> list[str]:
+    """Discriminative rates: each part of a network learns more slowly than the one above it.
+
+        rate of part l - 1 = rate of part l / divisor
+
+    Args:
+        patterns: The parts from the bottom of the network to its top; what none names is above them all.
+        divisor: 2.6 in the paper.
+
+    Returns:
+        Patterns and factors as `rate_factors` takes them.
+
+    Example:
+        >>> layer_factors(["embedding.*", "recurrent.*"], 2)
+        ['embedding.*=0.25', 'recurrent.*=0.5']
+    """
+    return [f"{pattern}={divisor ** (place - len(patterns))!r}" for place, pattern in enumerate(patterns)]
 
 
 def rate_factors(model: nn.Module, factors: Sequence[str]) -> Mapping[str, float]:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from recurra.errors import TrainingError
-from recurra.training.freezing import rate_factors
+from recurra.training.freezing import layer_factors, rate_factors
 from recurra.training.settings import TrainingSettings
 
 
@@ -18,7 +18,7 @@ def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
 
     Args:
         model: The module to train, already on its device.
-        settings: optimiser, learning_rate, weight_decay, momentum and beta2 are read.
+        settings: optimiser, learning_rate, weight_decay, momentum, beta2 and the rates of parts are read.
 
     Returns:
         A `torch.optim.Optimizer` with, for each factor of the learning rate, one group that decays and one that does
@@ -36,7 +36,8 @@ def build_optimiser(model: nn.Module, settings: TrainingSettings) -> Optimizer:
     parameters = [parameter for _, parameter in named]
     if not parameters:
         raise TrainingError(f"{type(model).__name__} has no parameter with requires_grad=True: nothing to train")
-    factors = rate_factors(model, settings.rate_factors)
+    by_layer = [] if settings.rate_divisor is None else layer_factors(settings.freeze, settings.rate_divisor)
+    factors = rate_factors(model, [*by_layer, *settings.rate_factors])
     groups: list[dict[str, Any]] = []
     for factor in dict.fromkeys(factors.get(name, 1.0) for name, _ in named):
         members = [parameter for name, parameter in named if factors.get(name, 1.0) == factor]

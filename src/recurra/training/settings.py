@@ -120,6 +120,12 @@ class TrainingSettings(CheckedSettings):
     unfreeze_every: int | None = Field(
         None, ge=1, description="Epochs after which the last pattern of freeze learns, too, then the one before it."
     )
+    rate_divisor: float | None = Field(
+        None,
+        ge=1,
+        description="With unfreeze_every: how many times more slowly each pattern of freeze learns than the one after "
+        "it, the last than the rest of the network; 2.6 in ULMFiT.",
+    )
     rate_factors: tuple[str, ...] = Field(
         (), description="What the learning rate of parameters is multiplied by, such as encoder.*=0.1."
     )
@@ -212,6 +218,11 @@ class TrainingSettings(CheckedSettings):
             raise ValueError(
                 f"unfreeze_every {self.unfreeze_every} has no effect without freeze: leave it out, or name what is "
                 "frozen at first"
+            )
+        if self.rate_divisor is not None and self.unfreeze_every is None:
+            raise ValueError(
+                f"rate_divisor {self.rate_divisor:g} has no effect without unfreeze_every, since what freeze names "
+                "never learns: leave it out, or say when it is let go"
             )
         if self.weight_average and self.optimiser not in OPTIMISERS_WITH["weight_average"]:
             raise ValueError(

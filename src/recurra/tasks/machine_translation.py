@@ -27,6 +27,8 @@ from recurra.tasks.machine_translation_batches import PairBatch, PairBatches, Tr
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.translation import Translation
+from recurra.tasks.translation_baselines import translation_baselines
+from recurra.tasks.translation_checks import pair_warnings
 from recurra.tasks.translation_example import example
 from recurra.tasks.translation_output import TRANSLATION_FORMATS, show
 from recurra.tasks.translation_search import translate
@@ -128,8 +130,8 @@ def facts(pair: SentencePair) -> Facts:
 def baselines(
     config: MachineTranslationConfig, pairs: Dataset[SentencePair]
 ) -> list[Baseline[SentencePair, Translation]]:
-    """The sentence as it is, not translated."""
-    return [Baseline("the sentence itself", lambda pair: Translation.of_text(pair.source_text))]
+    """The sentence as it is, and word by word."""
+    return translation_baselines(pairs)
 
 
 def describe(
@@ -173,5 +175,6 @@ MACHINE_TRANSLATION: Task[
     example=example,
     describe=describe,
     baselines=baselines,
+    examine=pair_warnings,
     formats=TRANSLATION_FORMATS,
 )

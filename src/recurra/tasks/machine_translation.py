@@ -29,8 +29,11 @@ from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.translation import Translation
 from recurra.tasks.translation_baselines import translation_baselines
 from recurra.tasks.translation_checks import pair_warnings
+from recurra.tasks.translation_doubts import calibrate, checked
 from recurra.tasks.translation_example import example
+from recurra.tasks.translation_mistakes import translation_mistake
 from recurra.tasks.translation_output import TRANSLATION_FORMATS, show
+from recurra.tasks.translation_profile import PairProfile
 from recurra.tasks.translation_search import translate
 from recurra.training import StepLoss
 
@@ -64,10 +67,12 @@ def fit(config: MachineTranslationConfig, pairs: Dataset[SentencePair]) -> Trans
     examples = [pairs[index] for index in range(len(pairs))]
     sources = [pair.source_text.strip() for pair in examples]
     targets = [(pair.target_text or "").strip() for pair in examples]
+    profile = PairProfile.of(list(zip(sources, targets, strict=True)))
     if settings.joint:
         joint = _vocabulary(config, [text for both in zip(sources, targets, strict=True) for text in both])
-        return TranslationAssets(source=joint, target=joint)
-    return TranslationAssets(source=_vocabulary(config, sources), target=_vocabulary(config, targets))
+        return TranslationAssets(source=joint, target=joint, profile=profile)
+    source, target = _vocabulary(config, sources), _vocabulary(config, targets)
+    return TranslationAssets(source=source, target=target, profile=profile)
 
 
 def _vocabulary(config: MachineTranslationConfig, texts: Sequence[str]) -> Vocabulary:
@@ -107,7 +112,7 @@ def predict(
     config: MachineTranslationConfig, assets: TranslationAssets, model: Translator, batch: PairBatch
 ) -> list[Translation]:
     """The translations of each sentence."""
-    return translate(config, assets, model, batch)
+    return checked(config, assets, translate(config, assets, model, batch))
 
 
 def metrics(config: MachineTranslationConfig, assets: TranslationAssets) -> list[Metric[SentencePair, Translation]]:
@@ -176,5 +181,7 @@ MACHINE_TRANSLATION: Task[
     describe=describe,
     baselines=baselines,
     examine=pair_warnings,
+    mistake=translation_mistake,
+    calibrate=calibrate,
     formats=TRANSLATION_FORMATS,
 )

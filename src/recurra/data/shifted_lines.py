@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -82,6 +83,6 @@ def stretches(costs: Floats, lost: float) -> list[Stretch]:
     borders = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), n]
     return [
         Stretch(first, last, None if path[first] == states - 1 else int(path[first]) - MAX_SHIFT)
-        for first, last in zip(borders, borders[1:], strict=False)
+        for first, last in itertools.pairwise(borders)
         if first < last
     ]

@@ -21,7 +21,8 @@ from recurra.data.parallel import read_pairs, sources_to_translate
 from recurra.data.sentence_pair import SentencePair
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
-from recurra.metrics.translation import TranslationScore, bleu, chrf, ter
+from recurra.metrics.translation import bleu, chrf, ter, tokenised_bleu
+from recurra.metrics.translation_length import by_length
 from recurra.models.translator import Translator
 from recurra.tasks.machine_translation_batches import PairBatch, PairBatches, TranslationAssets, batches
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
@@ -116,13 +117,12 @@ def predict(
 
 
 def metrics(config: MachineTranslationConfig, assets: TranslationAssets) -> list[Metric[SentencePair, Translation]]:
-    """BLEU, which selects the weights, the same without regard to case, chrF and TER; and the perplexity."""
-
-    def metric(score: TranslationScore) -> Metric[SentencePair, Translation]:
-        return score.metric(lambda pair: pair.target_text or "", lambda answer: answer.text)
-
+    """BLEU, which selects the weights, the same without regard to case and of tokens, chrF and TER; the perplexity."""
+    expected, answered = (lambda pair: pair.target_text or ""), (lambda answer: answer.text)
+    scores = bleu(lowercase=True), tokenised_bleu(config.pairs.target_language or ""), chrf(), ter()
     return [
-        *map(metric, (bleu(), bleu(lowercase=True), chrf(), ter())),
+        by_length(bleu(), expected, answered, lambda pair: pair.source_text),
+        *(score.metric(expected, answered) for score in scores),
         Metric.of_loss("perplexity", "perplexity", math.exp, ".2f"),
     ]
 

@@ -23,7 +23,7 @@ from recurra.models.translator import SentencePairs
 from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.translation_profile import PairProfile
-from recurra.tasks.translation_risks import UsualAnswers
+from recurra.tasks.usual_answers import UsualAnswers
 
 __all__ = ["EncodedPair", "PairBatch", "PairBatches", "TranslationAssets", "batches"]
 

@@ -59,6 +59,7 @@ class PairPart:
 
     def __init__(self, name: str, pairs: Dataset[SentencePair]) -> None:
         self.name, self.pairs = name, pairs
+        self._words: dict[int, tuple[list[str], list[str]]] = {}
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -66,13 +67,15 @@ class PairPart:
     @functools.cached_property
     def sample(self) -> list[int]:
         """The indices of some pairs, evenly spaced."""
-        return np.unique(np.linspace(0, len(self) - 1, min(len(self), SAMPLED)).astype(int)).tolist()
+        places = np.linspace(0, len(self) - 1, min(len(self), SAMPLED)).astype(int)
+        return [int(place) for place in np.unique(places)]
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019  (it lives as long as the check of its part)
     def words(self, index: int) -> tuple[list[str], list[str]]:
         """The words of a pair."""
-        pair = self.pairs[index]
-        return words_of(pair.source_text), words_of(pair.target_text or "")
+        if index not in self._words:
+            pair = self.pairs[index]
+            self._words[index] = words_of(pair.source_text), words_of(pair.target_text or "")
+        return self._words[index]
 
     def shifted(self, indices: Iterable[int], shift: int) -> list[WordPair]:
         """Each line with the translation so many lines further down."""
@@ -108,7 +111,8 @@ class Fit:
     @property
     def better(self) -> Floats:
         """Whether each fits its translation better than another line's; a tie is half, (P,)."""
-        return (self.straight < self.other) + 0.5 * (self.straight == self.other)
+        better: Floats = (self.straight < self.other) + 0.5 * (self.straight == self.other)
+        return better
 
     @property
     def share(self) -> float:
@@ -144,7 +148,7 @@ def pair_warnings(parts: Mapping[str, Dataset[SentencePair]]) -> list[str]:
 
 
 def _learned(train: PairPart) -> tuple[Lexicon, Fit]:
-    """A lexicon of half of the sample and how well the other half fits; of translations shifted alike where most are."""
+    """A lexicon of half of the sample, and how well the other half fits; of shifted lines where only these fit."""
     learned, held_out = train.sample[::2], train.sample[1::2]
     lexicon = Lexicon(train.shifted(learned, 0))
     fit = Fit.of(lexicon, train, held_out)

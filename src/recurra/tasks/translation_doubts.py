@@ -12,7 +12,8 @@ from recurra.tasks.machine_translation_batches import PairBatch, TranslationAsse
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.nearest_pair import nearest_of, with_neighbour
 from recurra.tasks.translation import Translation
-from recurra.tasks.translation_risks import UsualAnswers, with_risks
+from recurra.tasks.translation_risks import with_risks
+from recurra.tasks.usual_answers import UsualAnswers
 
 if TYPE_CHECKING:
     from recurra.tasks.trained import Trained

@@ -75,8 +75,8 @@ def words_in(text: str) -> list[Word]:
     """The words of a text, numbers and marks left out.
 
     Example:
-        >>> [(word.text, word.shape) for word in words_in("Ein Hund von eBay. Der BMW")]
-        [('Ein', 'lower'), ('Hund', 'capitalised'), ('von', 'lower'), ('eBay', 'mixed'), ('Der', 'lower'), ('BMW', 'upper')]
+        >>> [(word.text, word.shape) for word in words_in("Ein Hund, eBay. Der BMW")]
+        [('Ein', 'lower'), ('Hund', 'capitalised'), ('eBay', 'mixed'), ('Der', 'lower'), ('BMW', 'upper')]
     """
     words, last = [], 0
     for match in _WORD.finditer(text):
@@ -94,7 +94,8 @@ def numbers_in(text: str) -> list[Word]:
         ['1000', '1000', '1000', '35']
     """
     return [
-        Word("".join(filter(str.isdigit, match.group())), match.start(), match.end()) for match in _NUMBER.finditer(text)
+        Word("".join(filter(str.isdigit, match.group())), match.start(), match.end())
+        for match in _NUMBER.finditer(text)
     ]
 
 
@@ -178,7 +179,7 @@ class PairProfile(BaseModel):
         characters: The characters of the texts.
 
     Example:
-        >>> pairs = [("Der Hund von Anna schläft.", "Anna's dog is asleep."), ("Die 12 Hunde von Rex.", "Rex's 12 dogs.")]
+        >>> pairs = [("Der Hund von Anna.", "Anna's dog."), ("Die 12 Hunde von Rex.", "Rex's 12 dogs.")]
         >>> profile = PairProfile.of(pairs)
         >>> profile.shapes["capitalised"], profile.numbers[2].carried
         (CopyRate(seen=4, carried=1), 1)
@@ -247,10 +248,10 @@ def _names(pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, CopyRate], froze
         for words in [[word for word in once if shape_of[word] == shape]]
     }
     exceptions: dict[bool, set[str]] = {True: set(), False: set()}
-    for word, count in seen.items():
-        expected = CopyRate(seen=count, carried=carried[word]).expected
-        if count > 1 and expected != shapes.get(shape_of.get(word, "lower"), CopyRate()).expected:
-            exceptions[expected].add(word)
+    for text, count in seen.items():
+        expected = CopyRate(seen=count, carried=carried[text]).expected
+        if count > 1 and expected != shapes.get(shape_of.get(text, "lower"), CopyRate()).expected:
+            exceptions[expected].add(text)
     return shapes, frozenset(exceptions[True]), frozenset(exceptions[False])
 
 

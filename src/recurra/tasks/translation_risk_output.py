@@ -73,9 +73,7 @@ def sentences_with_risks(pair: SentencePair, answer: Translation) -> str:
 
 
 def _page_text(text: str, spans: Sequence[Span]) -> str:
-    return "".join(
-        f"<mark>{escaped(part)}</mark>" if marked else escaped(part) for part, marked in _parts(text, spans)
-    )
+    return "".join(f"<mark>{escaped(part)}</mark>" if marked else escaped(part) for part, marked in _parts(text, spans))
 
 
 def _marked_spans(pair: SentencePair, answer: Translation) -> tuple[list[Span], list[Span]]:

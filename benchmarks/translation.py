@@ -11,27 +11,17 @@ hypotheses of a beam go on to there. benchmarks/README.md says how.
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
 import random
-import shlex
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from recurrence import _processor
 from tagged_sentences import spelling
 from timing import Effort, alternate
 from torch.profiler import ProfilerActivity, profile
 from training_cases import zipf
 
-from recurra import load
-from recurra.backends.cpu.target import host
 from recurra.tasks.machine_translation import MACHINE_TRANSLATION
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.trained import Trained
@@ -50,7 +40,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Figures:
-    """Sentences, the pieces of their translations, seconds by the width of the beam, and where they go at the widest."""
+    """Sentences, pieces of translations, seconds by the width of the beam, and where they go at the widest."""
 
     sentences: int
     pieces: int

@@ -82,6 +82,8 @@ def print_mistakes(mistakes: Sequence[Mistake], most: int, console: Console) -> 
             console.print(_fitting(Text("  ").append_text(text), console), soft_wrap=True)
         else:
             console.print(_fitting(line.append_text(text), console), soft_wrap=True)
+        if mistake.notes:
+            console.print(_fitting(Text(f"  {one_line(mistake.notes)}", "yellow"), console), soft_wrap=True)
 
 
 def _fitting(line: Text, console: Console) -> Text:

@@ -74,7 +74,7 @@ def draw_matrix(matrix: Matrix, path: str | Path) -> None:
 
 
 def draw_chart(chart: Chart, path: str | Path) -> None:
-    """Draw curves over shares as a picture.
+    """Draw curves over shares or over categories as a picture.
 
     Points that stand for shares of the examples are dots whose area says how many.
 
@@ -93,9 +93,12 @@ def draw_chart(chart: Chart, path: str | Path) -> None:
         _draw(axes, chart.reference, QUIET, linestyle="--", linewidth=1.0)
     for place, curve in enumerate(reversed(chart.curves)):
         _draw(axes, curve, COLOURS[place % len(COLOURS)], zorder=5 - place)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    if chart.categories:
+        _set_categories(axes, chart)
+    else:
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set_xlabel(chart.x_label, fontsize=9)
     axes.set_ylabel(chart.y_label, fontsize=9)
     axes.tick_params(labelsize=8)
@@ -104,8 +107,21 @@ def draw_chart(chart: Chart, path: str | Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     lines, labels = axes.get_legend_handles_labels()
     first = 0 if chart.reference is None else 1  # the reference is drawn first, and named last
-    axes.legend([*lines[first:], *lines[:first]], [*labels[first:], *labels[:first]], fontsize=8.5, frameon=False)
+    if len(lines) > 1:
+        axes.legend([*lines[first:], *lines[:first]], [*labels[first:], *labels[:first]], fontsize=8.5, frameon=False)
     save(figure, path)
+
+
+def _set_categories(axes: Any, chart: Chart) -> None:  # noqa: ANN401  (matplotlib's)
+    """Name the places along it, and write each figure above its point."""
+    axes.set_xticks(range(len(chart.categories)), [_escaped(one_line(name, NAME)) for name in chart.categories])
+    axes.set_xlim(-0.5, len(chart.categories) - 0.5)
+    highest = max((max(curve.y, default=0.0) for curve in chart.curves), default=0.0)
+    axes.set_ylim(0, 1.2 * highest or 1.0)
+    for curve in chart.curves:
+        for x, y in zip(curve.x, curve.y, strict=True):
+            label = axes.annotate(f"{y:.1f}", (x, y), (0, 11), textcoords="offset points", ha="center", fontsize=8.5)
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8})
 
 
 def draw_readings(readings: Sequence[Reading]) -> bytes:

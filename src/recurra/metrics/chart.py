@@ -29,8 +29,8 @@ class Curve:
 
     Args:
         label: What they are.
-        x: Where, from 0 to 1.
-        y: How much, from 0 to 1.
+        x: Where, from 0 to 1; or the number of the category, from 0.
+        y: How much, from 0 to 1; over categories, whatever is measured.
         shares: The share of all examples that each point stands for, for points that are no line alone; empty for a
             line.
     """
@@ -43,7 +43,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over two shares.
+    """Curves over two shares, or over categories.
 
     Args:
         name: What it is, in a word or two: the name of its file.
@@ -52,6 +52,7 @@ class Chart:
         y_label: What goes up it.
         curves: The curves.
         reference: The curve of a rule that knows nothing, or of one that is perfect, to compare with.
+        categories: The names of the places along it; empty where shares lie there.
     """
 
     name: str
@@ -60,3 +61,4 @@ class Chart:
     y_label: str
     curves: Sequence[Curve]
     reference: Curve | None = None
+    categories: Sequence[str] = ()

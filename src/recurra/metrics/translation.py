@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from recurra.extras import need
 from recurra.metrics.metric import Metric, Tally
 
-__all__ = ["TranslationScore", "bleu", "chrf", "moses_tokens", "ter", "tokenised_warning"]
+__all__ = ["TranslationScore", "bleu", "chrf", "moses_tokens", "ter", "tokenised_bleu", "tokenised_warning"]
 
 R = TypeVar("R")
 P = TypeVar("P")
@@ -40,6 +41,8 @@ class TranslationScore:
         counts: The names of what is counted.
         scorer: The metric of sacrebleu.
         detail: Whether it is told by an evaluation only, as what is slow to count.
+        reading: What is made of a text before it is measured.
+        note: What the signature says beside that of sacrebleu.
 
     Example:
         >>> from recurra.metrics import add
@@ -58,6 +61,8 @@ class TranslationScore:
     counts: tuple[str, ...]
     scorer: Any
     detail: bool = False
+    reading: Callable[[str], str] = str
+    note: str = ""
 
     def tally(self, reference: str, answer: str) -> Tally:
         """What is counted of a sentence.
@@ -67,7 +72,7 @@ class TranslationScore:
             answer: The translation to measure.
         """
         # sacrebleu has no public name for the counts of a sentence; the tests hold their sums against its own figures.
-        statistics = self.scorer._extract_corpus_statistics([answer], [[reference]])[0]
+        statistics = self.scorer._extract_corpus_statistics([self.reading(answer)], [[self.reading(reference)]])[0]
         return {"sentences": 1, **dict(zip(self.counts, statistics, strict=True))}
 
     def value(self, tally: Tally) -> float:
@@ -79,7 +84,7 @@ class TranslationScore:
     def signature(self) -> str:
         """The settings and the version, as papers report them beside the figure."""
         self.scorer.num_refs = 1  # known to sacrebleu only after the first sentence
-        return str(self.scorer.get_signature())
+        return f"{self.scorer.get_signature()}{self.note}"
 
     def metric(self, expected: Callable[[R], str], answered: Callable[[P], str]) -> Metric[R, P]:
         """The metric of a use.
@@ -124,6 +129,31 @@ def bleu(
     orders = range(1, BLEU_ORDER + 1)
     counts = ["answer words", "reference words"] + [f"{what} {n}-grams" for what in ("right", "answer") for n in orders]
     return TranslationScore(name or usual, f"BLEU ({said})" if said else "BLEU", "higher", tuple(counts), scorer)
+
+
+def tokenised_bleu(language: str) -> TranslationScore:
+    """BLEU of lower-cased tokens as Moses cuts them, which papers report that came before sacrebleu.
+
+    Its figure compares with none of detokenised text.
+
+    Args:
+        language: The language of the translations, such as "en".
+
+    Raises:
+        SettingError: sacrebleu is not installed.
+
+    Example:
+        >>> score = tokenised_bleu("en")
+        >>> round(score.value(score.tally("The man's hat.", "the man's hat .")), 6)
+        100.0
+    """
+    return replace(
+        bleu(lowercase=True, tokenise="none", name="bleu_tokenised"),
+        label="BLEU (tokenised, lower-cased)",
+        detail=True,
+        reading=functools.partial(moses_tokens, language=language),
+        note=", of Moses' tokens: papers before sacrebleu report this one; the other figures are of detokenised text",
+    )
 
 
 def chrf(*, lowercase: bool = False, words: int = 0) -> TranslationScore:

@@ -72,12 +72,12 @@ def warnings_of(task: AnyTask, parts: Mapping[str, Dataset[Any]]) -> list[str]:
         parts: The parts by name; the one to train on comes first.
     """
     facts = {name: [task.facts(part[index]) for index in range(len(part))] for name, part in parts.items()}
-    return _warnings(parts, facts)
+    return _warnings(task, parts, facts)
 
 
-def _warnings(parts: Mapping[str, Dataset[Any]], facts: Mapping[str, Sequence[Facts]]) -> list[str]:
+def _warnings(task: AnyTask, parts: Mapping[str, Dataset[Any]], facts: Mapping[str, Sequence[Facts]]) -> list[str]:
     names = list(parts)
-    warnings = _contradictions(parts, facts)
+    warnings = [*task.examine(parts), *_contradictions(parts, facts)]
     for first, second in itertools.combinations(names, 2):
         warnings += _leaks(first, second, parts, facts)
     return warnings + _labels(names[0], names[1:], facts)
@@ -102,7 +102,7 @@ def check_up(task: AnyTask, config: TaskConfig, parts: Mapping[str, Dataset[Any]
             assets = assets or task.fit(config, parts[train])
             figures = baseline_figures(task, config, assets, parts[train], part)
         summaries.append(_summary(name, part, facts[name], None if name == train else known, figures))
-    return Checkup(summaries, _warnings(parts, facts))
+    return Checkup(summaries, _warnings(task, parts, facts))
 
 
 def baseline_figures(

@@ -21,16 +21,22 @@ from recurra.data.parallel import read_pairs, sources_to_translate
 from recurra.data.sentence_pair import SentencePair
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
-from recurra.metrics.translation import TranslationScore, bleu, chrf, ter
+from recurra.metrics.translation import bleu, chrf, ter, tokenised_bleu
+from recurra.metrics.translation_length import by_length
 from recurra.models.translator import Translator
 from recurra.tasks.machine_translation_batches import PairBatch, PairBatches, TranslationAssets, batches
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.trained import Trained
 from recurra.tasks.translation import Translation
+from recurra.tasks.translation_baselines import translation_baselines
+from recurra.tasks.translation_checks import pair_warnings
 from recurra.tasks.translation_demo import demo
+from recurra.tasks.translation_doubts import calibrate, checked
 from recurra.tasks.translation_example import example
+from recurra.tasks.translation_mistakes import translation_mistake
 from recurra.tasks.translation_output import TRANSLATION_FORMATS, show
+from recurra.tasks.translation_profile import PairProfile
 from recurra.tasks.translation_search import translate
 from recurra.training import StepLoss
 
@@ -64,10 +70,12 @@ def fit(config: MachineTranslationConfig, pairs: Dataset[SentencePair]) -> Trans
     examples = [pairs[index] for index in range(len(pairs))]
     sources = [pair.source_text.strip() for pair in examples]
     targets = [(pair.target_text or "").strip() for pair in examples]
+    profile = PairProfile.of(list(zip(sources, targets, strict=True)))
     if settings.joint:
         joint = _vocabulary(config, [text for both in zip(sources, targets, strict=True) for text in both])
-        return TranslationAssets(source=joint, target=joint)
-    return TranslationAssets(source=_vocabulary(config, sources), target=_vocabulary(config, targets))
+        return TranslationAssets(source=joint, target=joint, profile=profile)
+    source, target = _vocabulary(config, sources), _vocabulary(config, targets)
+    return TranslationAssets(source=source, target=target, profile=profile)
 
 
 def _vocabulary(config: MachineTranslationConfig, texts: Sequence[str]) -> Vocabulary:
@@ -107,17 +115,16 @@ def predict(
     config: MachineTranslationConfig, assets: TranslationAssets, model: Translator, batch: PairBatch
 ) -> list[Translation]:
     """The translations of each sentence."""
-    return translate(config, assets, model, batch)
+    return checked(config, assets, translate(config, assets, model, batch))
 
 
 def metrics(config: MachineTranslationConfig, assets: TranslationAssets) -> list[Metric[SentencePair, Translation]]:
-    """BLEU, which selects the weights, the same without regard to case, chrF and TER; and the perplexity."""
-
-    def metric(score: TranslationScore) -> Metric[SentencePair, Translation]:
-        return score.metric(lambda pair: pair.target_text or "", lambda answer: answer.text)
-
+    """BLEU, which selects the weights, the same without regard to case and of tokens, chrF and TER; the perplexity."""
+    expected, answered = (lambda pair: pair.target_text or ""), (lambda answer: answer.text)
+    scores = bleu(lowercase=True), tokenised_bleu(config.pairs.target_language or ""), chrf(), ter()
     return [
-        *map(metric, (bleu(), bleu(lowercase=True), chrf(), ter())),
+        by_length(bleu(), expected, answered, lambda pair: pair.source_text),
+        *(score.metric(expected, answered) for score in scores),
         Metric.of_loss("perplexity", "perplexity", math.exp, ".2f"),
     ]
 
@@ -130,8 +137,8 @@ def facts(pair: SentencePair) -> Facts:
 def baselines(
     config: MachineTranslationConfig, pairs: Dataset[SentencePair]
 ) -> list[Baseline[SentencePair, Translation]]:
-    """The sentence as it is, not translated."""
-    return [Baseline("the sentence itself", lambda pair: Translation.of_text(pair.source_text))]
+    """The sentence as it is, and word by word."""
+    return translation_baselines(pairs)
 
 
 def describe(
@@ -181,6 +188,9 @@ MACHINE_TRANSLATION: Task[
     example=example,
     describe=describe,
     baselines=baselines,
+    examine=pair_warnings,
+    mistake=translation_mistake,
+    calibrate=calibrate,
     formats=TRANSLATION_FORMATS,
     demo=demo,
     trained=_trained,

@@ -22,6 +22,8 @@ from recurra.errors import DataError
 from recurra.models.translator import SentencePairs
 from recurra.tasks.assets import Assets, KeptVocabulary
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
+from recurra.tasks.translation_profile import PairProfile
+from recurra.tasks.usual_answers import UsualAnswers
 
 __all__ = ["EncodedPair", "PairBatch", "PairBatches", "TranslationAssets", "batches"]
 
@@ -53,10 +55,14 @@ class TranslationAssets(Assets):
     Args:
         source: The vocabulary of the sentences to translate.
         target: That of their translations; the same one where it is joint.
+        profile: What these pairs are like, by which doubtful translations are told.
+        usual: What translations of the part validated on are like; None before they were made.
     """
 
     source: KeptVocabulary
     target: KeptVocabulary
+    profile: PairProfile | None = None
+    usual: UsualAnswers | None = None
 
     def source_ids(self, text: str) -> list[int]:
         """The ids x<1..S> of a sentence, <EOS> last."""

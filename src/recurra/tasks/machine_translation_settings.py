@@ -120,6 +120,9 @@ class SearchSettings(Settings):
     copy_unknown: bool = Field(
         True, description="Write, for <UNK>, the word of the sentence that most attention went to."
     )
+    nearest: str = Field(
+        "", description="File of pairs, such as those trained on: the one most like a sentence is shown beside it."
+    )
     ensemble: tuple[str, ...] = Field((), description="Runs of the same vocabulary that translate together with it.")
 
 

@@ -27,6 +27,7 @@ class Mistake:
         input: What was asked, as text.
         file: The file it stands in.
         line: The line there, from 1.
+        notes: What else is known of the answer, such as what makes it doubtful.
     """
 
     cost: float
@@ -35,6 +36,7 @@ class Mistake:
     input: str
     file: str = ""
     line: int = 0
+    notes: str = ""
 
 
 @dataclass

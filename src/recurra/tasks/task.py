@@ -153,6 +153,8 @@ class Task(Generic[C, R, A, M, B, P]):
         describe: What is trained and validated on, a few words each, from the settings, the assets and both parts in
             batches.
         baselines: From the settings and the part to train on, trivial rules to stand beside the model.
+        examine: From the parts by name, the one to train on first, what is wrong with them that only the use can tell,
+            a sentence each with where it is; it takes seconds.
         mistake: From an example and its answer, what is wrong with the answer; None if nothing is. The field is None
             where a use does not list what is wrong.
         calibrate: After training, from what was trained and the part to validate on, the assets with what only a
@@ -194,6 +196,7 @@ class Task(Generic[C, R, A, M, B, P]):
     measure: Callable[[C, A, M, B], tuple[StepLoss, Sequence[P]]] | None = None
     describe: Callable[[C, A, Batches[B], Batches[B]], Sequence[str]] = _describe
     baselines: Callable[[C, Dataset[R]], Sequence[Baseline[R, P]]] = lambda config, dataset: ()
+    examine: Callable[[Mapping[str, Dataset[R]]], Sequence[str]] = lambda parts: ()
     mistake: Callable[[R, P], Mistake | None] | None = None
     calibrate: Callable[[Trained[C, R, A, M, B, P], Dataset[R]], A] | None = None
     at_precision: Callable[[A, float], tuple[Callable[[P], P], Sequence[str]]] | None = None

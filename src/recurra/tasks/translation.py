@@ -11,7 +11,44 @@ from torch import Tensor
 from recurra.data import Vocabulary
 from recurra.tasks.score import word_spans
 
-__all__ = ["Alternative", "Translation"]
+__all__ = ["Alternative", "Neighbour", "Risk", "Span", "Translation"]
+
+Span = tuple[int, int]
+"""The first character of a part of a text, from 0, and the one after its last."""
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What makes a translation doubtful.
+
+    Args:
+        name: The kind, such as "number".
+        reason: It, in a line.
+        source: The parts of the sentence that it is about.
+        translation: The parts of the translation that it is about.
+    """
+
+    name: str
+    reason: str
+    source: tuple[Span, ...] = ()
+    translation: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The pair trained on that is most like a sentence.
+
+    Args:
+        source_text: Its sentence.
+        target_text: Its translation.
+        similarity: How like: from 0, no word in common, to 1, the same words.
+        where: Its file and line.
+    """
+
+    source_text: str
+    target_text: str
+    similarity: float
+    where: str
 
 
 @dataclass(frozen=True)
@@ -46,19 +83,23 @@ class Translation:
         source: The pieces of the sentence that were read, <EOS> last.
         vocabularies: Those of the sentence and of its translations.
         cut: How many pieces of the sentence were not read, because it is too long.
-        risks: What makes the best one doubtful: names and phrases.
+        risks: What makes the best one doubtful.
+        source_text: The sentence as it was read.
+        neighbour: The pair trained on that is most like it; None where it was not looked for.
     """
 
     alternatives: tuple[Alternative, ...]
     source: tuple[int, ...] = ()
     vocabularies: tuple[Vocabulary, Vocabulary] | None = None
     cut: int = 0
-    risks: tuple[tuple[str, str], ...] = ()
+    risks: tuple[Risk, ...] = ()
+    source_text: str = ""
+    neighbour: Neighbour | None = None
 
     @classmethod
-    def of_text(cls, text: str) -> Translation:
+    def of_text(cls, text: str, source_text: str = "") -> Translation:
         """A translation that no model wrote."""
-        return cls((Alternative(text, 0.0, 0.0),))
+        return cls((Alternative(text, 0.0, 0.0),), source_text=source_text)
 
     @property
     def best(self) -> Alternative:

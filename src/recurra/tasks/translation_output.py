@@ -18,7 +18,8 @@ from rich.text import Text
 from recurra.data.sentence_pair import SentencePair
 from recurra.tasks.page import escaped, page_head
 from recurra.tasks.task import Format
-from recurra.tasks.translation import Alternative, Translation
+from recurra.tasks.translation import Alternative, Risk, Translation
+from recurra.tasks.translation_risk_output import RISK_STYLE, risk_lines, sentences_with_risks
 from recurra.training.figures import printable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ th { font-weight: 400; text-align: right; padding: 0 .5rem; white-space: pre }
 thead th { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: .4rem 0 }
 td { width: 1.6rem; height: 1.6rem; min-width: 1.6rem; border: 1px solid var(--background);
   background: color-mix(in oklab, hsl(205 75% 45%) calc(var(--a) * 100%), hsl(220 10% 50% / .12)) }
-ul { margin: .4rem 0; padding-left: 1.2rem } .risks { color: hsl(25 80% 45%) } small { color: var(--faint) }
+ul { margin: .4rem 0; padding-left: 1.2rem } small { color: var(--faint) }
 """
 
 
@@ -52,7 +53,24 @@ def show(pair: SentencePair, answer: Translation) -> dict[str, Any]:
     if len(answer.alternatives) > 1:
         shown["alternatives"] = [{"translation": one.text, **_figures(one)} for one in answer.alternatives]
     if answer.risks:
-        shown["risks"] = dict(answer.risks)
+        shown["risks"] = [_risk(risk) for risk in answer.risks]
+    if answer.neighbour is not None:
+        near = answer.neighbour
+        shown["nearest"] = {
+            "source": near.source_text,
+            "target": near.target_text,
+            "similarity": round(near.similarity, 4),
+            "where": near.where,
+        }
+    return shown
+
+
+def _risk(risk: Risk) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": risk.name, "reason": risk.reason}
+    if risk.source:
+        shown["source"] = [list(span) for span in risk.source]
+    if risk.translation:
+        shown["translation"] = [list(span) for span in risk.translation]
     return shown
 
 
@@ -64,7 +82,7 @@ def _figures(one: Alternative) -> dict[str, float | bool]:
     return figures if one.finished else {**figures, "finished": False}
 
 
-ADDED = ("translation", "score", "log_probability", "finished", "alternatives", "risks")
+ADDED = ("translation", "score", "log_probability", "finished", "alternatives", "risks", "nearest")
 """The keys of an answer."""
 
 
@@ -83,7 +101,7 @@ def lines(run: Trained[Any, SentencePair, Any, Any, Any, Translation], answered:
     for _, answer in answered:
         line = Text(printable(answer.text, "utf-8") if console.is_terminal else answer.text)
         if console.is_terminal and answer.risks:
-            line.append(f"   {'; '.join(phrase for _, phrase in answer.risks)}", "yellow")
+            line.append(f"   {', '.join(dict.fromkeys(risk.name for risk in answer.risks))}", "yellow")
         yield line.append("\n")
 
 
@@ -102,8 +120,12 @@ def table(run: Trained[Any, SentencePair, Any, Any, Any, Translation], answered:
         if not heading:
             heading = list(columns)
             yield _row([*heading, "translation", "score", "risks"])
-        risks = "; ".join(phrase for _, phrase in answer.risks)
-        yield _row([*(columns.get(name, "") for name in heading), answer.text, f"{answer.best.score:.4f}", risks])
+        cells = [answer.text, f"{answer.best.score:.4f}", _reasons(answer)]
+        yield _row([*(columns.get(name, "") for name in heading), *cells])
+
+
+def _reasons(answer: Translation) -> str:
+    return "; ".join(risk.reason for risk in answer.risks)
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -143,12 +165,10 @@ def pictures(run: Trained[Any, SentencePair, Any, Any, Any, Translation], answer
 
 def page(run: Trained[Any, SentencePair, Any, Any, Any, Translation], answered: Answered) -> Iterator[str]:
     """A page with the attention between words as a picture, the alternatives, and what makes them doubtful."""
-    yield page_head("Translations", STYLE)
+    yield page_head("Translations", STYLE + RISK_STYLE)
     for pair, answer in answered:
         source, target, rows = answer.by_words()
-        yield f'<section>\n<p class="source">{escaped(pair.source_text)}</p>\n<p>{escaped(answer.text)}</p>\n'
-        if answer.risks:
-            yield f'<p class="risks">{escaped("; ".join(phrase for _, phrase in answer.risks))}</p>\n'
+        yield sentences_with_risks(pair, answer)
         if rows:
             yield _matrix(source, target, rows)
         if len(answer.alternatives) > 1:
@@ -180,6 +200,7 @@ TRANSLATION_FORMATS: Mapping[str, Format[SentencePair, Translation]] = {
     "text": lines,
     "nbest": n_best,
     "tsv": table,
+    "risks": risk_lines,
     "alignment": alignments,
     "matrix": pictures,
     "html": page,

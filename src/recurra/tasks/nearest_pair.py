@@ -130,8 +130,8 @@ def with_neighbour(answer: Translation, nearest: NearestPairs | None) -> Transla
     risks = answer.risks
     if similarity < nearest.usual:
         reason = (
-            f"no pair is much like it: the nearest is {similarity:.2f} alike, and {1 - RARE:.0%} of pairs have one that "
-            f"is at least {nearest.usual:.2f}"
+            f"no pair is much like it: the nearest is {similarity:.2f} alike, and {1 - RARE:.0%} of pairs have one "
+            f"that is at least {nearest.usual:.2f}"
         )
         risks = (*risks, Risk("unlike", reason))
     return replace(answer, neighbour=neighbour, risks=risks)

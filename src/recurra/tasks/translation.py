@@ -120,12 +120,19 @@ class Translation:
         if self.vocabularies is None or not self.best.ids:
             return [], [], []
         source, target = self.vocabularies
-        read, written = word_spans(source, self.source), word_spans(target, self.best.ids)
+        read, written = _spans(source, self.source), _spans(target, self.best.ids)
         rows = [
             [float(self.best.attention[first:last, begin:end].sum(1).mean()) for begin, end in read]
             for first, last in written
         ]
         return _words(source, self.source, read), _words(target, self.best.ids, written), rows
+
+
+def _spans(vocabulary: Vocabulary, ids: Sequence[int]) -> list[tuple[int, int]]:
+    """The units of each word; in a vocabulary of words, which are joined without their spaces, each is one."""
+    if vocabulary.level == "word":
+        return [(place, place + 1) for place in range(len(ids))]
+    return word_spans(vocabulary, ids)
 
 
 def _words(vocabulary: Vocabulary, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> list[str]:

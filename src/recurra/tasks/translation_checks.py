@@ -130,21 +130,26 @@ def pair_warnings(parts: Mapping[str, Dataset[SentencePair]]) -> list[str]:
         parts: The parts by name; the one to train on comes first.
     """
     every = [PairPart(name, pairs) for name, pairs in parts.items()]
-    warnings = [line for part in every for line in (*_copies(part), *_lengths(part))]
+    misfits = _misfits_by_part(every)
+    warnings = []
+    for part in every:
+        # Lines that do not belong together are of unlikely lengths, too, which says nothing more of them.
+        warnings += [*_copies(part), *(misfits.get(part.name) or _lengths(part))]
+    return warnings
+
+
+def _misfits_by_part(every: Sequence[PairPart]) -> dict[str, list[str]]:
+    """What a lexicon tells of each part, up to the first that others cannot be compared with."""
     train = every[0]
     if len(train) < FEWEST:
-        return warnings
+        return {}
     lexicon, fit = _learned(train)
-    usual = fit.share
-    if usual <= BY_CHANCE:
-        return [*warnings, _shuffled(train, fit, usual)]
-    for part in every:
-        measured = Fit.of(lexicon, part, train.sample[1::2] if part is train else part.sample)
-        misfits = _misfits(lexicon, part, measured, fit)
-        warnings += misfits
-        if part is train and misfits:  # what is learned of these pairs says little of other parts
-            break
-    return warnings
+    if fit.share <= BY_CHANCE:
+        return {train.name: [_shuffled(train, fit, fit.share)]}
+    misfits = {train.name: _misfits(lexicon, train, Fit.of(lexicon, train, train.sample[1::2]), fit)}
+    if not misfits[train.name]:  # else what is learned of these pairs says little of other parts
+        misfits |= {part.name: _misfits(lexicon, part, Fit.of(lexicon, part, part.sample), fit) for part in every[1:]}
+    return misfits
 
 
 def _learned(train: PairPart) -> tuple[Lexicon, Fit]:

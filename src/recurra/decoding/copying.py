@@ -51,7 +51,7 @@ def replace_unknown(
         )
     if not source or unknown not in words:
         return list(words)
-    origins = [source[place] for place in attention[:, : len(source)].cpu().numpy().argmax(axis=1)]
+    origins = [source[index] for index in attention[:, : len(source)].cpu().numpy().argmax(axis=1)]
     known = dictionary or {}
     return [
         known.get(origin, origin) if word == unknown else word for word, origin in zip(words, origins, strict=False)

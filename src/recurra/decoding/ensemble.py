@@ -34,14 +34,14 @@ class Ensemble:
         if not scorers:
             raise SettingError("an ensemble of no models scores nothing; give one or more")
         first = scorers[0]
-        for place, scorer in enumerate(scorers):
+        for index, scorer in enumerate(scorers):
             if (scorer.begin, scorer.end) != (first.begin, first.end):
                 raise SettingError(
-                    f"model {place} of the ensemble begins and ends a sequence with {scorer.begin} and {scorer.end}, "
+                    f"model {index} of the ensemble begins and ends a sequence with {scorer.begin} and {scorer.end}, "
                     f"the first with {first.begin} and {first.end}; all must have the same vocabulary"
                 )
             if not torch.equal(scorer.source_lengths, first.source_lengths):
-                raise ShapeError(f"the sources of model {place} of the ensemble have other lengths than the first's")
+                raise ShapeError(f"the sources of model {index} of the ensemble have other lengths than the first's")
         self._scorers = list(scorers)
         self.begin, self.end, self.source_lengths = first.begin, first.end, first.source_lengths
 
@@ -72,10 +72,10 @@ class Ensemble:
 
 def _stack(tensors: list[Tensor], what: str) -> Tensor:
     """The tensors of all models, (M, R, ...)."""
-    for place, tensor in enumerate(tensors):
+    for index, tensor in enumerate(tensors):
         if tensor.shape != tensors[0].shape:
             raise ShapeError(
-                f"model {place} of the ensemble gives {what} of {tuple(tensor.shape)}, the first of "
+                f"model {index} of the ensemble gives {what} of {tuple(tensor.shape)}, the first of "
                 f"{tuple(tensors[0].shape)}; all must have the same vocabulary"
             )
     return torch.stack(tensors)

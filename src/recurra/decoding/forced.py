@@ -39,12 +39,12 @@ def score_targets(
     lengths = scorer.source_lengths
     if len(targets) != len(lengths):
         raise ShapeError(f"there are {len(targets)} targets for {len(lengths)} sources; give one for each")
-    for place, target in enumerate(targets):
+    for index, target in enumerate(targets):
         for token in target:
             if (number := as_whole_number(token)) is None or number < 0:
-                raise SettingError(f"the token {token!r} of target {place} is no id; ids are whole numbers, 0 or more")
+                raise SettingError(f"the token {token!r} of target {index} is no id; ids are whole numbers, 0 or more")
         if scorer.end in target:
-            raise SettingError(f"target {place} holds {scorer.end}, the token that ends a sequence; leave it out")
+            raise SettingError(f"target {index} holds {scorer.end}, the token that ends a sequence; leave it out")
     longest = max(map(len, targets), default=0)
     rows = [[*target, *[scorer.end] * (longest + 1 - len(target))] for target in targets]
     padded = torch.tensor(rows, dtype=torch.int64, device=lengths.device)
@@ -54,9 +54,9 @@ def score_targets(
     ) -> tuple[Tensor, Tensor]:
         chosen, size = padded[sequences, step], log_probabilities.shape[1]
         if int(chosen.max()) >= size:
-            place = int(sequences[chosen.argmax()])
+            index = int(sequences[chosen.argmax()])
             raise SettingError(
-                f"the token {int(chosen.max())} of target {place} is not one of the {size} (0 to {size - 1})"
+                f"the token {int(chosen.max())} of target {index} is not one of the {size} (0 to {size - 1})"
             )
         return chosen, torch.zeros_like(chosen, dtype=torch.bool)
 

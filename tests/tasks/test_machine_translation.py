@@ -157,8 +157,11 @@ def test_what_no_translation_begins_with_is_refused(tmp_path):
 
 def test_letters_of_several_bytes_that_no_piece_writes_are_forced_as_bytes():
     vocabulary = Vocabulary.build(["the cat"] * 5, "bpe", 300, end_of_sentence=True)
-    prefix = target_prefix(vocabulary, "ż")
-    assert vocabulary.decode(prefix.tokens) == "ż"
+    allowed, tokens = target_prefix(vocabulary, "ż").allowed, ()
+    while (mask := allowed(tokens)) is not None:
+        [token] = mask.nonzero().flatten().tolist()
+        tokens = (*tokens, token)
+    assert vocabulary.decode(tokens) == "ż"
 
 
 # Words that are not known
@@ -175,6 +178,33 @@ def test_unknown_words_are_copied_from_where_most_attention_went(tmp_path):
     attended = [text.split()[place] for place in answer.best.attention[:, :3].argmax(1).tolist()]
     assert answer.text.split() == attended
     assert run.using(max_length=2, copy_unknown=False).predict(text).text.split() == ["<UNK>"] * 2
+
+
+def test_of_a_sentence_that_is_cut_no_word_is_copied_that_was_not_read(tmp_path):
+    run = begun(tmp_path, level="word")
+    with torch.no_grad():
+        run.model.bias.fill_(-50.0)
+        run.model.bias[run.assets.target.unknown] = 50.0
+    text = "Zyx abc le chat noir dort"
+    for length in (1, 2, 3):
+        copied = run.using(max_length=6, longest_input=length).predict(text).text.split()
+        assert set(copied) <= set(text.split()[:length])
+
+
+# Attention
+
+
+@pytest.mark.parametrize("attention", ["dot", "general", "additive"])
+def test_every_attention_goes_with_every_decoder(tmp_path, attention):
+    for decoder in ("deep", "input-feeding", "conditional"):
+        run = begun(tmp_path, attention=attention, decoder=decoder)
+        answer = run.predict("Le chat noir dort.")
+        torch.testing.assert_close(answer.best.attention.sum(1), torch.ones(len(answer.best.ids)))
+
+
+def test_where_the_limits_leave_nothing_there_is_no_translation(tmp_path):
+    run = begun(tmp_path, level="character").using(min_length=60, unique_ngrams=1)
+    assert run.predict("Le chat noir dort et mange.").text == ""
 
 
 # Several runs

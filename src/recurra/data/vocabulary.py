@@ -204,6 +204,10 @@ class Vocabulary:
         """
         return self._units.text_of(unit)
 
+    def bytes_of(self, unit: str) -> bytes:
+        """The bytes of UTF-8 that a unit other than <EOS> writes; those of a piece need not be whole characters."""
+        return self._units.bytes_of(unit)
+
     def encode(self, text: str) -> list[int]:
         """Turns a text into the ids of its units, x<1..T>; a unit outside the vocabulary is <UNK>.
 

@@ -55,7 +55,7 @@ class Translator(nn.Module):
         encoder_layers: How many layers read the source, each in both directions.
         decoder_layers: How many layers write the target.
         decoder: Where the decoder attends.
-        attention: How it compares.
+        attention: How it compares. For "dot", which compares what is as wide, the two directions are added up.
         joint: Whether source and target have one vocabulary, and share its embeddings.
         tie_weights: Whether the readout shares the target's embeddings.
         dropout: Rate of dropout on the embeddings and between layers.
@@ -108,6 +108,7 @@ class Translator(nn.Module):
             nn.init.normal_(embedding.weight, std=embedding_size**-0.5)
         self.dropout = Dropout(check_rate("dropout", dropout))
         self.encoder = Recurrent(cell, embedding_size, hidden_size, encoder_layers, True, dropout, **recurrent)
+        self.sums_directions = attention == "dot"
         self.context_dropout = Dropout(check_rate("context_dropout", context_dropout))
         output_size = embedding_size if tie_weights else hidden_size
         self.decoder = AttentiveDecoder(
@@ -115,7 +116,7 @@ class Translator(nn.Module):
             embedding_size,
             hidden_size,
             decoder_layers,
-            memory_size=2 * hidden_size,
+            memory_size=hidden_size if self.sums_directions else 2 * hidden_size,
             output_size=output_size,
             kind=decoder,
             attention=attention,
@@ -156,6 +157,8 @@ class Translator(nn.Module):
     def encode(self, source: Tensor, lengths: Tensor) -> DecoderState:
         """The state in which the decoder begins the translations of sentences (B, S)."""
         outputs, _ = self.encoder(self._embedded(self.source_embedding, source), None, lengths)
+        if self.sums_directions:
+            outputs = outputs.unflatten(2, (2, -1)).sum(2)
         return self.decoder.start(self.context_dropout(outputs), lengths)
 
     def step(

@@ -93,7 +93,7 @@ class SearchSettings(Settings):
     changes_use: ClassVar[bool] = False
     in_use: ClassVar[bool] = True
 
-    beam: int = Field(5, ge=1, description="How many translations are followed at a time; 1 is greedy.")
+    beam: int = Field(5, ge=1, le=1000, description="How many translations are followed at a time; 1 is greedy.")
     length_penalty: Literal["none", "average", "gnmt"] = Field(
         "average",
         description="What log-probabilities are divided by, so that short translations do not win for being short: the "

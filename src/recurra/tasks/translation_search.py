@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recurra.data import UNKNOWN, Vocabulary
+from recurra.data import END, UNKNOWN, Vocabulary
 from recurra.decoding.ancestral import draw_hypotheses, source_seed
 from recurra.decoding.beam import beam_search
 from recurra.decoding.copying import replace_unknown
@@ -76,7 +76,8 @@ def translate(
     copied = search.copy_unknown and assets.target.level == "word" and assets.source.level == "word"
     return [
         Translation.of_text("")
-        if length == 1  # <EOS> alone: a sentence without words has no translation
+        # <EOS> alone: a sentence without words has no translation; nor has one where the limits leave nothing.
+        if length == 1 or not best
         else Translation(
             tuple(_alternative(assets, each, assets.source.split(text.strip()) if copied else None) for each in best),
             tuple(row[:length]),
@@ -170,18 +171,16 @@ def target_prefix(vocabulary: Vocabulary, text: str) -> Prefix:
     if vocabulary.level == "character":
         return _known(vocabulary, text, Prefix(tuple(vocabulary.encode(text))))
     whole, space, typed = text.rpartition(" ")
-    pieces = [
-        "" if token == vocabulary.end else vocabulary.text_of(unit) for token, unit in enumerate(vocabulary.tokens)
-    ]
     if vocabulary.level == "word":
-        may_follow = torch.tensor([piece != "" and piece.startswith(typed) for piece in pieces])
+        may_follow = torch.tensor([unit not in (END, UNKNOWN) and unit.startswith(typed) for unit in vocabulary.tokens])
         if not may_follow.any():
             raise SettingError(f"--prefix {text!r}: no word of translations begins with {typed!r}; leave letters out")
         return _known(vocabulary, text, Prefix(tuple(vocabulary.encode(whole)), may_follow))
-    try:
-        return Prefix(tuple(vocabulary.encode(whole)), PartialWord(pieces, space + typed))
-    except SettingError:  # a letter of several bytes that no piece writes as a whole
-        return Prefix(tuple(vocabulary.encode(text)))
+    # By bytes, each as a character: a piece may be part of a letter.
+    pieces = ["" if unit == END else vocabulary.bytes_of(unit).decode("latin-1") for unit in vocabulary.tokens]
+    return Prefix(
+        tuple(vocabulary.encode(whole)), PartialWord(pieces, (space + typed).encode("utf-8").decode("latin-1"))
+    )
 
 
 def _known(vocabulary: Vocabulary, text: str, prefix: Prefix) -> Prefix:
@@ -199,7 +198,7 @@ def _alternative(assets: TranslationAssets, hypothesis: Hypothesis, source_words
     text = vocabulary.decode(hypothesis.tokens)
     if source_words is not None and vocabulary.unknown in hypothesis.tokens:
         words = [vocabulary.decode([token]) for token in hypothesis.tokens]
-        text = " ".join(replace_unknown(words, attention, source_words[: attention.shape[1]], UNKNOWN))
+        text = " ".join(replace_unknown(words, attention, source_words[: attention.shape[1] - 1], UNKNOWN))
     return Alternative(
         " ".join(text.splitlines()).strip(),  # a line in is a line out
         hypothesis.score,

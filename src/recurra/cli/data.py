@@ -52,7 +52,8 @@ def data_command(entry: TaskEntry) -> Callable[..., None]:
             named |= {path.name: task.read(made, path, "evaluate") for path in test or []}
             checkup = check_up(task, made, named)
         if as_json:
-            typer.echo(json.dumps(_finite(dataclasses.asdict(checkup)), ensure_ascii=False))
+            shown = {"parts": [dataclasses.asdict(part) for part in checkup.parts], "warnings": list(checkup.warnings)}
+            typer.echo(json.dumps(_finite(shown), ensure_ascii=False))
             return
         show_checkup(checkup, Console(highlight=False))
 
@@ -65,12 +66,17 @@ def show_checkup(checkup: "Checkup[Any]", console: Console) -> None:
     if any(part.labels for part in checkup.parts):
         console.print()
         console.print(_classes(checkup.parts, console))
+    metrics = {metric.name: metric for metric in checkup.metrics}
     rules = [(part, rule, figures) for part in checkup.parts for rule, figures in part.baselines.items()]
     if rules:
         console.print("\nWhat a trivial rule scores", style="bold")
         for part, rule, figures in rules:
-            shown = ", ".join(f"{name} {_share(value)}" for name, value in figures.items() if math.isfinite(value))
-            _indented(f"{rule}: {shown} on {part.name}", console)
+            shown = [
+                f"{metrics[name].label} {metrics[name].show(value)}"
+                for name, value in figures.items()
+                if math.isfinite(value)
+            ]
+            _indented(f"{rule}: {', '.join(shown)} on {part.name}", console)
     problems = [(part.name, line) for part in checkup.parts for line in part.problems]
     if problems:
         console.print("\nRead with changes", style="bold")
@@ -123,10 +129,6 @@ def _classes(parts: "Sequence[PartSummary]", console: Console) -> Table:
     if len(ordered) > MOST_CLASSES:
         table.add_row(f"{len(ordered) - MOST_CLASSES:,} more", style="dim")
     return table
-
-
-def _share(value: float) -> str:
-    return f"{value:.2%}" if 0 <= value <= 1 else f"{value:.3f}"
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  (whatever JSON can hold)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from recurra.data.dataset import Dataset
-from recurra.metrics import add
+from recurra.metrics import Metric, add
 from recurra.tasks.settings import TaskConfig
 from recurra.tasks.task import Facts, Task
 
@@ -58,10 +58,12 @@ class Checkup(Generic[R]):
     Args:
         parts: A summary of each.
         warnings: What would make figures worthless, each in a sentence with where it is.
+        metrics: What the rules are measured by, as people read it.
     """
 
     parts: Sequence[PartSummary]
     warnings: Sequence[str]
+    metrics: Sequence[Metric[Any, Any]] = ()
 
 
 def warnings_of(task: AnyTask, parts: Mapping[str, Dataset[Any]]) -> list[str]:
@@ -102,7 +104,8 @@ def check_up(task: AnyTask, config: TaskConfig, parts: Mapping[str, Dataset[Any]
             assets = assets or task.fit(config, parts[train])
             figures = baseline_figures(task, config, assets, parts[train], part)
         summaries.append(_summary(name, part, facts[name], None if name == train else known, figures))
-    return Checkup(summaries, _warnings(task, parts, facts))
+    metrics = () if assets is None else task.metrics(config, assets)
+    return Checkup(summaries, _warnings(task, parts, facts), metrics)
 
 
 def baseline_figures(

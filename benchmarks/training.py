@@ -118,14 +118,14 @@ def clock() -> Callable[[], float]:
 def report(measured: Sequence[Figures], command: str, load: tuple[float, float]) -> str:
     """The tables, and where it was measured."""
     when = datetime.now(UTC).strftime("%Y-%m-%d")
-    unit = "ms of the processor" if clock() is time.process_time else "ms"
+    unit = " of the processor" if clock() is time.process_time else ""
     lines = [
         f"- {_processor()} ({host().processor}), threads: {torch.get_num_threads()}, {when}; load average "
         f"{load[0]:.1f} before, {load[1]:.1f} after, on {os.cpu_count()} cores",
         f"- Python {platform.python_version()}, torch {torch.__version__}",
         f"- `{command}`",
         "",
-        f"| a step of training, {unit} | recurra | plain PyTorch | ratio | plain, tuned | ratio | aim |",
+        f"| a step of training, ms{unit} | recurra | plain PyTorch | ratio | plain, tuned | ratio | aim |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for case in measured:

@@ -282,3 +282,23 @@ def test_steps_of_training_are_told_beside_plain_pytorch(modules):
     text = training.report([training.Figures("a model", (1.6, 2.2), seconds, parts)], "python x.py", (0.5, 1.5))
     assert "| a model | 20.0 | 50.0 | 2.50x | 30.0 | 1.50x | 1.6x, better 2.2x |" in text
     assert "| a model | 20% | 20% | 20% | 20% | 20% |" in text
+
+
+def test_made_up_sentences_are_translated_and_the_parts_of_it_found(modules, tmp_path):
+    translation = modules("translation")
+    trained, sentences = translation.made_up(tmp_path, 4, 300, embedding_size=8, hidden_size=8)
+    pieces = translation.translated(trained, sentences, 2)
+    assert 0 < pieces <= sum(len(sentence.split()) + 1 for sentence in sentences)
+    shares = translation.shares_of(trained, sentences)
+    assert all(share > 0 for share in shares.values())
+    assert sum(shares.values()) < 1
+
+
+def test_how_fast_translations_are_is_told_for_a_thousand_sentences(modules):
+    translation = modules("translation")
+    parts = dict.fromkeys(translation.PARTS, 0.2)
+    figures = translation.Figures(sentences=500, pieces=8_000, seconds={1: 2.0, 5: 5.0}, shares=parts)
+    text = translation.report(figures, "a trained run", "python x.py", (0.5, 1.5))
+    assert "a trained run; 500 sentences, 16.0 pieces each" in text
+    assert "| 5 | 10.0 | 100 |" in text
+    assert "the rest 20%" in text

@@ -116,7 +116,8 @@ def test_one_and_one_point_nought_are_one_class_and_that_is_said(file):
 
 
 def test_fasttext_has_several_labels_and_says_what_has_none(file):
-    examples = read(file("a.txt", "__label__a __label__b one two\n__label__ three\n__label__c\n"), format="fasttext")
+    path = file("a.txt", "__label__a __label__b one two\n__label__ three\n__label__c\n")
+    examples = read(path, "evaluate", format="fasttext")
     assert known(examples) == [("one two", ("a", "b")), ("", ("c",))]
     assert sum(examples.problems.counts.values()) == 1
 
@@ -164,7 +165,7 @@ def test_what_is_written_as_a_table_is_read_from_it(tmp_path_factory, drawn, del
     writer.writerows([("text", "label"), *drawn])
     path = tmp_path_factory.mktemp("table") / {",": "a.csv", "\t": "a.tsv"}[delimiter]
     path.write_bytes(table.getvalue().encode())
-    assert known(read(path)) == [(text, (label,)) for text, label in drawn]
+    assert known(read(path, "evaluate")) == [(text, (label,)) for text, label in drawn]
 
 
 @given(st.lists(rows, min_size=1, max_size=6), st.booleans())
@@ -172,7 +173,7 @@ def test_what_is_written_as_json_is_read_from_it(tmp_path_factory, drawn, ascii_
     lines = [json.dumps({"text": text, "label": label}, ensure_ascii=ascii_only) for text, label in drawn]
     path = tmp_path_factory.mktemp("json") / "a.jsonl"
     path.write_text("\n".join(lines), encoding="utf-8", newline="")
-    assert known(read(path)) == [(text, (label,)) for text, label in drawn]
+    assert known(read(path, "evaluate")) == [(text, (label,)) for text, label in drawn]
 
 
 # Columns
@@ -237,6 +238,29 @@ def test_unlabelled_rows_are_counted_and_listed(file):
     assert known(examples) == [("a", ("x",)), ("c", ("y",))]
     [line] = examples.problems.lines()
     assert line == f"a text without a class is left out: 2 ({path}:3; {path}:6)"
+
+
+def test_empty_texts_are_counted_and_teach_nothing(file):
+    path = file("a.csv", "text,label\na,x\n,y\n  ,y\nb,y\n")
+    examples = read(path)
+    assert known(examples) == [("a", ("x",)), ("b", ("y",))]
+    assert examples.problems.lines() == [f"a text without a word is left out: 2 ({path}:3; {path}:4)"]
+    for role in ("validate", "evaluate"):
+        assert len(read(path, role=role)) == 4, "nothing is left out of a measurement"
+
+
+def test_a_line_that_is_written_otherwise_changes_no_other(file):
+    path = file("a.txt", "__label__x one\ntwo\n__label__y three\u2028still\n\n__label__y\n__label__x four __label__y\n")
+    examples = read(path)
+    assert known(examples) == [("one", ("x",)), ("three\u2028still", ("y",)), ("four __label__y", ("x",))]
+    assert examples.problems.lines() == [
+        f"a text without a class is left out: 2 ({path}:2; {path}:4)",
+        f"a text without a word is left out: 1 ({path}:5)",
+    ]
+    assert texts(path) == ["one", "two", "three\u2028still", "", "", "four __label__y"]
+    objects = file("b.txt", '{"text": "a", "label": 1}\n{"text": "b", "label": 0}\ntext\n')
+    with pytest.raises(DataError, match=r"b\.txt:3: this is not JSON"):
+        read(objects)
 
 
 # Predicting

@@ -82,7 +82,8 @@ def test_rows_are_those_of_the_words_and_unknown_words_begin_at_the_mean(models,
     assert torch.equal(table[words.index("<UNK>")], mean)
     shared = len(set(words) & set(before) - {"<UNK>"})
     [said] = [line for line in prepared.describe() if "begun" in line]
-    assert said.startswith(f"begun with {shared} of its {len(words) - 1} words and the layers that read forward; what")
+    taken = f"{shared} of its {len(words) - 1} words and the layers that read forward"
+    assert said == f"begun with {source.folder}: {taken}; what reads backward begins anew"
 
 
 def test_what_reads_backward_begins_as_it_would_have(models, tmp_path):

@@ -15,7 +15,7 @@ from recurra.inspection.reading import Reading
 from recurra.tasks.classified import Classified
 from recurra.tasks.reading_output import reading_formats
 from recurra.tasks.sentiment_classification import SENTIMENT_CLASSIFICATION as TASK
-from recurra.tasks.sentiment_classification import reading
+from recurra.tasks.sentiment_reading import reading
 
 SO_FAR = [(0.45, 0.55), (0.9, 0.1), (0.12, 0.88), (0.0625, 0.9375)]
 READING = Reading(["It", "is", "superb", "."], ["bad", "excellent"], (0.4, 0.6), SO_FAR, SO_FAR[::-1], one_pass=True)

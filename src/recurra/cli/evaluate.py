@@ -20,6 +20,7 @@ from recurra.cli.evaluation_files import check_evaluation_folder, write_evaluati
 from recurra.cli.flags import DeviceFlag, with_use_flags
 from recurra.cli.waiting import Waiting, WatchedBatches
 from recurra.tasks import TASKS
+from recurra.training.figures import one_line
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks import Report, Trained
@@ -102,6 +103,8 @@ def _print_report(
             "others",
             style="yellow",
         )
+    for problem in report.problems:
+        console.print(Text(one_line(problem), style="yellow"), soft_wrap=True)
     console.print(report_table(run, report, console.width))
     for metric in run.metrics:
         if metric.signature:
@@ -198,4 +201,5 @@ def _as_json(run: Path, data: Path | None, report: Report) -> dict[str, Any]:
             rule: {name: finite(value) for name, value in figures.items()} for rule, figures in report.baselines.items()
         },
         "seen_in_training": report.seen,
+        "problems": list(report.problems),
     }

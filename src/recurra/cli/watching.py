@@ -67,6 +67,7 @@ class Watching:
         run, model, config = prepared.run, prepared.run.model, prepared.run.config
         views, unit = run.views, run.task.unit(config)
         about = [f"run {folder}", ", ".join(prepared.describe())]
+        about += prepared.changes()
         about += [f"{warning} (`recurra data {run.task.name}` says where)" for warning in prepared.warnings()]
         progress = Progress(
             views, unit, about=[line for line in about if line], history=lambda: validations(folder / METRICS)

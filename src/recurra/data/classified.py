@@ -33,6 +33,7 @@ MOST_CLASSES = 20
 """First words of lines that may be classes: where there are more, they are words of texts."""
 
 UNLABELLED = "a text without a class is left out"
+EMPTY = "a text without a word is left out"
 WHOLE = "a class that is a number with a fraction of 0 is read without it"
 """Kinds of problems."""
 
@@ -49,7 +50,8 @@ def read_classified(path: Path, how: ClassifiedFormat, role: Role) -> Examples[C
     Args:
         path: The file or the folder.
         how: How it is read.
-        role: What for: with "predict" classes may be missing, and no text is left out.
+        role: What for: with "predict" classes may be missing, and no text is left out; one that is empty teaches
+            nothing, and is left out with "train".
 
     Raises:
         DataError: It cannot be read, a row of it is wrong, or none has a class where classes are asked for.
@@ -66,12 +68,14 @@ def read_classified(path: Path, how: ClassifiedFormat, role: Role) -> Examples[C
     for text in _read(path, how, role):
         if role != "predict" and text.labels is None:
             problems.add(UNLABELLED, text.source)
+        elif role == "train" and not text.text.strip():
+            problems.add(EMPTY, text.source)
         else:
             texts.append(_with_whole_numbers(text, problems))
     if role != "predict" and not texts:
         read_as = f", read as --format {how.format} says" if how.format else ""
         left_out = sum(problems.counts.values())
-        missing = f", and {left_out:,} without a label" if left_out else ""
+        missing = f", and {left_out:,} without a label or a word" if left_out else ""
         raise DataError(
             f"{name_of(path)}: 0 labelled texts in it{missing}{read_as}; give a table with columns such as text and "
             "label, JSON lines, lines that begin with __label__CLASS or with a class, or a folder a class"
@@ -157,9 +161,10 @@ def _detect(path: Path, lines: Iterable[tuple[int, str]], role: Role) -> tuple[T
     if suffix in named:
         return named[suffix], whole
     filled = [line for _, line in first if line.strip()]
-    if filled and all(line.startswith(PREFIX) for line in filled):
+    # By most lines: one that is written otherwise is left out or refused by its number, and changes no other.
+    if 2 * sum(line.startswith(PREFIX) for line in filled) > len(filled):
         return "fasttext", whole
-    if filled and all(line.lstrip().startswith("{") for line in filled):
+    if 2 * sum(line.lstrip().startswith("{") for line in filled) > len(filled):
         return "jsonl", whole
     if filled and column_of(filled[0].split("\t"), None, TEXT_COLUMNS) is not None and "\t" in filled[0]:
         return "tsv", whole

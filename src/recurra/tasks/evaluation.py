@@ -76,7 +76,8 @@ def evaluate_run(
     dataset, role = data_to_evaluate(run, path)
     report = run.evaluate(dataset, role, intervals=intervals, mistakes=mistakes, watch=watch)
     seen = None if run.folder is None or path is None else examples_seen(run.folder, run.task, dataset)
-    return replace(report, baselines=_baselines(run, dataset) if baselines else {}, seen=seen)
+    problems = dataset.problems.lines()
+    return replace(report, baselines=_baselines(run, dataset) if baselines else {}, seen=seen, problems=problems)
 
 
 def _baselines(run: Trained[Any, Any, Any, Any, Any, Any], dataset: Dataset[Any]) -> dict[str, dict[str, float]]:

@@ -98,6 +98,11 @@ class Prepared:
         parts = {"train": self.parts.train, "valid": self.parts.valid}
         return [warning.partition(":")[0] for warning in warnings_of(self.run.task, parts)]
 
+    def changes(self) -> list[str]:
+        """What was left out or changed while the examples were read: how often, and where first."""
+        train, valid = self.parts.train.problems, self.parts.valid.problems
+        return train.lines() + ([] if valid is train else valid.lines())  # of one file the parts have those of both
+
     def describe(self) -> Sequence[str]:
         """What is trained and validated on, a few words each."""
         said = self.run.task.describe(self.run.config, self.run.assets, self.batches, self.valid_batches)

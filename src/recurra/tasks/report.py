@@ -34,6 +34,7 @@ class Report:
         mistakes: The answers that are wrong, the worst first, where they were asked for and the use lists them.
         baselines: What trivial rules score, by rule and metric, where it was asked for.
         seen: How many of the examples are among those trained on; None where that is not known.
+        problems: What was left out or changed while the examples were read, a line each.
     """
 
     examples: int
@@ -46,6 +47,7 @@ class Report:
     mistakes: Sequence[Mistake] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     seen: int | None = None
+    problems: Sequence[str] = ()
 
     @property
     def metrics(self) -> dict[str, float]:

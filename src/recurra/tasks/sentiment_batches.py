@@ -21,6 +21,10 @@ from recurra.tasks.words import WordReader
 __all__ = ["TextBatch", "batches", "loss_of_each"]
 
 
+UNMET = "a class that training had no example of is never answered"
+"""A kind of problem."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TextBatch(Batch):
     """Texts side by side; the targets are their classes, (B,), or for each class whether a text has it, (B, C).
@@ -59,6 +63,11 @@ def batches(
     if role != "predict" and not assets.several:
         for index in range(len(texts)):
             check_one_class(texts[index])
+    if role == "evaluate" and UNMET not in texts.problems.counts:
+        for index in range(len(texts)):
+            for label in texts[index].labels or ():
+                if label not in assets.labels:
+                    texts.problems.add(UNMET, texts.source(index), repr(label))
 
     def collate(members: Sequence[ClassifiedText], draw: torch.Generator) -> TextBatch:
         rows = [cut(member.text) for member in members]

@@ -12,21 +12,20 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from recurra.data.batching import Batches
 from recurra.data.classified import ClassifiedText, read_classified, texts_to_classify
-from recurra.data.dataset import Dataset, Examples, Problems, Role
+from recurra.data.dataset import Dataset, Problems, Role
 from recurra.data.labels import Labels
 from recurra.data.lines import Source
 from recurra.data.padded import PaddedBatches
 from recurra.data.spellings import SHAPES
 from recurra.data.tokens import tokenise
 from recurra.errors import SettingError
-from recurra.inspection.reading import Reading, read_along
 from recurra.metrics import Metric
 from recurra.metrics.multi_label import label_f1, subset_accuracy
 from recurra.models.classifier import Classifier
@@ -42,13 +41,11 @@ from recurra.tasks.sentiment_answers import answers_of, at_precision, calibrate
 from recurra.tasks.sentiment_assets import SentimentAssets, fit, has_several
 from recurra.tasks.sentiment_batches import TextBatch, batches, loss_of_each
 from recurra.tasks.sentiment_classification_settings import SentimentConfig
+from recurra.tasks.sentiment_reading import reading
 from recurra.tasks.task import Baseline, Facts, Rewriting, Task
 from recurra.tasks.text_units import words_of
 from recurra.tasks.words import word_input, word_rows
 from recurra.training import StepLoss
-
-if TYPE_CHECKING:
-    from recurra.tasks.trained import Trained
 
 __all__ = ["SENTIMENT_CLASSIFICATION", "Classified", "SentimentAssets", "SentimentConfig"]
 
@@ -222,28 +219,6 @@ def describe(
     if assets.vectors is not None:
         parts.append(f"{assets.vectors.share:.1%} of the words have a pretrained vector")
     return parts
-
-
-def reading(trained: Trained[Any, ClassifiedText, SentimentAssets, Any, Any, Classified], text: Any) -> Reading:  # noqa: ANN401
-    """What the model holds after each word that it reads of a text, p(y | x<1..t>), and without each.
-
-    Before the first word the probability of a class is its share of the texts trained on.
-
-    Args:
-        trained: The classifier.
-        text: The text.
-    """
-    given = parse(trained.config, text)
-    assets, total = trained.assets, sum(trained.assets.counts)
-    [batch] = batches(trained.config, assets, Examples([given], [given.source], [1]), "predict").epoch(0)
-    return read_along(
-        trained.model,
-        batch.to(trained.device).tokens,
-        words_of(given.text, trained.config.texts.longest),
-        assets.labels.names,
-        [count / total for count in assets.counts],
-        lambda logits: (logits.double() / assets.temperature).softmax(1),
-    )
 
 
 def example(folder: Path) -> dict[str, Any]:

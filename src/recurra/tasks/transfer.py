@@ -41,7 +41,7 @@ def begin_with(run: AnyTrained, folder: Path) -> str:
     if other.task.name in run.task.inherits:
         inherited = run.task.inherits[other.task.name](run, other)
         take_weights(run.model.state_dict(), inherited.weights, {}, {})
-        return f"begun with {inherited.note}, from {folder}"
+        return f"begun with {folder}: {inherited.note}"
     taken, numbers = take_weights(
         run.model.state_dict(),
         other.model.state_dict(),

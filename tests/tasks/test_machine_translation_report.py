@@ -1,17 +1,23 @@
 """What a translator's run tells of its answers: risks, the nearest pair, mistakes, rules to stand beside it."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sacrebleu
+from rich.console import Console
 
+from recurra.cli.data import show_checkup
 from recurra.data.lexicon import Lexicon
 from recurra.data.lines import Source
 from recurra.data.sentence_pair import SentencePair
 from recurra.errors import DataError
+from recurra.inspection.charts import draw_chart
+from recurra.metrics import add
 from recurra.tasks import load, train_run
+from recurra.tasks.doctor import check_up
 from recurra.tasks.machine_translation import MACHINE_TRANSLATION, baselines, metrics
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.settings_file import make_config
@@ -122,3 +128,24 @@ def test_the_figures_of_an_evaluation(run):
     names = [metric.name for metric in metrics(run.config, run.assets)]
     assert names == ["bleu", "bleu_lowercase", "bleu_tokenised", "chrf2", "ter", "perplexity"]
     assert "bleu_tokenised" not in {view.name for view in run.views}
+
+
+def test_the_doctor_writes_figures_of_rules_as_their_metrics_do(run):
+    data = MACHINE_TRANSLATION.read(run.config, Path(run.config.pairs.data), "train")
+    checkup = check_up(MACHINE_TRANSLATION, run.config, {"train": data, "again": data})
+    console = Console(file=io.StringIO(), width=200)
+    show_checkup(checkup, console)
+    figures = checkup.parts[1].baselines["the sentence itself"]
+    assert f"the sentence itself: bleu {figures['bleu']:.2f}, " in console.file.getvalue()
+    assert figures["bleu"] < 1  # of 100
+    assert "word by word: bleu " in console.file.getvalue()
+
+
+def test_bleu_by_length_is_drawn(tmp_path, run):
+    [metric, *_] = metrics(run.config, run.assets)
+    pairs = [pair("Le chien.", "The dog."), pair("Le chien noir dort ici et là.", "The black dog sleeps here.")]
+    total = add(metric.tally(each, Translation.of_text("The dog sleeps here.")) for each in pairs)
+    [chart] = metric.charts(total)
+    draw_chart(chart, tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+    draw_chart(replace(chart, curves=[replace(chart.curves[0], y=(0.0, 0.0))]), tmp_path / "none.png")

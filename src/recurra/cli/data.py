@@ -69,7 +69,8 @@ def show_checkup(checkup: "Checkup[Any]", console: Console) -> None:
     if rules:
         console.print("\nWhat a trivial rule scores", style="bold")
         for part, rule, figures in rules:
-            shown = ", ".join(f"{name} {_share(value)}" for name, value in figures.items() if math.isfinite(value))
+            known = {name: value for name, value in figures.items() if math.isfinite(value)}
+            shown = ", ".join(f"{name} {value:{checkup.formats[name]}}" for name, value in known.items())
             _indented(f"{rule}: {shown} on {part.name}", console)
     problems = [(part.name, line) for part in checkup.parts for line in part.problems]
     if problems:
@@ -123,10 +124,6 @@ def _classes(parts: "Sequence[PartSummary]", console: Console) -> Table:
     if len(ordered) > MOST_CLASSES:
         table.add_row(f"{len(ordered) - MOST_CLASSES:,} more", style="dim")
     return table
-
-
-def _share(value: float) -> str:
-    return f"{value:.2%}" if 0 <= value <= 1 else f"{value:.3f}"
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  (whatever JSON can hold)

@@ -58,10 +58,12 @@ class Checkup(Generic[R]):
     Args:
         parts: A summary of each.
         warnings: What would make figures worthless, each in a sentence with where it is.
+        formats: How the figures of rules are written, by metric.
     """
 
     parts: Sequence[PartSummary]
     warnings: Sequence[str]
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 def warnings_of(task: AnyTask, parts: Mapping[str, Dataset[Any]]) -> list[str]:
@@ -102,7 +104,8 @@ def check_up(task: AnyTask, config: TaskConfig, parts: Mapping[str, Dataset[Any]
             assets = assets or task.fit(config, parts[train])
             figures = baseline_figures(task, config, assets, parts[train], part)
         summaries.append(_summary(name, part, facts[name], None if name == train else known, figures))
-    return Checkup(summaries, _warnings(task, parts, facts))
+    formats = {} if assets is None else {metric.name: metric.format for metric in task.metrics(config, assets)}
+    return Checkup(summaries, _warnings(task, parts, facts), formats)
 
 
 def baseline_figures(

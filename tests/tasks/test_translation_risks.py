@@ -89,8 +89,9 @@ def test_lengths_are_compared_with_pairs_of_like_length(german):
     [risk] = risks(german, "Ein Hund von Anna, 12 Jahre alt.", "Anna, 12.")
     assert risk[0] == "length"
     assert risk[1] == ("it is 0.28 times as long as the sentence; pairs trained on of that length have 0.85 to 0.95")
-    [risk] = risks(german, "Ein Hund von Anna, 12 Jahre alt.", "A very old and quiet dog of Anna, who is 12 years old.")
-    assert risk[1].startswith("it is 1.69 times as long")
+    long = "A very quiet dog of Anna, who is 12 years old and asleep."
+    [reason] = of_kind("length", german, "Ein Hund von Anna, 12 Jahre alt.", long)
+    assert reason.startswith("it is 1.78 times as long")
 
 
 def test_repetition_is_told_where_training_has_none(german):
@@ -104,7 +105,7 @@ def test_what_is_not_translated(german):
     source = "Ein Hund von Anna, 12 Jahre alt."
     assert of_kind("untranslated", german, source, source) == ["it is the sentence itself"]
     told = of_kind("untranslated", german, source, "A dog of Anna, 12 Jahre alt.")
-    assert told == ["“Jahre alt” is as in the sentence"]
+    assert told == ["“Anna, 12 Jahre alt” is as in the sentence"]
     assert of_kind("untranslated", german, "Anna", "Anna") == []
 
 

@@ -57,7 +57,7 @@ class PairBatchSettings(Settings):
     batch_size: int = Field(64, ge=1, description="Pairs side by side in a step of training.")
     max_pieces: int = Field(8192, ge=1, description="Most pieces of a batch, of the longer language, with padding.")
     subword_dropout: float = Field(
-        0.1,
+        0.0,
         ge=0,
         lt=1,
         description="Rate at which merges of byte pairs are left out in training, so that words are cut in many ways.",

@@ -40,8 +40,9 @@ def texts(path):
         (b"\r\n", [""]),
         (b"one", ["one"]),
         (b"one\ntwo\n", ["one", "two"]),
-        (b"one\r\ntwo\rthree\n\rfour", ["one", "two", "three", "", "four"]),
-        (b"one\r\r\ntwo", ["one", "", "two"]),
+        (b"one\r\ntwo\nthree\n\r\nfour", ["one", "two", "three", "", "four"]),
+        (b"one\r\rtwo", ["one", "", "two"]),
+        (b"one\ntwo\r", ["one", "two"]),
         (b"\xef\xbb\xbfone\n\xef\xbb\xbftwo", ["one", "\ufefftwo"]),
         (b"\xef\xbb\xbf", [""]),
         (b"a\tb \n c", ["a\tb ", " c"]),
@@ -64,6 +65,7 @@ def test_lines_are_the_same_however_much_is_read_at_once(pieces, chunk):
     expected = re.split("\r\n|\r|\n", text)
     if not expected[-1]:
         expected.pop()
+    ends = re.findall("\r\n|\r|\n", text.removesuffix("\r"))
 
     class Slow(io.BytesIO):
         def read1(self, size=-1):
@@ -71,7 +73,12 @@ def test_lines_are_the_same_however_much_is_read_at_once(pieces, chunk):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdin", io.TextIOWrapper(Slow(text.encode())))
-        assert texts(STANDARD_INPUT) == expected
+        if "\r" in ends and set(ends) != {"\r"}:
+            line = ends.index("\r") + 1
+            with pytest.raises(DataError, match=f"standard input:{line}: a carriage return alone ends this line"):
+                texts(STANDARD_INPUT)
+        else:
+            assert texts(STANDARD_INPUT) == expected
 
 
 def test_a_gzipped_file_is_unpacked_whatever_its_name(file):
@@ -106,7 +113,7 @@ def test_what_is_read_from_a_named_pipe_is_read_once(tmp_path):
     ("data", "message"),
     [
         (b"one\ntw\xe9o\n", r"some.txt:2: byte 3 of the line is 0xe9, which is no UTF-8 there; .*iconv"),
-        (b"one\rtwo\r\n\xff", r"some.txt:3: byte 1 of the line is 0xff"),
+        (b"one\rtwo\r\xff", r"some.txt:3: byte 1 of the line is 0xff"),
         (b"\xed\xa0\x80", r"some.txt:1: byte 1 of the line is 0xed"),
         (b"one\ntwo\n\nth\0ree", r"some.txt:4: byte 3 of the line is zero, as in a binary file"),
         ("one\n".encode("utf-16"), r"some.txt: this is UTF-16 text.*iconv -f UTF-16"),

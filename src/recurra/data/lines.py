@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import itertools
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -62,14 +64,15 @@ def name_of(path: Path) -> str:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     r"""The lines of a text in UTF-8, gzipped or not, with their numbers from 1 and without their ends.
 
-    A line ends in a line feed, a carriage return or both; no other character ends one. A byte-order mark at the
+    A line ends in a line feed, a carriage return or both; no other character ends one. A file in which some lines end
+    in a carriage return alone and others do not is refused: it may be part of a line. A byte-order mark at the
     beginning is left out. A last line without an end is a line, an end at the very end begins none.
 
     Args:
         path: The file; - reads standard input.
 
     Raises:
-        DataError: There is no such file, it cannot be read, or a line of it is no text.
+        DataError: There is no such file, it cannot be read, its lines end in different ways, or one is no text.
 
     Example:
         >>> import tempfile
@@ -92,25 +95,63 @@ def read_raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         path: The file; - reads standard input.
 
     Raises:
-        DataError: There is no such file, or it cannot be read.
+        DataError: There is no such file, it cannot be read, or its lines end in different ways.
     """
     number = 0
     unfinished: list[bytes] = []  # pieces of a line whose end is still to come
     after_return = False  # a line feed at the beginning of the next chunk belongs to the end before it
+    ends = _LineEnds(path)
     with open_bytes(path) as file:
         while chunk := read_chunk(path, file):
             if after_return:
+                ends.add(number, b"\r\n" if chunk.startswith(b"\n") else b"\r")
                 chunk = chunk.removeprefix(b"\n")
             after_return = chunk.endswith(b"\r")
-            *finished, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-            for line in finished:
+            mixed = b"\r" in chunk
+            lines = _LINE_END.split(chunk) if mixed else chunk.split(b"\n")
+            kinds = _LINE_END.findall(chunk) if mixed else []
+            if after_return:  # the last may be half of an end
+                kinds.pop()
+            if not mixed and len(lines) > 1:
+                ends.add(number + 1, b"\n")
+            for line, kind in itertools.zip_longest(lines[:-1], kinds):
                 number += 1
+                if kind is not None:
+                    ends.add(number, kind)
                 yield number, b"".join([*unfinished, line]) if unfinished else line
                 unfinished = []
-            if rest:
-                unfinished.append(rest)
+            if lines[-1]:
+                unfinished.append(lines[-1])
     if unfinished:
         yield number + 1, b"".join(unfinished)
+
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+class _LineEnds:
+    """How the lines of a file end so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._feeds = False
+        self._first_return: int | None = None
+
+    def add(self, number: int, end: bytes) -> None:
+        """One more line's end.
+
+        Raises:
+            DataError: Some end in a carriage return alone, and others do not.
+        """
+        if end == b"\r":
+            self._first_return = self._first_return or number
+        else:
+            self._feeds = True
+        if self._feeds and self._first_return is not None:
+            raise DataError(
+                f"{name_of(self._path)}:{self._first_return}: a carriage return alone ends this line, or stands within "
+                "it, where other lines end in a line feed; take it out, such as: tr -d '\\r' < FILE > FILE.txt"
+            )
 
 
 def decode_line(path: Path, number: int, raw: bytes) -> str:

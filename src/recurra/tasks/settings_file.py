@@ -394,6 +394,8 @@ def _home(key: str, known: Mapping[str, type[BaseModel]]) -> tuple[str | None, s
 def _describe(error: ValidationError, flags: Collection[tuple[str, str]], shared: Collection[str], place: str) -> str:
     """The first thing that a validation found wrong, in one line that names the flag or the key."""
     problem = first_problem(error)
+    if not problem["loc"]:  # of several sections together
+        return f"{place}{describe_problem(problem)}"
     section, *keys = (str(part) for part in problem["loc"])
     key = keys[0] if keys else ""
     message = describe_problem(problem)

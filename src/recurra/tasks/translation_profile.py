@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 __all__ = [
     "RARE",
@@ -43,6 +43,9 @@ STEM, ENDING = 4, 2
 
 _WORD = re.compile(r"[^\W\d_](?:[\w'’-]*\w)?")
 _NUMBER = re.compile(r"\d+(?:[.,'’\u00a0\u202f ]\d{3}(?!\d)|[.,]\d+)*")
+_Words = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
+"""Words, which are written in order, so that the same pairs give the same file."""
+
 _OPENING = frozenset('.!?:;"“”„»«(–—-')
 
 
@@ -189,8 +192,8 @@ class PairProfile(BaseModel):
 
     bands: tuple[LengthBand, ...] = ()
     shapes: dict[str, CopyRate] = {}
-    carried: frozenset[str] = frozenset()
-    translated: frozenset[str] = frozenset()
+    carried: _Words = frozenset()
+    translated: _Words = frozenset()
     numbers: dict[int, CopyRate] = {}
     numbers_written: dict[int, CopyRate] = {}
     repeated: int | None = Field(None, ge=1)

@@ -59,6 +59,15 @@ def test_the_translations_of_a_file_are_scored_a_line_each(run, recurra, pairs):
     assert objects[1]["error"] == "the translation is empty"
 
 
+def test_a_file_that_is_read_is_not_written_over(run, refused, here):
+    (here / "a.fr").write_text("le chat\n")
+    assert (
+        refused("predict", run.folder, "a.fr", "--out", "a.fr")
+        == "--out a.fr: it is the file that is read; name another"
+    )
+    assert (here / "a.fr").read_text() == "le chat\n"
+
+
 def test_mistakes_are_one_line(run, refused, pairs):
     missing = "a translator scores a translation: give it with --target"
     assert refused("score", run.folder, "le chat noir") == missing

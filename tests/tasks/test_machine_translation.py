@@ -255,3 +255,30 @@ def test_one_vocabulary_for_both_languages_or_one_for_each(tmp_path):
     joint, separate = begun(tmp_path).assets, begun(tmp_path, joint=False).assets
     assert joint.source == joint.target
     assert separate.source != separate.target
+
+
+# Settings
+
+
+def test_settings_that_have_no_effect_together_are_refused(tmp_path, run):
+    with pytest.raises(SettingError, match="--temperature is for translations that are drawn: add --sample"):
+        run.using(temperature=0.5)
+    with pytest.raises(SettingError, match="subword_dropout leaves out merges of byte pairs, and level is 'word'"):
+        begun(tmp_path, level="word", subword_dropout=0.1)
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path):
+    files = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        settings = TASK.example(tmp_path / name) | {"max_steps": 2}
+        library.train(TASK.name, **settings, out=tmp_path / name / "run", show=False)
+        files.append((tmp_path / name / "run" / "assets.json").read_text())
+    assert files[0] == files[1]
+
+
+def test_the_language_of_a_text_is_the_end_of_its_name(tmp_path):
+    settings = TASK.example(tmp_path)
+    del settings["source_language"]
+    config = make_config(TASK.config, {}, settings)
+    assert len(TASK.read(config, config.pairs.data, "train")) == 320

@@ -82,7 +82,7 @@ COMMANDS: Mapping[str, Entry | Group] = {
     "runs": Entry("List the runs in a folder, or compare them.", "recurra.cli.runs:runs", uses_torch=False),
     "sample": Entry("Draw novel sequences from a language model.", "recurra.cli.sample:sample"),
     "score": Entry(
-        "Show how probable a language model finds a sentence.",
+        "Show how probable a model finds a sentence, or a translation.",
         "recurra.cli.score:score",
     ),
     "inspect": Entry(

@@ -21,6 +21,9 @@ __all__ = ["matrix_table", "print_mistakes"]
 NAME = 20
 """The most characters of a class."""
 
+LONGEST_VERDICT = 40
+"""What was expected and answered is a column up to so many characters; longer, each has a line of its own."""
+
 
 def matrix_table(matrix: Matrix, width: int) -> Table | None:
     """Counts of pairs of classes: a row for what was expected, a column for what was answered.
@@ -73,6 +76,10 @@ def print_mistakes(mistakes: Sequence[Mistake], most: int, console: Console) -> 
     places = [one_line(f"{mistake.file}:{mistake.line}") for mistake in shown]
     verdicts = [one_line(f"{mistake.expected} → {mistake.answered}") for mistake in shown]
     widths = [max(map(cell_len, column)) for column in (places, verdicts)]
+    if widths[1] > LONGEST_VERDICT:
+        for place, mistake in zip(places, shown, strict=True):
+            _print_block(place, mistake, console)
+        return
     for place, verdict, mistake in zip(places, verdicts, shown, strict=True):
         line = Text(place + " " * (widths[0] - cell_len(place) + 2), "cyan")
         line.append(verdict + " " * (widths[1] - cell_len(verdict) + 2), "bold not dim")
@@ -84,6 +91,17 @@ def print_mistakes(mistakes: Sequence[Mistake], most: int, console: Console) -> 
             console.print(_fitting(line.append_text(text), console), soft_wrap=True)
         if mistake.notes:
             console.print(_fitting(Text(f"  {one_line(mistake.notes)}", "yellow"), console), soft_wrap=True)
+
+
+def _print_block(place: str, mistake: Mistake, console: Console) -> None:
+    """A mistake whose answer is a text, a line for each part."""
+    console.print(Text(place, "cyan"), soft_wrap=True)
+    parts = (("", mistake.input), ("expected", mistake.expected), ("answered", mistake.answered))
+    for label, text in parts:
+        line = Text(f"  {label:9}" if label else "  ", style="dim")
+        console.print(line.append(one_line(text), "default not dim"), soft_wrap=not console.is_terminal)
+    if mistake.notes:
+        console.print(Text(f"  {one_line(mistake.notes)}", "yellow"), soft_wrap=not console.is_terminal)
 
 
 def _fitting(line: Text, console: Console) -> Text:

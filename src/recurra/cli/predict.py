@@ -70,6 +70,8 @@ def _predict(
             if text
             else "there is nothing to answer; give a file, - for standard input, or --text"
         )
+    if out is not None and file is not None and out.exists() and file.exists() and out.samefile(file):
+        raise SettingError(f"--out {out}: it is the file that is read; name another")
     loaded = load(run).using(**settings)
     loaded.model.to(choose_device(device)).eval()
     console = Console(highlight=False)

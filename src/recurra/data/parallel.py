@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,7 @@ def _open(
     path: Path, how: ParallelFormat, role: Role, target: Path | None
 ) -> tuple[list[Path], Iterator[SentencePair]]:
     """The files that are read, and their pairs, one at a time."""
+    how = _named_by_file(path, how)
     path = _of_prefix(path, how)
     format_ = how.format or SUFFIXES.get(_suffix(path))
     if target is not None and format_ not in {None, "text"}:
@@ -164,6 +165,15 @@ def _plain_or_zipped(path: Path) -> Path | None:
     return next((candidate for candidate in (path, zipped) if candidate.exists()), None)
 
 
+def _named_by_file(path: Path, how: ParallelFormat) -> ParallelFormat:
+    """How a text is read whose source language is not said: the end of its name, if its translations are beside it."""
+    language = path.name.removesuffix(".gz").rpartition(".")[2]
+    if how.source_language is not None or how.target_language is None or path == STANDARD_INPUT or not language:
+        return how
+    named = replace(how, source_language=language)
+    return how if language == how.target_language or _beside(path, named) is None else named
+
+
 def _of_prefix(path: Path, how: ParallelFormat) -> Path:
     """The text to translate from, where the path is what the names of two aligned texts begin with."""
     if path == STANDARD_INPUT or path.is_file() or how.source_language is None:
@@ -205,8 +215,8 @@ def _without_target(path: Path, how: ParallelFormat) -> DataError:
         )
     if source is None or target is None:
         return DataError(
-            f"{name_of(path)}: this seems to be one of two aligned texts; name the languages as the files are named, "
-            "such as de and en for train.de and train.en"
+            f"{name_of(path)}: this seems to be one of two aligned texts; name both languages as the files are named, "
+            "such as --source-language de --target-language en for train.de and train.en"
         )
     return DataError(
         f"{name_of(path)}: this seems to be a text without translations; give a file whose name ends in .{source} with "

@@ -157,7 +157,8 @@ def describe(
         f"{len(assets.target):,} different pieces",
     ]
     if training.left_out:
-        parts.append(f"{training.left_out:,} pairs of more than {config.pairs.longest} pieces left out")
+        pairs = "1 pair" if training.left_out == 1 else f"{training.left_out:,} pairs"
+        parts.append(f"{pairs} of more than {config.pairs.longest} pieces left out")
     return parts
 
 

@@ -6,9 +6,9 @@ They are read without torch, so that the command line can list them at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recurra.data.sentence_pair import PairFormat, ParallelFormat
 from recurra.tasks.network_settings import RecurrentSettings
@@ -125,6 +125,14 @@ class SearchSettings(Settings):
     )
     ensemble: tuple[str, ...] = Field((), description="Runs of the same vocabulary that translate together with it.")
 
+    @model_validator(mode="after")
+    def _drawing_is_asked_for(self) -> Self:
+        if not self.sample:
+            for key in ("temperature", "top_k", "top_p"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"--{key.replace('_', '-')} is for translations that are drawn: add --sample")
+        return self
+
 
 class MachineTranslationConfig(TaskConfig):
     """All settings of a translator's run."""
@@ -142,3 +150,11 @@ class MachineTranslationConfig(TaskConfig):
         weight_average=0.998,
         beta2=0.98,
     )
+
+    @model_validator(mode="after")
+    def _merges_are_there_to_leave_out(self) -> Self:
+        if self.batches.subword_dropout and self.pairs.level != "bpe":
+            raise ValueError(
+                f"subword_dropout leaves out merges of byte pairs, and level is {self.pairs.level!r}: leave it out"
+            )
+        return self

@@ -91,7 +91,7 @@ def fit(config: SentimentConfig, texts: Dataset[ClassifiedText]) -> SentimentAss
             )
     counts = Counter(label for example in examples for label in example.labels or ())
     if len(counts) < 2:
-        only = f"all texts are of the class {next(iter(counts))!r}" if counts else "no text has a class"
+        only = f"all texts to train on are of the class {next(iter(counts))!r}" if counts else "no text has a class"
         raise DataError(f"{config.texts.data}: {only}; to tell them apart takes two classes")
     pieces = None
     if config.texts.level == "bpe":

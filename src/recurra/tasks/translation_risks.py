@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from recurra.tasks.translation import Risk, Span, Translation
 from recurra.tasks.translation_profile import (
     RARE,
+    CopyRate,
     PairProfile,
     Word,
     forms_of,
@@ -161,19 +162,20 @@ def _repeated(checked: _Checked) -> Iterator[Risk]:
 def _numbers(checked: _Checked) -> Iterator[Risk]:
     read, written = numbers_in(checked.source), numbers_in(checked.text)
     profile = checked.profile
-    for word in _lacking(read, written):
-        if (rate := profile.numbers.get(len(word.text))) is None or rate.expected:
-            said = checked.source[word.start : word.end]
-            yield Risk("number", f"{said} is not carried over", ((word.start, word.end),))
-    for word in _lacking(written, read):
-        if (rate := profile.numbers_written.get(len(word.text))) is None or rate.expected:
-            said = checked.text[word.start : word.end]
-            yield Risk("number", f"{said} is not in the sentence", translation=((word.start, word.end),))
+    for spans in _lacking(read, written, profile.numbers):
+        yield Risk("number", f"{checked.source[slice(*spans[0])]} is not carried over", spans)
+    for spans in _lacking(written, read, profile.numbers_written):
+        yield Risk("number", f"{checked.text[slice(*spans[0])]} is not in the sentence", translation=spans)
 
 
-def _lacking(words: Sequence[Word], others: Sequence[Word]) -> Iterator[Word]:
+def _lacking(
+    words: Sequence[Word], others: Sequence[Word], rates: Mapping[int, CopyRate]
+) -> Iterator[tuple[Span, ...]]:
+    """Where each number stands that the others lack, if by the pairs trained on it should be among them."""
     known = {word.text for word in others}
-    return (word for word in words if word.text not in known)
+    for text in dict.fromkeys(word.text for word in words if word.text not in known):
+        if (rate := rates.get(len(text))) is None or rate.expected:
+            yield tuple((word.start, word.end) for word in words if word.text == text)
 
 
 def _names(checked: _Checked) -> Iterator[Risk]:

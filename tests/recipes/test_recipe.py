@@ -9,7 +9,7 @@ from recurra import recipes
 from recurra.errors import DataError, SettingError
 from recurra.recipes import read_recipe
 from recurra.tasks import TASKS
-from recurra.tasks.settings_file import render_config
+from recurra.tasks.settings_file import make_config, render_config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
 
@@ -43,7 +43,7 @@ def written(tmp_path):
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_every_recipe_is_complete(name):
+def test_every_recipe_is_complete(name, tmp_path):
     recipe = recipes.get(name)
     assert f"\n### {name}\n" in PAGE
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in recipe.files.values())
@@ -52,7 +52,9 @@ def test_every_recipe_is_complete(name):
         assert all(digest in PAGE for digest in recipe.files.values())
         task = TASKS[recipe.task]
         config = recipe.config(task.config, Path("/data"))
-        assert recipe.metric in {"loss", *(metric.name for metric in task.metrics(config, None))}
+        small = make_config(task.config, {}, task.example(tmp_path))
+        assets = task.fit(small, task.read(small, small.files.data, "train"))
+        assert recipe.metric in {"loss", *(metric.name for metric in task.metrics(config, assets))}
         # every path of the settings is one of the files, below the folder of data
         paths = set(re.findall(r'"/data/([^"]*)"', render_config(task.name, config)))
         assert paths <= set(recipe.files)

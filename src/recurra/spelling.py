@@ -33,7 +33,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "out": ("output", "output-dir", "save-dir", "folder", "run"),
     "patience": ("early-stopping", "early-stop"),
     "precision": ("amp", "fp16", "bf16", "dtype", "mixed-precision"),
-    "primer": ("prompt", "prefix", "prime", "start", "seed-text"),
+    "primer": ("prompt", "prime", "start", "seed-text"),
     "schedule": ("scheduler", "lr-schedule", "lr-scheduler"),
     "tie-weights": ("tied", "tie", "weight-tying"),
     "validate-every": ("eval-every", "eval-steps", "eval-interval", "val-check-interval"),

@@ -80,7 +80,7 @@ def test_a_class_that_training_had_not_is_said_with_its_line(recurra, run, here)
 
 def test_one_class_alone_is_refused_to_train_and_measured(refused, recurra, run, here):
     table(here / "one.csv", [(text, "pos") for text, _ in ROWS])
-    message = "one.csv: all texts are of the class 'pos'; to tell them apart takes two classes"
+    message = "one.csv: all texts to train on are of the class 'pos'; to tell them apart takes two classes"
     assert refused("train", USE, "--data", "one.csv", "--out", "x") == message
     assert recurra("evaluate", run, "--data", "one.csv").code == 0
 

@@ -143,7 +143,8 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
         raise TrainingError("enough")
 
     monkeypatch.setattr(command, "show_training", remember)
-    value = {"cell": "lstm", "equations": EQUATIONS, "initial": "uniform(-0.1, 0.1)"}.get(key) or another(field)
+    values = {"cell": "lstm", "equations": EQUATIONS, "initial": "uniform(-0.1, 0.1)", "rate_divisor": "2.5"}
+    value = values.get(key) or another(field)
     (here / "mine.txt").write_text(EQUATIONS)
     flag = flag_of(key)
     given = [flag, "mine.txt" if key == "equations" else value]
@@ -161,7 +162,7 @@ def test_every_setting_is_a_flag_and_a_key(recurra, here, monkeypatch, section, 
     recurra(*TRAIN, *data, *needed, *given)
     quoted = (
         value
-        if field.annotation in (bool, int, float) or key.startswith(("max_", "clip_", "validate_"))
+        if field.annotation in (bool, int, float) or key.startswith(("max_", "clip_", "validate_", "rate_d"))
         else (json.dumps(value))
     )
     (here / "my.toml").write_text(f"[{section}]\n{key} = {quoted}\n")

@@ -136,9 +136,9 @@ def test_the_doctor_writes_figures_of_rules_as_their_metrics_do(run):
     console = Console(file=io.StringIO(), width=200)
     show_checkup(checkup, console)
     figures = checkup.parts[1].baselines["the sentence itself"]
-    assert f"the sentence itself: bleu {figures['bleu']:.2f}, " in console.file.getvalue()
+    assert f"the sentence itself: BLEU {figures['bleu']:.2f}, " in console.file.getvalue()
     assert figures["bleu"] < 1  # of 100
-    assert "word by word: bleu " in console.file.getvalue()
+    assert "word by word: BLEU " in console.file.getvalue()
 
 
 def test_bleu_by_length_is_drawn(tmp_path, run):

@@ -151,9 +151,12 @@ def test_the_answer_is_never_empty(run, tmp_path):
 
 def test_what_cannot_be_learned_from_is_refused(tmp_path):
     for rows, message in (
-        ([("good", "a"), ("bad", "a")], r"reviews.tsv: all texts are of the class 'a'; .* takes two classes"),
+        (
+            [("good", "a"), ("bad", "a")],
+            r"reviews.tsv: all texts to train on are of the class 'a'; .* takes two classes",
+        ),
         ([("good", ""), ("bad", "")], r"reviews.tsv: 0 labelled texts in it, and 2 without a label"),
-        ([("", "a"), (" ", "b")], r"reviews.tsv: no text has a word"),
+        ([("", "a"), (" ", "b")], r"reviews.tsv: 0 labelled texts in it, and 2 without a label or a word"),
     ):
         with pytest.raises(DataError, match=message):
             begun(tmp_path, rows)

@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recurra.lab.record import folder_of_results
-
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks import Report, Trained
 
@@ -30,6 +28,8 @@ def check_evaluation_folder(run: Trained[Any, Any, Any, Any, Any, Any], folder: 
         from recurra.inspection.pictures import check_picture
 
         check_picture(folder / "picture.png")
+    from recurra.lab.record import folder_of_results
+
     with folder_of_results(folder):
         pass
 

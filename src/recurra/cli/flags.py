@@ -151,6 +151,9 @@ def _flag(section: str, name: str, field: FieldInfo, default: Any, with_default:
 def _metavar(field: FieldInfo, kind: Any) -> str:  # noqa: ANN401  (a type, or a Literal)
     if is_list(field):
         return "LIST"
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "metavar" in extra:
+        return str(extra["metavar"])
     return "FILE" if is_file(field) else METAVARS.get(kind, "NAME")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -279,11 +280,14 @@ def _of_record(record: Mapping[str, Any], source: Source, how: ClassifiedFormat,
     names = list(record)
     text = column_of(names, how.text_column, TEXT_COLUMNS)
     label = column_of(names, how.label_column, LABEL_COLUMNS)
-    if text is None or not isinstance(record[names[text]], str):
+    if text is None:
         wanted = how.text_column or "text"
         raise DataError(
-            f"{source}: there is no text in {wanted!r}; the keys are: {', '.join(names)}; --text-column says"
+            f"{source}: there is no key {wanted!r}; the keys are: {', '.join(names)}; name that of the text with "
+            "--text-column"
         )
+    if not isinstance(record[names[text]], str):
+        raise DataError(f"{source}: {names[text]!r} is {json.dumps(record[names[text]])[:40]}; give a text")
     if label is None and how.label_column is not None and role != "predict":
         raise DataError(f"{source}: there is no {how.label_column!r}; the keys are: {', '.join(names)}")
     given = None if label is None else record[names[label]]

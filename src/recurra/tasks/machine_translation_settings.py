@@ -111,7 +111,11 @@ class SearchSettings(Settings):
     max_ratio: float = Field(3.0, gt=0, description="Most pieces of a translation for each of the sentence's.")
     unique_ngrams: int | None = Field(None, ge=1, description="Length of the n-grams that never come twice.")
     alternatives: int = Field(1, ge=1, description="How many translations are given, the best first.")
-    prefix: str = Field("", description="What every translation begins with; the rest follows.")
+    prefix: str = Field(
+        "",
+        description="What every translation begins with; the rest follows.",
+        json_schema_extra={"metavar": "TEXT"},
+    )
     sample: bool = Field(False, description="Draw translations instead of looking for the most probable.")
     temperature: float = Field(1.0, gt=0, description="What logits are divided by where translations are drawn.")
     top_k: int | None = Field(None, ge=1, description="Draw among so many of the most probable pieces.")
@@ -121,7 +125,9 @@ class SearchSettings(Settings):
         True, description="Write, for <UNK>, the word of the sentence that most attention went to."
     )
     nearest: str = Field(
-        "", description="File of pairs, such as those trained on: the one most like a sentence is shown beside it."
+        "",
+        description="File of pairs, such as those trained on: the one most like a sentence is shown beside it.",
+        json_schema_extra={"metavar": "FILE"},
     )
     ensemble: tuple[str, ...] = Field((), description="Runs of the same vocabulary that translate together with it.")
 

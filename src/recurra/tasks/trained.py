@@ -117,7 +117,7 @@ class Trained(Generic[C, R, A, M, B, P]):
             SettingError: The use cannot be asked for a precision, or the run does not know it.
         """
         if self.task.at_precision is None:
-            raise SettingError(f"{self.task.name} cannot be asked for a precision: leave it out")
+            raise SettingError(f"{self.task.name} cannot be asked for a precision: leave --precision (--abstain) out")
         return self.task.at_precision(self.assets, precision)
 
     def using(self, **settings: Any) -> Self:  # noqa: ANN401  (each setting has a type of its own)
@@ -133,7 +133,9 @@ class Trained(Generic[C, R, A, M, B, P]):
         from recurra.tasks.settings_file import make_config, settings_in_use
 
         for key in settings:
-            if key not in (known := settings_in_use(type(self.config))):
+            if not (known := settings_in_use(type(self.config))):
+                raise SettingError(f"{self.task.name} has no settings that change how a run is used: leave {key} out")
+            if key not in known:
                 raise SettingError(f"{self.task.name}: {unknown('setting', key, known)}")
         changed = make_config(type(self.config), self.config.model_dump(), settings)
         return dataclasses.replace(self, config=changed)

@@ -239,7 +239,7 @@ def test_equal_texts_and_unlikely_lengths_are_counted_and_kept(file):
         ("a.tsv", b"Ja\tYes\nZo\xeb\ta\n", {}, r"a.tsv:2: byte 3 of the line is 0xeb"),
         ("a.de", "Ja\n", {}, r"a.de: its translations are missing: beside it is neither a.en nor a.en.gz"),
         ("a.en", "Yes\n", {}, r"a.en: this is the text of the translations, by its name; give a.de"),
-        ("a.de", "Ja\n", {"languages": ()}, r"a.de: this seems to be one of two .*; name the languages"),
+        ("a.de", "Ja\n", {"languages": ()}, r"a.de: this seems to be one of two .*; name both languages"),
         ("a.txt", "Ja\n", {}, r"a.txt: this seems to be a text without translations; give a file .* in .de with one"),
     ],
 )  # fmt: skip

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from contenders import CELLS, check_equal
+from document import processor_name
 from first_use import measure_first_use
 from memory import measure_memory
 from peak import fma_peak, matrix_peak, reading_rates
@@ -128,7 +129,7 @@ def machine_of(threads: int, arguments: Sequence[str]) -> Machine:
     versions = {"Python": platform.python_version()} | installed
     reading = reading_rates(threads)
     matrix = matrix_peak(threads)
-    return Machine(date, _processor(), host().processor, threads, one, peak, versions, command, reading, matrix)
+    return Machine(date, processor_name(), host().processor, threads, one, peak, versions, command, reading, matrix)
 
 
 def _what_was_measured(arguments: Sequence[str]) -> list[str]:
@@ -142,15 +143,6 @@ def _what_was_measured(arguments: Sequence[str]) -> list[str]:
         elif not value:
             next(given)
     return left
-
-
-def _processor() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def progress(text: str) -> None:

@@ -14,21 +14,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from contenders import parameters_of, torch_layer
-from recurrence import _processor
+from document import Section, conditions
 from timing import Effort, alternate
 from torch import Tensor, nn
 
-from recurra.backends.cpu.target import host
 from recurra.data import Vocabulary
 from recurra.models import LanguageModel
 from recurra.tasks.language_model_run import LanguageModelRun
@@ -141,12 +138,8 @@ def measure(cell: str, size: int, effort: Effort) -> list[Rate]:
 
 def report(rates: Sequence[Rate], command: str, load: tuple[float, float]) -> str:
     """The table, and where it was measured."""
-    when = datetime.now(UTC).strftime("%Y-%m-%d")
     lines = [
-        f"- {_processor()} ({host().processor}), threads: {torch.get_num_threads()}, {when}; load average "
-        f"{load[0]:.1f} before, {load[1]:.1f} after, on {os.cpu_count()} cores",
-        f"- Python {platform.python_version()}, torch {torch.__version__}",
-        f"- `{command}`",
+        *conditions(load, command),
         "",
         "| cell | H | what | recurra characters/s | plain PyTorch | ratio |",
         "| --- | ---: | --- | ---: | ---: | ---: |",
@@ -164,20 +157,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of both [1]")
     parser.add_argument("--markdown", type=Path, help="write the table between its marks in this file")
     given = parser.parse_args(arguments)
-    document = given.markdown.read_text(encoding="utf-8") if given.markdown else f"{BEGIN}{END}"
-    if BEGIN not in document or END not in document:
-        parser.error(f"{given.markdown} does not have the lines {BEGIN} and {END}")
+    section = Section(given.markdown, BEGIN, END, parser)
     torch.set_num_threads(given.threads)
     sizes, effort = QUICK if given.quick else WHOLE
     before = os.getloadavg()[0]
     rates = [rate for cell in CELLS for size in sizes for rate in measure(cell, size, effort)]
     words = ["--quick"] * given.quick + (["--threads", str(given.threads)] if given.threads != 1 else [])
     command = shlex.join(["python", "benchmarks/sampling.py", *words])
-    text = report(rates, command, (before, os.getloadavg()[0]))
-    print(text)
-    if given.markdown:
-        start, rest = document.split(BEGIN)
-        given.markdown.write_text(f"{start}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    section.publish(report(rates, command, (before, os.getloadavg()[0])))
 
 
 if __name__ == "__main__":

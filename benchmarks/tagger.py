@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from itertools import cycle, islice
@@ -28,12 +26,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from recurrence import _processor
+from document import Section, conditions
 from steps import library_step, plain_step
 from tagged_sentences import write_sentences
 from timing import Effort, Pass, alternate
 
-from recurra.backends.cpu.target import host
 from recurra.data.dataset import Examples
 from recurra.data.tagged_sentence import TaggedSentence
 from recurra.models.tagger import Tagger
@@ -193,17 +190,13 @@ def _tagging(trained: TrainedTagger, plain: PlainTagger, folder: Path, amount: A
 
 def report(figures: Figures, data: str, command: str, load: tuple[float, float]) -> str:
     """The tables, and where it was measured."""
-    when = datetime.now(UTC).strftime("%Y-%m-%d")
     step, tagging, memory = figures.step, figures.tagging, figures.memory
     ours = step["recurra"]
     ratios = [step[who] / ours for who in (PLAIN, TUNED)]
     change = memory[-1] / memory[1] - 1
     return "\n".join(
         [
-            f"- {_processor()} ({host().processor}), threads: {torch.get_num_threads()}, {when}; load average "
-            f"{load[0]:.1f} before, {load[1]:.1f} after, on {os.cpu_count()} cores",
-            f"- Python {platform.python_version()}, torch {torch.__version__}; {data}",
-            f"- `{command}`",
+            *conditions(load, command, data),
             "",
             "| what | recurra | plain PyTorch | ratio | plain, tuned | ratio |",
             "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -226,9 +219,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of all [1]")
     parser.add_argument("--markdown", type=Path, help="write the table between its marks in this file")
     options = parser.parse_args(arguments)
-    document = options.markdown.read_text(encoding="utf-8") if options.markdown else f"{BEGIN}{END}"
-    if BEGIN not in document or END not in document:
-        parser.error(f"{options.markdown} does not have the lines {BEGIN} and {END}")
+    section = Section(options.markdown, BEGIN, END, parser)
     if find_spec("torchcrf") is None:
         parser.error("plain PyTorch takes its CRF from a package that is not there: pip install pytorch-crf")
     torch.set_num_threads(options.threads)
@@ -241,11 +232,7 @@ def main(arguments: Sequence[str]) -> None:
     words += ["--threads", str(options.threads)] if options.threads != 1 else []
     command = shlex.join(["python", "benchmarks/tagger.py", *words])
     data = "sentences of CoNLL-2003" if options.data else "made up sentences, as long as those of CoNLL-2003"
-    text = report(figures, data, command, (before, os.getloadavg()[0]))
-    print(text)
-    if options.markdown:
-        start, rest = document.split(BEGIN)
-        options.markdown.write_text(f"{start}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    section.publish(report(figures, data, command, (before, os.getloadavg()[0])))
 
 
 if __name__ == "__main__":

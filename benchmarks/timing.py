@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
+
 Pass = Callable[[], object]
 LEAST_RUNS = 3
 SHORT, TURN = 0.05, 0.01
@@ -64,6 +66,11 @@ def alternate(
                     run()
                 times[name].append(_turn(run, clock))
     return {name: Timing(statistics.median(taken), len(taken)) for name, taken in times.items()}
+
+
+def clock() -> Callable[[], float]:
+    """What time is told by: with one thread that of the processor, else that of the wall."""
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
 
 def wait_for_rest() -> None:

@@ -14,25 +14,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import cycle, islice
 from pathlib import Path
 
 import torch
-from recurrence import _processor, names
+from document import Section, conditions
+from recurrence import names
 from steps import UPDATE, Step, library_step, plain_step
-from timing import Effort, alternate
+from timing import Effort, alternate, clock
 from torch.profiler import ProfilerActivity, profile, record_function
 from training_cases import Case, classifier, translator, word_model
-
-from recurra.backends.cpu.target import host
 
 CASES = ("word", "classifier", "translator")
 PLAIN, TUNED = "plain PyTorch", "plain, tuned"
@@ -110,20 +107,11 @@ def measure(case: Case, effort: Effort) -> Figures:
     return Figures(case.name, case.aims, {who: timing.seconds for who, timing in timings.items()}, shares)
 
 
-def clock() -> Callable[[], float]:
-    """What time is told by: with one thread that of the processor, else that of the wall."""
-    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-
-
 def report(measured: Sequence[Figures], command: str, load: tuple[float, float]) -> str:
     """The tables, and where it was measured."""
-    when = datetime.now(UTC).strftime("%Y-%m-%d")
     unit = " of the processor" if clock() is time.process_time else ""
     lines = [
-        f"- {_processor()} ({host().processor}), threads: {torch.get_num_threads()}, {when}; load average "
-        f"{load[0]:.1f} before, {load[1]:.1f} after, on {os.cpu_count()} cores",
-        f"- Python {platform.python_version()}, torch {torch.__version__}",
-        f"- `{command}`",
+        *conditions(load, command),
         "",
         f"| a step of training, ms{unit} | recurra | plain PyTorch | ratio | plain, tuned | ratio | aim |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -148,9 +136,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of all [1]")
     parser.add_argument("--markdown", type=Path, help="write the tables between their marks in this file")
     options = parser.parse_args(arguments)
-    document = options.markdown.read_text(encoding="utf-8") if options.markdown else f"{BEGIN}{END}"
-    if BEGIN not in document or END not in document:
-        parser.error(f"{options.markdown} does not have the lines {BEGIN} and {END}")
+    section = Section(options.markdown, BEGIN, END, parser)
     torch.set_num_threads(options.threads)
     before = os.getloadavg()[0]
     effort, measured = QUICK if options.quick else WHOLE, []
@@ -165,11 +151,9 @@ def main(arguments: Sequence[str]) -> None:
     words = [*["--quick"] * options.quick]
     words += ["--cases", ",".join(options.cases)] if len(options.cases) < len(CASES) else []
     words += ["--threads", str(options.threads)] if options.threads != 1 else []
-    text = report(measured, shlex.join(["python", "benchmarks/training.py", *words]), (before, os.getloadavg()[0]))
-    print(text)
-    if options.markdown:
-        start, rest = document.split(BEGIN)
-        options.markdown.write_text(f"{start}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    section.publish(
+        report(measured, shlex.join(["python", "benchmarks/training.py", *words]), (before, os.getloadavg()[0]))
+    )
 
 
 if __name__ == "__main__":

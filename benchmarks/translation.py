@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import random
 import shlex
 import sys
@@ -22,23 +21,20 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from recurrence import _processor
+from document import Section, conditions
 from tagged_sentences import spelling
-from timing import Effort, alternate
+from timing import Effort, alternate, clock
 from torch.profiler import ProfilerActivity, profile, record_function
 from training_cases import zipf
 
 from recurra import load
-from recurra.backends.cpu.target import host
 from recurra.nn import Recurrent
 from recurra.tasks.machine_translation import MACHINE_TRANSLATION
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.trained import Trained
-from training import clock
 
 BEGIN, END = "<!-- translation: written by translation.py -->", "<!-- end of translation -->"
 BEAMS = (1, 5)
@@ -117,9 +113,9 @@ def shares_of(trained: Trained, sentences: Sequence[str]) -> dict[str, float]:
     events = {event.key: event for event in profiler.key_averages()}
     whole = events["whole"].cpu_time_total
     spent = {part: [events[key] for key in keys if key in events] for part, keys in PARTS.items()}
-    own = {part: sum(event.self_cpu_time_total for event in parts) for part, parts in spent.items()}
-    own["recurrence"] = sum(event.cpu_time_total for event in spent["recurrence"])
-    return {part: seconds / whole for part, seconds in own.items()}
+    times = {part: sum(event.self_cpu_time_total for event in parts) for part, parts in spent.items()}
+    times["recurrence"] = sum(event.cpu_time_total for event in spent["recurrence"])
+    return {part: each / whole for part, each in times.items()}
 
 
 def measure(trained: Trained, sentences: Sequence[str], effort: Effort) -> Figures:
@@ -133,15 +129,10 @@ def measure(trained: Trained, sentences: Sequence[str], effort: Effort) -> Figur
 
 def report(figures: Figures, model: str, command: str, load_average: tuple[float, float]) -> str:
     """The table, and where it was measured."""
-    when = datetime.now(UTC).strftime("%Y-%m-%d")
     what = "of the processor" if clock() is time.process_time else "by the clock"
     number = figures.sentences
     lines = [
-        f"- {_processor()} ({host().processor}), threads: {torch.get_num_threads()}, {when}; load average "
-        f"{load_average[0]:.1f} before, {load_average[1]:.1f} after, on {os.cpu_count()} cores",
-        f"- Python {platform.python_version()}, torch {torch.__version__}; {model}; {number:,} sentences, "
-        f"{figures.pieces / number:.1f} pieces each",
-        f"- `{command}`",
+        *conditions(load_average, command, f"{model}; {number:,} sentences, {figures.pieces / number:.1f} pieces each"),
         "",
         f"| beam | seconds {what} for 1,000 sentences | sentences a second |",
         "| ---: | ---: | ---: |",
@@ -164,9 +155,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads [1]")
     parser.add_argument("--markdown", type=Path, help="write the table between its marks in this file")
     options = parser.parse_args(arguments)
-    document = options.markdown.read_text(encoding="utf-8") if options.markdown else f"{BEGIN}{END}"
-    if BEGIN not in document or END not in document:
-        parser.error(f"{options.markdown} does not have the lines {BEGIN} and {END}")
+    section = Section(options.markdown, BEGIN, END, parser)
     if (options.run is None) != (options.sentences is None):
         parser.error("--run and --sentences go together")
     torch.set_num_threads(options.threads)
@@ -186,11 +175,7 @@ def main(arguments: Sequence[str]) -> None:
     words += ["--number", str(options.number)] if options.number != 1_000 else []
     words += ["--threads", str(options.threads)] if options.threads != 1 else []
     command = shlex.join(["python", "benchmarks/translation.py", *words])
-    text = report(figures, model, command, (before, os.getloadavg()[0]))
-    print(text)
-    if options.markdown:
-        start, rest = document.split(BEGIN)
-        options.markdown.write_text(f"{start}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    section.publish(report(figures, model, command, (before, os.getloadavg()[0])))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from torch import Tensor
 from recurra.data.batch import map_tensors
 from recurra.errors import ShapeError
 from recurra.models.classifier import Classifier
+from recurra.nn.evaluating import evaluating
 
 __all__ = ["Reading", "prefix_logits", "read_along"]
 
@@ -106,14 +107,10 @@ def read_along(
     if not steps:
         return Reading([], names, before, [], [], one_pass=not model.encoder.recurrent.bidirectional)
     _check(x, len(steps))
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         so_far = probabilities(prefix_logits(model, x))
         # Of a single step nothing is left without it.
         without = probabilities(_logits_without_each(model, x, len(steps))).tolist() if len(steps) > 1 else [before]
-    finally:
-        model.train(was_training)
     return Reading(
         list(steps), list(names), list(before), so_far.tolist(), without, not model.encoder.recurrent.bidirectional
     )

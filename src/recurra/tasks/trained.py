@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -19,6 +19,7 @@ from recurra.data.dataset import Dataset, Examples, Role
 from recurra.data.lines import Source
 from recurra.errors import RecurraError, RunError, SettingError
 from recurra.metrics import Metric
+from recurra.nn.evaluating import evaluating
 from recurra.spelling import unknown
 from recurra.tasks.assets import Assets
 from recurra.tasks.mistakes import Mistakes
@@ -28,7 +29,7 @@ from recurra.tasks.task import Task
 from recurra.training import MetricView, StepLoss, World
 from recurra.training.figures import LOSS
 
-__all__ = ["Trained"]
+__all__ = ["Trained", "windows"]
 
 C = TypeVar("C", bound=TaskConfig)
 R = TypeVar("R")
@@ -36,6 +37,7 @@ A = TypeVar("A", bound=Assets)
 M = TypeVar("M", bound=nn.Module)
 B = TypeVar("B", bound=Batch)
 P = TypeVar("P")
+X = TypeVar("X")
 
 _NOWHERE = Source(Path(), 0)
 
@@ -172,13 +174,17 @@ class Trained(Generic[C, R, A, M, B, P]):
 
     def answered(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[tuple[R, P]]:
         """Each input with its answer; see `answers`."""
-        for examples in _windows(inputs, window):
-            lengths = [len(example) if hasattr(example, "__len__") else 1 for example in examples]
-            dataset = Examples(examples, [_NOWHERE] * len(examples), lengths)
-            answers: dict[int, P] = {}
-            for batch in self._batches(dataset, "predict").epoch(0):
-                answers.update(zip(batch.index.tolist(), self._predicted(batch), strict=True))
-            yield from ((example, answers[index]) for index, example in enumerate(examples))
+        for examples in windows(inputs, window):
+            yield from zip(examples, self._by_example(examples, self._predicted), strict=True)
+
+    def _by_example(self, examples: Sequence[R], answer: Callable[[B], Sequence[X]]) -> list[X]:
+        """What is answered to each of some examples, in their order; those of like length share batches."""
+        lengths = [len(example) if isinstance(example, Sized) else 1 for example in examples]
+        dataset = Examples(examples, [_NOWHERE] * len(examples), lengths)
+        answers: dict[int, X] = {}
+        for batch in self._batches(dataset, "predict").epoch(0):
+            answers.update(zip(batch.index.tolist(), answer(batch), strict=True))
+        return [answers[index] for index in range(len(examples))]
 
     def evaluate(
         self,
@@ -219,9 +225,7 @@ class Trained(Generic[C, R, A, M, B, P]):
         wrong = Mistakes(self.task.mistake) if mistakes and self.task.mistake is not None else None
         batches = watch(self._batches(dataset, role) if batches is None else batches)
         answered = any(metric.tally is not None for metric in measuring.metrics)
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             if not answered or self.task.measure is None:
                 for place, (batch, loss) in enumerate(self._losses(batches)):
                     measuring.add_loss(place, float(loss.total), loss.count, batch)
@@ -236,8 +240,6 @@ class Trained(Generic[C, R, A, M, B, P]):
                         measuring.add(index if group is None else ("group", group), example, answer)
                         if wrong is not None:
                             wrong.add(dataset.source(index), example, answer)
-        finally:
-            self.model.train(was_training)
         report = measuring.report(len(dataset))
         return report if wrong is None else replace(report, mistakes=wrong.worst_first())
 
@@ -282,19 +284,15 @@ class Trained(Generic[C, R, A, M, B, P]):
     @torch.no_grad()
     def _predicted(self, batch: B) -> Sequence[P]:
         """An answer for each row of a batch."""
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             return self.task.predict(self.config, self.assets, self.model, batch.to(self.device))
-        finally:
-            self.model.train(was_training)
 
 
 def _views(metrics: Iterable[Metric[Any, Any]]) -> list[MetricView]:
     return [LOSS, *(MetricView(m.name, m.label, m.format, m.from_loss) for m in metrics)]
 
 
-def _windows(items: Iterable[R], size: int) -> Iterator[list[R]]:
+def windows(items: Iterable[R], size: int) -> Iterator[list[R]]:
     """Lists of so many items, the last of fewer; also what came before an error, which is then raised."""
     iterator, error = iter(items), None
     while error is None:

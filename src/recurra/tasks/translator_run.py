@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from recurra.data import END
-from recurra.data.dataset import Examples
 from recurra.data.lines import Source
 from recurra.data.sentence_pair import SentencePair
 from recurra.decoding.forced import score_targets
 from recurra.decoding.hypothesis import Hypothesis
 from recurra.errors import DataError, SettingError
 from recurra.models.translator import Translator
+from recurra.nn.evaluating import evaluating
 from recurra.tasks.machine_translation_batches import PairBatch, TranslationAssets
 from recurra.tasks.machine_translation_settings import MachineTranslationConfig
 from recurra.tasks.score import Score
-from recurra.tasks.trained import LONGEST_SUGGESTED, Trained
+from recurra.tasks.trained import LONGEST_SUGGESTED, Trained, windows
 from recurra.tasks.translation import Alternative, Translation
 from recurra.tasks.translation_search import penalties_of, scorer_of
 
@@ -83,8 +82,7 @@ class TranslatorRun(
         Yields:
             The score of each; None for a translation that is empty or missing.
         """
-        iterator = iter(pairs)
-        while several := list(itertools.islice(iterator, window)):
+        for several in windows(pairs, window):
             encoded = [(pair.source_text, self._ids(pair.target_text or "")) for pair in several]
             scores = iter(self._scores([pair for pair in encoded if pair[1]]))
             yield from (next(scores) if ids else None for _, ids in encoded)
@@ -94,28 +92,17 @@ class TranslatorRun(
             return list(translation.ids)
         return self.assets.target_ids(translation)[:-1]
 
-    def _scores(self, pairs: list[tuple[str, list[int]]]) -> list[Score]:
+    def _scores(self, pairs: Sequence[tuple[str, list[int]]]) -> list[Score]:
         """The score of the pieces of each translation, given its sentence."""
-        examples = [SentencePair(source, None, _NOWHERE) for source, _ in pairs]
-        lengths = [max(len(example), len(ids)) for example, (_, ids) in zip(examples, pairs, strict=True)]
-        scores: dict[int, Score] = {}
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            for batch in self._batches(Examples(examples, [_NOWHERE] * len(examples), lengths), "predict").epoch(0):
-                members = batch.index.tolist()
-                for member, hypothesis in zip(
-                    members, self._hypotheses(batch, [pairs[m][1] for m in members]), strict=True
-                ):
-                    scores[member] = self._score_of(hypothesis)
-        finally:
-            self.model.train(was_training)
-        return [scores[place] for place in range(len(pairs))]
 
-    @torch.no_grad()
-    def _hypotheses(self, batch: PairBatch, targets: list[list[int]]) -> list[Hypothesis]:
-        scorer = scorer_of(self.config, self.assets, self.model, batch.to(self.device))
-        return score_targets(scorer, targets, penalties=penalties_of(self.config.search))
+        def scored(batch: PairBatch) -> list[Score]:
+            scorer = scorer_of(self.config, self.assets, self.model, batch.to(self.device))
+            targets = [pairs[index][1] for index in batch.index.tolist()]
+            hypotheses = score_targets(scorer, targets, penalties=penalties_of(self.config.search))
+            return [self._score_of(hypothesis) for hypothesis in hypotheses]
+
+        with torch.no_grad(), evaluating(self.model):
+            return self._by_example([SentencePair(source, None, _NOWHERE) for source, _ in pairs], scored)
 
     def _score_of(self, hypothesis: Hypothesis) -> Score:
         vocabulary = self.assets.target

@@ -77,8 +77,8 @@ def print_mistakes(mistakes: Sequence[Mistake], most: int, console: Console) -> 
     verdicts = [one_line(f"{mistake.expected} → {mistake.answered}") for mistake in shown]
     widths = [max(map(cell_len, column)) for column in (places, verdicts)]
     if widths[1] > LONGEST_VERDICT:
-        for place, mistake in zip(places, shown, strict=True):
-            _print_block(place, mistake, console)
+        for source, mistake in zip(places, shown, strict=True):
+            _print_block(source, mistake, console)
         return
     for place, verdict, mistake in zip(places, verdicts, shown, strict=True):
         line = Text(place + " " * (widths[0] - cell_len(place) + 2), "cyan")
@@ -93,9 +93,9 @@ def print_mistakes(mistakes: Sequence[Mistake], most: int, console: Console) -> 
             console.print(_fitting(Text(f"  {one_line(mistake.notes)}", "yellow"), console), soft_wrap=True)
 
 
-def _print_block(place: str, mistake: Mistake, console: Console) -> None:
+def _print_block(source: str, mistake: Mistake, console: Console) -> None:
     """A mistake whose answer is a text, a line for each part."""
-    console.print(Text(place, "cyan"), soft_wrap=True)
+    console.print(Text(source, "cyan"), soft_wrap=True)
     parts = (("", mistake.input), ("expected", mistake.expected), ("answered", mistake.answered))
     for label, text in parts:
         line = Text(f"  {label:9}" if label else "  ", style="dim")

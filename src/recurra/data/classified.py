@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -13,7 +12,7 @@ from typing import Any
 from recurra.data.classified_text import ClassifiedFormat, ClassifiedText, TextFormat
 from recurra.data.dataset import Examples, Problems, Role, fingerprint_files
 from recurra.data.lines import STANDARD_INPUT, Source, name_of, read_lines
-from recurra.data.tables import column_of, json_object, quoted_rows, unique_names
+from recurra.data.tables import column_of, json_object, quoted_rows, read_as, text_value, unique_names
 from recurra.data.text import read_text
 from recurra.errors import DataError
 from recurra.spelling import did_you_mean
@@ -115,12 +114,8 @@ def texts_to_classify(path: Path, how: ClassifiedFormat) -> Iterator[ClassifiedT
 
 def _read(path: Path, how: ClassifiedFormat, role: Role) -> Iterator[ClassifiedText]:
     """The texts of a file or a folder, one at a time."""
-    try:
+    with read_as(how.format):
         yield from _texts(path, how, role)
-    except DataError as error:
-        if how.format is None:
-            raise
-        raise DataError(f"{error} (it is read as --format {how.format} says)") from None
 
 
 def _texts(path: Path, how: ClassifiedFormat, role: Role) -> Iterator[ClassifiedText]:
@@ -286,8 +281,7 @@ def _of_record(record: Mapping[str, Any], source: Source, how: ClassifiedFormat,
             f"{source}: there is no key {wanted!r}; the keys are: {', '.join(names)}; name that of the text with "
             "--text-column"
         )
-    if not isinstance(record[names[text]], str):
-        raise DataError(f"{source}: {names[text]!r} is {json.dumps(record[names[text]])[:40]}; give a text")
+    content = text_value(record, names[text], source)
     if label is None and how.label_column is not None and role != "predict":
         raise DataError(f"{source}: there is no {how.label_column!r}; the keys are: {', '.join(names)}")
     given = None if label is None else record[names[label]]
@@ -296,7 +290,7 @@ def _of_record(record: Mapping[str, Any], source: Source, how: ClassifiedFormat,
         labels = _labels(given, how.label_separator)
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
-    return ClassifiedText(record[names[text]], source, labels, None if group is None else str(group), record)
+    return ClassifiedText(content, source, labels, None if group is None else str(group), record)
 
 
 def _fasttext(line: str, source: Source) -> ClassifiedText:

@@ -33,6 +33,8 @@ STANDARD_INPUT = Path("-")
 
 GZIP = b"\x1f\x8b"
 
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
 CHUNK = 1 << 18
 """How many bytes are read at once."""
 
@@ -107,12 +109,12 @@ def read_raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 ends.add(number, b"\r\n" if chunk.startswith(b"\n") else b"\r")
                 chunk = chunk.removeprefix(b"\n")
             after_return = chunk.endswith(b"\r")
-            mixed = b"\r" in chunk
-            lines = _LINE_END.split(chunk) if mixed else chunk.split(b"\n")
-            kinds = _LINE_END.findall(chunk) if mixed else []
+            has_returns = b"\r" in chunk
+            lines = _LINE_END.split(chunk) if has_returns else chunk.split(b"\n")
+            kinds = _LINE_END.findall(chunk) if has_returns else []
             if after_return:  # the last may be half of an end
                 kinds.pop()
-            if not mixed and len(lines) > 1:
+            if not has_returns and len(lines) > 1:
                 ends.add(number + 1, b"\n")
             for line, kind in itertools.zip_longest(lines[:-1], kinds):
                 number += 1
@@ -124,9 +126,6 @@ def read_raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 unfinished.append(lines[-1])
     if unfinished:
         yield number + 1, b"".join(unfinished)
-
-
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class _LineEnds:

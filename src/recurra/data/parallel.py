@@ -13,7 +13,7 @@ from recurra.data.dataset import Examples, Problems, Role, fingerprint_files
 from recurra.data.lines import STANDARD_INPUT, Source, name_of, read_lines
 from recurra.data.misalignment import first_misaligned
 from recurra.data.sentence_pair import PairFormat, ParallelFormat, SentencePair
-from recurra.data.tables import column_of, json_object, quoted_rows, unique_names
+from recurra.data.tables import column_of, json_object, quoted_rows, read_as, text_value, unique_names
 from recurra.errors import DataError
 
 __all__ = ["PairFormat", "ParallelFormat", "SentencePair", "read_pairs", "sources_to_translate"]
@@ -135,12 +135,8 @@ def _open(
 def _of_one_file(
     path: Path, lines: Iterable[tuple[int, str]], how: ParallelFormat, role: Role, format_: PairFormat
 ) -> Iterator[SentencePair]:
-    try:
+    with read_as(how.format):
         yield from _in_format(path, lines, how, role, format_)
-    except DataError as error:
-        if how.format is None:
-            raise
-        raise DataError(f"{error} (it is read as --format {how.format} says)") from None
 
 
 def _in_format(
@@ -364,9 +360,8 @@ def _of_record(record: Mapping[str, Any], source: Source, how: ParallelFormat, r
     texts = nested if isinstance(nested, dict) else record
     names = list(texts)
     text, translation = _asked_for(source, _columns(names, how), names, how, role)
-    values = [texts[names[text]], None if translation is None else texts[names[translation]]]
-    for place, value in zip((text, translation), values, strict=True):
-        if not isinstance(value, str) and not (value is None and place == translation):
-            raise DataError(f"{source}: {names[place or 0]!r} is {json.dumps(value)[:40]}; give a text")
+    content, translated = text_value(texts, names[text], source), None
+    if translation is not None and texts[names[translation]] is not None:
+        translated = text_value(texts, names[translation], source)
     row = {name: value if isinstance(value, str) else json.dumps(value) for name, value in record.items()}
-    return SentencePair(values[0], values[1], source, row)
+    return SentencePair(content, translated, source, row)

@@ -67,16 +67,16 @@ def _spaced(text: str, draw: random.Random) -> str:
 def _misspelled(text: str, draw: random.Random) -> str | None:
     """Two neighbouring letters of one word are swapped."""
     swaps = [
-        place
+        first
         for token in tokenise(text)
         if token.text.isalpha() and len(token.text) >= LONG
-        for place in range(token.start, token.end - 1)
-        if text[place] != text[place + 1]
+        for first in range(token.start, token.end - 1)
+        if text[first] != text[first + 1]
     ]
     if not swaps:
         return None
-    place = draw.choice(swaps)
-    return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+    first = draw.choice(swaps)
+    return text[:first] + text[first + 1] + text[first] + text[first + 2 :]
 
 
 def _renamed(text: str, draw: random.Random) -> str | None:

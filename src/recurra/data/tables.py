@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recurra.data.lines import Source, name_of
 from recurra.errors import DataError
 
-__all__ = ["column_of", "json_object", "quoted_rows", "unique_names"]
+__all__ = ["column_of", "json_object", "quoted_rows", "read_as", "text_value", "unique_names"]
 
 csv.field_size_limit(1 << 30)  # a text may be as long as a book
 
@@ -66,6 +67,36 @@ def column_of(heading: Sequence[str], name: str | None, usual: Sequence[str]) ->
         return heading.index(name) if name in heading else None
     lowered = [cell.strip().lower() for cell in heading]
     return next((lowered.index(candidate) for candidate in usual if candidate in lowered), None)
+
+
+def text_value(record: Mapping[str, Any], name: str, source: Source) -> str:
+    """The text that an object of JSON has under a name.
+
+    Raises:
+        DataError: What it has there is no text.
+    """
+    value = record[name]
+    if not isinstance(value, str):
+        raise DataError(f"{source}: {name!r} is {json.dumps(value)[:40]}; give a text")
+    return value
+
+
+@contextlib.contextmanager
+def read_as(format_: str | None) -> Iterator[None]:
+    """Adds to what is wrong with a file that it is read in a format that was asked for, not told by the file.
+
+    Args:
+        format_: The format that was asked for; None for none.
+
+    Raises:
+        DataError: What was raised within.
+    """
+    try:
+        yield
+    except DataError as error:
+        if format_ is None:
+            raise
+        raise DataError(f"{error} (it is read as --format {format_} says)") from None
 
 
 def json_object(line: str, source: Source, example: str = "") -> dict[str, Any]:

@@ -156,17 +156,17 @@ def behaviour_of(
     if rewriting is None:
         raise SettingError(f"{run.task.name} has no behaviour report: its inputs are no texts with classes")
     drawn = sorted(random.Random(seed).sample(range(len(texts)), min(limit, len(texts))))
-    examples, sources = [texts[place] for place in drawn], [texts.source(place) for place in drawn]
+    examples, sources = [texts[index] for index in drawn], [texts.source(index) for index in drawn]
     answers = list(run.answers(examples))
     report = []
     for perturbation in perturbations:
         watch(perturbation.name)
         changed = [perturbation(rewriting.text(example), seed) for example in examples]
-        pairs = [(place, text) for place, text in enumerate(changed) if text is not None]
-        after = run.answers(rewriting.rewrite(examples[place], text) for place, text in pairs)
+        pairs = [(index, text) for index, text in enumerate(changed) if text is not None]
+        after = run.answers(rewriting.rewrite(examples[index], text) for index, text in pairs)
         changes = [
-            _change(rewriting, examples[place], text, answers[place], answer, sources[place])
-            for (place, text), answer in zip(pairs, after, strict=True)
+            _change(rewriting, examples[index], text, answers[index], answer, sources[index])
+            for (index, text), answer in zip(pairs, after, strict=True)
         ]
         report.append(_behaviour(perturbation, changes, worst))
     return report

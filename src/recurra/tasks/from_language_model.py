@@ -118,9 +118,9 @@ def _check_settings(trained: AnyClassifier, other: Trained[Any, Any, Any, Any, A
         )
     differing = [name for name, source in SAME.items() if here[name] != there[source] and there[source] is not None]
     if differing:
-        given = " ".join(_flag(name, there[SAME[name]]) for name in differing)
+        wanted = " ".join(_flag(name, there[SAME[name]]) for name in differing)
         raise SettingError(
-            f"start_from: the network of {other.folder} differs from this one ({', '.join(differing)}); give {given}"
+            f"start_from: the network of {other.folder} differs from this one ({', '.join(differing)}); give {wanted}"
         )
 
 

@@ -31,11 +31,11 @@ def reading(
         trained: The classifier.
         text: The text.
     """
-    given = trained.task.parse(trained.config, text)
+    example = trained.task.parse(trained.config, text)
     assets = trained.assets
-    units = units_of(trained.config, assets)(given.text)
+    units = units_of(trained.config, assets)(example.text)
     total = assets.texts if assets.several else sum(assets.counts)
-    [batch] = batches(trained.config, assets, Examples([given], [given.source], [1]), "predict").epoch(0)
+    [batch] = batches(trained.config, assets, Examples([example], [example.source], [1]), "predict").epoch(0)
 
     def probabilities(logits: Tensor) -> Tensor:
         scaled = logits.double() / assets.temperature

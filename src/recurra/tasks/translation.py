@@ -111,6 +111,11 @@ class Translation:
         """The text of the best one."""
         return self.best.text
 
+    @property
+    def reasons(self) -> str:
+        """What makes the best one doubtful, in a line; empty if nothing does."""
+        return "; ".join(risk.reason for risk in self.risks)
+
     def by_words(self) -> tuple[list[str], list[str], list[list[float]]]:
         """The words of the sentence, those of the best translation, and the attention between them.
 
@@ -131,7 +136,7 @@ class Translation:
 def _spans(vocabulary: Vocabulary, ids: Sequence[int]) -> list[tuple[int, int]]:
     """The units of each word; in a vocabulary of words, which are joined without their spaces, each is one."""
     if vocabulary.level == "word":
-        return [(place, place + 1) for place in range(len(ids))]
+        return [(index, index + 1) for index in range(len(ids))]
     return word_spans(vocabulary, ids)
 
 

@@ -67,8 +67,8 @@ class PairPart:
     @functools.cached_property
     def sample(self) -> list[int]:
         """The indices of some pairs, evenly spaced."""
-        places = np.linspace(0, len(self) - 1, min(len(self), SAMPLED)).astype(int)
-        return [int(place) for place in np.unique(places)]
+        spaced = np.linspace(0, len(self) - 1, min(len(self), SAMPLED)).astype(int)
+        return [int(index) for index in np.unique(spaced)]
 
     def words(self, index: int) -> tuple[list[str], list[str]]:
         """The words of a pair."""
@@ -101,10 +101,10 @@ class Fit:
     exchanged: Floats
 
     @classmethod
-    def of(cls, lexicon: Lexicon, part: PairPart, indices: Sequence[int]) -> Fit:
-        pairs = part.shifted(indices, 0)
+    def of(cls, lexicon: Lexicon, part: PairPart, indices: Sequence[int], shift: int = 0) -> Fit:
+        pairs = part.shifted(indices, shift)
         half = len(pairs) // 2
-        others = [(pair[0], pairs[(place + half) % len(pairs)][1]) for place, pair in enumerate(pairs)]
+        others = [(pair[0], pairs[(number + half) % len(pairs)][1]) for number, pair in enumerate(pairs)]
         exchanged = [(target, source) for source, target in pairs]
         return cls(indices, *map(lexicon.losses_of, (pairs, others, exchanged)))
 
@@ -162,11 +162,7 @@ def _learned(train: PairPart) -> tuple[Lexicon, Fit]:
     best = lexicon, fit
     for shift in range(-MAX_SHIFT, MAX_SHIFT + 1):
         candidate = Lexicon(train.shifted(learned, shift))
-        moved = train.shifted(held_out, shift)
-        half = len(moved) // 2
-        others = [(pair[0], moved[(place + half) % len(moved)][1]) for place, pair in enumerate(moved)]
-        losses = candidate.losses_of(moved), candidate.losses_of(others)
-        measured = Fit(held_out, *losses, losses[1])
+        measured = Fit.of(candidate, train, held_out, shift)
         if measured.share > best[1].share:
             best = candidate, measured
     return best
@@ -183,7 +179,7 @@ def _misfits(lexicon: Lexicon, part: PairPart, measured: Fit, usual: Fit) -> lis
     warnings = []
     if exchanged.any():
         count = int(exchanged.sum())
-        first = [measured.indices[place] for place in np.flatnonzero(exchanged)[:MAX_LISTED]]
+        first = [measured.indices[number] for number in np.flatnonzero(exchanged)[:MAX_LISTED]]
         warnings.append(
             f"{part.name}: {_lines(count)} of {len(exchanged):,} looked at {'has' if count == 1 else 'have'} the "
             f"languages exchanged: {_listed(part, first, count)}"

@@ -32,9 +32,7 @@ def translation_mistake(pair: SentencePair, answer: Translation) -> Mistake | No
         return None
     score = _chrf()
     cost = 100.0 - score.value(score.tally(reference, answer.text))
-    return Mistake(
-        cost, reference, answer.text, pair.source_text, notes="; ".join(risk.reason for risk in answer.risks)
-    )
+    return Mistake(cost, reference, answer.text, pair.source_text, notes=answer.reasons)
 
 
 @functools.cache

@@ -120,12 +120,8 @@ def table(run: Trained[Any, SentencePair, Any, Any, Any, Translation], answered:
         if not heading:
             heading = list(columns)
             yield _row([*heading, "translation", "score", "risks"])
-        cells = [answer.text, f"{answer.best.score:.4f}", _reasons(answer)]
+        cells = [answer.text, f"{answer.best.score:.4f}", answer.reasons]
         yield _row([*(columns.get(name, "") for name in heading), *cells])
-
-
-def _reasons(answer: Translation) -> str:
-    return "; ".join(risk.reason for risk in answer.risks)
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -104,7 +104,7 @@ def numbers_in(text: str) -> list[Word]:
 
 def ngrams_of(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
     """The n-grams of a list of words."""
-    return [tuple(words[place : place + length]) for place in range(len(words) - length + 1)]
+    return [tuple(words[first : first + length]) for first in range(len(words) - length + 1)]
 
 
 def forms_of(words: Iterable[str]) -> set[str]:

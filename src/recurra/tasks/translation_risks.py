@@ -85,12 +85,12 @@ def _end_of(text: str) -> Span:
 def _unknown(checked: _Checked) -> Iterator[Risk]:
     """Characters, and words of a vocabulary of words, that no text trained on has."""
     known = set(checked.profile.characters)
-    strange = [place for place, character in enumerate(checked.source) if known and character not in known]
+    strange = [index for index, character in enumerate(checked.source) if known and character not in known]
     if strange:
-        said = " ".join(dict.fromkeys(checked.source[place] for place in strange))
+        said = " ".join(dict.fromkeys(checked.source[index] for index in strange))
         what = "character" if len(said) == 1 else "characters"
         reason = f"no sentence trained on has the {what} {_named(said)}"
-        yield Risk("unknown", reason, tuple((place, place + 1) for place in strange))
+        yield Risk("unknown", reason, tuple((index, index + 1) for index in strange))
     elif checked.answer.vocabularies is not None:
         count = checked.answer.source.count(_unknown_id(checked.answer.vocabularies[0].unknown))
         if count:
@@ -130,15 +130,15 @@ def _folded(words: Sequence[Word]) -> list[str]:
 def _runs(words: Sequence[Word], ngrams: set[tuple[str, ...]], length: int) -> Iterator[tuple[int, int]]:
     """The longest stretches of words that n-grams cover."""
     covered = [False] * len(words)
-    for place, ngram in enumerate(ngrams_of(_folded(words), length)):
+    for first, ngram in enumerate(ngrams_of(_folded(words), length)):
         if ngram in ngrams:
-            covered[place : place + length] = [True] * length
+            covered[first : first + length] = [True] * length
     begin = None
-    for place, inside in enumerate([*covered, False]):
+    for index, inside in enumerate([*covered, False]):
         if inside and begin is None:
-            begin = place
+            begin = index
         elif not inside and begin is not None:
-            yield begin, place
+            yield begin, index
             begin = None
 
 

@@ -44,11 +44,10 @@ class TranslatorScorer:
     def __init__(self, model: Translator, source: Tensor, source_lengths: Tensor, end: int) -> None:
         self.model, self.source, self.source_lengths = model, source, source_lengths
         self.begin = self.end = end
-        self._readout: tuple[Tensor, Tensor] | None = None
+        self._readout = model.transposed_readout()
 
     def start(self) -> DecoderState:
         """The state before the first step."""
-        self._readout = self.model.transposed_readout()
         return self.model.encode(self.source, self.source_lengths)
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, DecoderState]:
@@ -72,22 +71,23 @@ def translate(
     search = config.search
     prefix = target_prefix(assets.target, search.prefix) if search.prefix and batch.exact else None
     hypotheses = _hypotheses(config, scorer_of(config, assets, model, batch), batch, prefix)
-    lengths, cut = batch.source_lengths.tolist(), batch.cut.tolist()
     copied = search.copy_unknown and assets.target.level == "word" and assets.source.level == "word"
+    rows = zip(batch.source.tolist(), batch.source_lengths.tolist(), batch.texts, batch.cut.tolist(), strict=True)
     return [
-        Translation.of_text("")
-        # <EOS> alone: a sentence without words has no translation; nor has one where the limits leave nothing.
-        if length == 1 or not best
-        else Translation(
-            tuple(_alternative(assets, each, assets.source.split(text.strip()) if copied else None) for each in best),
-            tuple(row[:length]),
-            (assets.source, assets.target),
-            missing,
-        )
-        for row, length, text, best, missing in zip(
-            batch.source.tolist(), lengths, batch.texts, hypotheses, cut, strict=True
-        )
+        _translation(assets, best, row[:length], text, cut, copied)
+        for best, (row, length, text, cut) in zip(hypotheses, rows, strict=True)
     ]
+
+
+def _translation(
+    assets: TranslationAssets, best: Sequence[Hypothesis], source: Sequence[int], text: str, cut: int, copied: bool
+) -> Translation:
+    """The translations of a sentence; one without words has none, nor one of which the limits leave nothing."""
+    if len(source) == 1 or not best:  # <EOS> alone
+        return Translation.of_text("")
+    words = assets.source.split(text) if copied else None
+    alternatives = tuple(_alternative(assets, each, words) for each in best)
+    return Translation(alternatives, tuple(source), (assets.source, assets.target), cut)
 
 
 def _hypotheses(

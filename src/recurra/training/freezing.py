@@ -72,7 +72,7 @@ def layer_factors(patterns: Sequence[str], divisor: float) -> list[str]:
         >>> layer_factors(["embedding.*", "recurrent.*"], 2)
         ['embedding.*=0.25', 'recurrent.*=0.5']
     """
-    return [f"{pattern}={divisor ** (place - len(patterns))!r}" for place, pattern in enumerate(patterns)]
+    return [f"{pattern}={divisor ** (layer - len(patterns))!r}" for layer, pattern in enumerate(patterns)]
 
 
 def rate_factors(model: nn.Module, factors: Sequence[str]) -> Mapping[str, float]:

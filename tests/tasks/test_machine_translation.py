@@ -207,6 +207,13 @@ def test_where_the_limits_leave_nothing_there_is_no_translation(tmp_path):
     assert run.predict("Le chat noir dort et mange.").text == ""
 
 
+def test_what_is_doubtful_is_told_of_the_words_that_were_read_not_of_what_stands_for_them(tmp_path):
+    run = begun(tmp_path, level="word")
+    answer = run.predict("Zyx 1234 dort.")
+    assert answer.source_text == "Zyx 1234 dort."
+    assert "1234 is not carried over" in answer.reasons
+
+
 # Several runs
 
 

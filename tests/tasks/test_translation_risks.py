@@ -113,7 +113,9 @@ def test_what_was_never_read(german):
     assert ("unknown", "no sentence trained on has the characters “ñ ß”") in risks(german, "Ein ñß.", "A dog.")
     vocabulary = Vocabulary.build(["ein Hund"], "word", end_of_sentence=True)
     ids = (*vocabulary.encode("ein Tisch da"), vocabulary.end)
-    answer = Translation((Alternative("a", -1.0, -1.0, finished=False),), ids, (vocabulary, vocabulary), cut=3)
+    answer = Translation(
+        (Alternative("a", -1.0, -1.0, finished=False),), ids, (vocabulary, vocabulary), 3, source_text="ein Tisch da"
+    )
     reasons = [risk.reason for risk in with_risks(answer, None, None).risks]
     assert reasons == [
         "the last 3 pieces of the sentence were not read",

@@ -57,8 +57,6 @@ def with_risks(answer: Translation, profile: PairProfile | None, usual: UsualAns
         >>> [risk.reason for risk in with_risks(answer, profile, None).risks]
         ['12 is not carried over', '13 is not in the sentence']
     """
-    if not answer.source_text and answer.vocabularies is not None:
-        answer = replace(answer, source_text=answer.vocabularies[0].decode(answer.source[:-1]))
     if not answer.source_text.strip():
         return answer
     checked = _Checked(answer, profile or PairProfile(), usual)

@@ -84,10 +84,10 @@ def _translation(
 ) -> Translation:
     """The translations of a sentence; one without words has none, nor one of which the limits leave nothing."""
     if len(source) == 1 or not best:  # <EOS> alone
-        return Translation.of_text("")
+        return Translation.of_text("", text)
     words = assets.source.split(text) if copied else None
     alternatives = tuple(_alternative(assets, each, words) for each in best)
-    return Translation(alternatives, tuple(source), (assets.source, assets.target), cut)
+    return Translation(alternatives, tuple(source), (assets.source, assets.target), cut, source_text=text)
 
 
 def _hypotheses(

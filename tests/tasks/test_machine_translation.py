@@ -15,7 +15,7 @@ from recurra.tasks.machine_translation import MACHINE_TRANSLATION as TASK
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.translation_search import target_prefix
 from recurra.tasks.translator_run import TranslatorRun
-from recurra.training import seed_everything
+from support.untrained import untrained
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,7 @@ def sentences(run):
 def begun(folder, **settings):
     """An untrained translator of weights that are large enough to make a difference."""
     config = make_config(TASK.config, {}, {**TASK.example(folder), **settings})
-    pairs = TASK.read(config, config.pairs.data, "train")
-    assets = TASK.fit(config, pairs)
-    seed_everything(0)
-    model = TASK.build(config, assets)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(3)
-    return TranslatorRun(TASK, config, assets, model.eval())
+    return untrained(TASK, config, TASK.read(config, config.pairs.data, "train"))
 
 
 def texts_of(answer):

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from rich.text import Text
@@ -15,8 +14,7 @@ from recurra.errors import DataError
 from recurra.tasks.entity_output import ENTITY_FORMATS
 from recurra.tasks.named_entities import NAMED_ENTITIES as TASK
 from recurra.tasks.settings_file import make_config
-from recurra.tasks.trained import Trained
-from recurra.training import seed_everything
+from support.untrained import untrained
 
 ODD = [
     "Ann left.",
@@ -33,23 +31,17 @@ ODD = [
 ]
 
 
-def untrained(folder, text, **settings):
+def begun(folder, text, **settings):
     """A tagger of random weights that are large enough for every kind of answer."""
     config = make_config(TASK.config, {}, {**TASK.example(folder), **settings})
     config.sentences.data.write_text(text, encoding="utf-8")
-    assets = TASK.fit(config, TASK.read(config, config.sentences.data, "train"))
-    seed_everything(0)
-    model = TASK.build(config, assets)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(4)
-    return Trained(TASK, config, assets, model.eval())
+    return untrained(TASK, config, TASK.read(config, config.sentences.data, "train"), scale=4)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    return untrained(folder, "Ann B-PER\nleft O\nNew B-LOC\nYork I-LOC\n\nBob B-PER\n" * 3)
+    return begun(folder, "Ann B-PER\nleft O\nNew B-LOC\nYork I-LOC\n\nBob B-PER\n" * 3)
 
 
 def written(run, path, name):
@@ -146,7 +138,7 @@ def test_types_that_only_the_part_measured_has_are_missed_and_change_no_loss(run
 
 def test_labels_that_only_the_part_measured_has_are_wrong_and_change_no_loss(tmp_path):
     text = "# label = ask\nAnn B-PER\n\n# label = tell\nBob B-PER\n\n"
-    run = untrained(tmp_path, text, sentence_label=True)
+    run = begun(tmp_path, text, sentence_label=True)
     path = tmp_path / "test.conll"
     path.write_text("# label = sing\nAnn B-PER\n\nBob B-PER\n", encoding="utf-8")
     report = run.evaluate(TASK.read(run.config, path, "evaluate"))

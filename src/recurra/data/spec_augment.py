@@ -33,7 +33,7 @@ def mask_frames(frames: Tensor, count: int, longest: int, draw: torch.Generator,
         The frames, (T, F).
 
     Example:
-        >>> masked = mask_frames(torch.ones(50, 2), 1, 10, torch.Generator().manual_seed(1))
+        >>> masked = mask_frames(torch.ones(50, 2), 1, 10, torch.Generator().manual_seed(0))
         >>> masked.unique_consecutive(dim=0).tolist()
         [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
     """

@@ -18,6 +18,9 @@ from recurra.errors import SettingError
 
 __all__ = ["SpeechAugmentation"]
 
+AS_IT_IS: tuple[float, float] = (1.0, 1.0)
+"""The slowest and the fastest speed where none is changed."""
+
 
 @dataclass(frozen=True)
 class SpeechAugmentation:
@@ -50,8 +53,8 @@ class SpeechAugmentation:
         torch.Size([91, 40])
     """
 
-    speed: tuple[float, float] = (1.0, 1.0)
-    sound_speed: tuple[float, float] = (1.0, 1.0)
+    speed: tuple[float, float] = AS_IT_IS
+    sound_speed: tuple[float, float] = AS_IT_IS
     gain: float = 0.0
     noise: float = 0.0
     noise_ratio: tuple[float, float] = (5.0, 25.0)
@@ -66,7 +69,7 @@ class SpeechAugmentation:
     def __post_init__(self) -> None:
         for name, least in (("speed", 0.1), ("sound_speed", 0.1), ("noise_ratio", -100.0)):
             low, high = getattr(self, name)
-            if not all(map(is_number, (low, high))) or not least <= low <= high <= 1000:
+            if not (all(map(is_number, (low, high))) and least <= low <= high <= 1000):
                 raise SettingError(f"{name} is {low!r} to {high!r}; give the least, from {least:g}, and then the most")
         for name, most in (("gain", 100), ("noise", 1), ("largest_time_share", 1)):
             value = getattr(self, name)
@@ -78,7 +81,7 @@ class SpeechAugmentation:
     @property
     def changes_sound(self) -> bool:
         """Whether the sound is changed, so that features have to be computed in every epoch."""
-        return self.sound_speed != (1, 1) or self.gain > 0 or self.noise > 0
+        return self.sound_speed != AS_IT_IS or self.gain > 0 or self.noise > 0
 
     def of_sound(self, samples: Samples, draw: torch.Generator) -> Samples:
         """Sound at another speed, louder or softer, and with noise.
@@ -90,7 +93,7 @@ class SpeechAugmentation:
         Returns:
             (N / speed,).
         """
-        if self.sound_speed != (1, 1):
+        if self.sound_speed != AS_IT_IS:
             samples = sound_at_speed(samples, uniform(*self.sound_speed, draw))
         if self.gain:
             samples = louder(samples, uniform(-self.gain, self.gain, draw))
@@ -109,7 +112,7 @@ class SpeechAugmentation:
         Returns:
             (T / speed, F).
         """
-        return frames if self.speed == (1, 1) else at_speed(frames, uniform(*self.speed, draw))
+        return frames if self.speed == AS_IT_IS else at_speed(frames, uniform(*self.speed, draw))
 
     def masked(self, frames: Tensor, draw: torch.Generator, blocks: int = 1) -> Tensor:
         """Normalised frames with masks.

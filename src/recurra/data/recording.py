@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
+from recurra.checks import whole_number
 from recurra.data.lines import Source
 from recurra.errors import SettingError
 from recurra.spelling import unknown
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ManifestFormat", "Recording", "RecordingFormat"]
 
-ManifestFormat = Literal["csv", "tsv", "jsonl", "sphinx", "folder", "audio"]
-"""How recordings and transcripts are written down: a table with commas, one with tabs, JSON objects, a list of Sphinx
-(.fileids, with the .transcription beside), a folder of recordings or a pattern of their names, one recording."""
+ManifestFormat = Literal["csv", "tsv", "jsonl", "list", "sphinx", "kaldi", "folder", "audio"]
+"""How recordings and transcripts are written down: a table with commas, one with tabs, JSON objects, names of
+files a line, a list of Sphinx (.fileids, with the .transcription beside), a folder of Kaldi (wav.scp and text), a
+folder of recordings or a pattern of their names, one recording."""
 
 LENGTHS_A_SECOND = 100
 """The unit of an example's length: frames of 10 ms."""
@@ -40,8 +42,13 @@ class Recording:
         columns: The whole row of a table with a heading, or the object, as it was read; None without.
         length: Its samples in each channel, or its frames of ready-made features.
         rate: Samples a second; None for ready-made features.
+        width: Features of a frame, where they are ready-made; None for sound.
+        span: The seconds at which it begins and ends in the file, the end infinite for that of the file; None for the
+            whole file.
+        channels: How many channels its file has.
+        missing: Seconds at its end that its header has and the file does not.
         trouble: Why it cannot be read, in a sentence without the file's name; None if it can.
-        samples: The sound itself, (channels, length) or (length,), where it is in memory.
+        samples: The sound itself, one channel, (length,), where it is in memory.
     """
 
     audio: Path | None
@@ -51,12 +58,39 @@ class Recording:
     columns: Mapping[str, str] | None = None
     length: int = 0
     rate: int | None = None
+    width: int | None = None
+    span: tuple[float, float] | None = None
+    channels: int = 1
+    missing: float = 0.0
     trouble: str | None = None
-    samples: NDArray[np.floating[Any]] | None = field(default=None, compare=False, repr=False)
+    samples: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         """Its length in hundredths of a second, or in frames of ready-made features."""
         return self.length if self.rate is None else self.length * LENGTHS_A_SECOND // self.rate
+
+    def seconds(self, step: float = 10.0) -> float:
+        """How long it lasts.
+
+        Args:
+            step: Milliseconds from a frame of ready-made features to the next.
+        """
+        return self.length * step / 1000 if self.rate is None else self.length / self.rate
+
+    @property
+    def file(self) -> Path:
+        """The file of its sound or its features, or what is said to be it."""
+        return self.audio or self.source.path
+
+    @property
+    def begin(self) -> int:
+        """Where it begins in the file, in samples."""
+        return 0 if self.span is None or self.rate is None else round(self.span[0] * self.rate)
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and answers."""
+        return str(self.source) if self.audio is None else str(self.audio)
 
 
 @dataclass(frozen=True)
@@ -68,7 +102,9 @@ class RecordingFormat:
         audio_column: The column that names the files of sound; None for the first of the usual names.
         transcript_column: The column of what is said.
         group_column: The column of what a recording belongs to, such as its speaker.
+        features: Features of a frame in files of Sphinx (.mfc), which do not say it.
         audio_folder: Where relative names of files begin; None for the folder of the manifest.
+        longest: Seconds; recordings that last longer are not trained on. None for no limit.
         name_pattern: What names of files say, such as "{transcript}_{group}_{}" for 7_theo_12.wav; with a slash, what
             folders say as well, such as "{group}/{}". A field is as long as it can be, from left to right.
 
@@ -84,12 +120,15 @@ class RecordingFormat:
     audio_column: str | None = None
     transcript_column: str | None = None
     group_column: str | None = None
+    features: int = 13
     audio_folder: Path | None = None
     name_pattern: str | None = None
+    longest: float | None = None
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in get_args(ManifestFormat):
             raise SettingError(unknown("format", self.format, get_args(ManifestFormat)))
+        whole_number("features", self.features, 1)
         if self.name_pattern is not None:
             self._expression()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.data.files import write_atomically
 from recurra.data.lines import check_rereadable
 from recurra.errors import DataError
 from recurra.extras import need
@@ -29,6 +31,7 @@ __all__ = [
     "read_audio",
     "read_audio_bytes",
     "resampled",
+    "write_wav",
 ]
 
 Samples = NDArray[np.float32]
@@ -275,3 +278,23 @@ def _not_audio(path: Path, error: Exception) -> DataError:
     is_text = b"\0" not in begin and sum(byte < 9 or byte > 126 for byte in begin) * 4 < len(begin)
     seems = "it seems to be text" if is_text else f"it begins {begin[:8].hex(' ')}"
     return DataError(f"{path}: this is no recording ({_reason(error)}; {seems}); give WAV, FLAC, OGG or MP3")
+
+
+def write_wav(path: Path, samples: Samples, rate: int) -> None:
+    """Write sound of one channel as a WAV of 16 bits; what is beyond -1 to 1 is clipped.
+
+    Args:
+        path: Where; its folder must exist.
+        samples: The sound, (N,).
+        rate: Samples a second.
+
+    Raises:
+        RunError: It cannot be written there.
+    """
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2").tobytes())
+    write_atomically(path, content.getvalue())

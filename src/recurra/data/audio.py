@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import wave
@@ -26,6 +27,7 @@ __all__ = [
     "Samples",
     "audio_blocks",
     "audio_info",
+    "channel_blocks",
     "check_audio_file",
     "one_channel",
     "read_audio",
@@ -111,36 +113,65 @@ def audio_blocks(path: Path, rate: int | None = None, begin: int = 0, count: int
         DataError: There is no such file, it is no sound that can be read, or a sample is not finite.
         SettingError: A package that reads it is not installed.
     """
-    check_audio_file(path)
+    with _opened(path) as file:
+        resampler = Resampler(file.samplerate, rate or file.samplerate)
+        for block in _decoded(path, file, begin, count):
+            yield resampler.push(one_channel(block.T))
+        yield resampler.finish()
+
+
+def channel_blocks(path: Path, begin: int = 0, count: int | None = None) -> Iterator[NDArray[np.float32]]:
+    """The sound of a file as it is, block by block.
+
+    Args:
+        path: The file.
+        begin: The sample to begin with.
+        count: How many samples are wanted; None for all up to its end.
+
+    Yields:
+        The blocks, (N, channels) each.
+
+    Raises:
+        DataError: There is no such file, it is no sound that can be read, or a sample is not finite.
+        SettingError: The package that reads it is not installed.
+    """
+    with _opened(path) as file:
+        yield from _decoded(path, file, begin, count)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, content: bytes | None = None) -> Iterator[Any]:
+    """A file of sound, on the disk or in memory."""
+    if content is None:
+        check_audio_file(path)
     soundfile = _soundfile()
     try:
-        file = soundfile.SoundFile(str(path))
+        file = soundfile.SoundFile(str(path) if content is None else io.BytesIO(content))
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise _not_audio(path, error) from None
+        raise _not_audio(path, error, content) from None
     with file:
-        if begin:
-            file.seek(min(begin, file.frames))
-        yield from _blocks(path, file, soundfile, rate or file.samplerate, count)
+        yield file
 
 
-def _blocks(path: Path, file: Any, soundfile: ModuleType, rate: int, count: int | None) -> Iterator[Samples]:  # noqa: ANN401
-    resampler = Resampler(file.samplerate, rate)
+def _decoded(path: Path, file: Any, begin: int = 0, count: int | None = None) -> Iterator[NDArray[np.float32]]:  # noqa: ANN401
+    soundfile = _soundfile()
+    if begin:
+        file.seek(min(begin, file.frames))
     read = 0
     while count is None or read < count:
         try:
             block = file.read(BLOCK if count is None else min(BLOCK, count - read), dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
             if not read:
-                raise _not_audio(path, error) from None
-            break
+                raise DataError(f"{path}: this recording is damaged ({_reason(error)}); write it again") from None
+            return
         if not len(block):
-            break
+            return
         if not np.isfinite(block).all():
-            at = read + int(np.flatnonzero(~np.isfinite(block).all(1))[0])
+            at = begin + read + int(np.flatnonzero(~np.isfinite(block).all(1))[0])
             raise DataError(f"{path}: sample {at + 1:,} is not finite; write the file again")
         read += len(block)
-        yield resampler.push(one_channel(block.T))
-    yield resampler.finish()
+        yield block
 
 
 def read_audio(path: Path, rate: int | None = None, begin: int = 0, count: int | None = None) -> tuple[Samples, int]:
@@ -177,14 +208,9 @@ def read_audio_bytes(path: Path, content: bytes) -> tuple[Samples, int]:
         DataError: It is no sound that can be read.
         SettingError: The package that reads it is not installed.
     """
-    soundfile = _soundfile()
-    try:
-        file = soundfile.SoundFile(io.BytesIO(content))
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: this is no recording ({_reason(error)}); give WAV, FLAC, OGG or MP3") from None
-    with file:
-        blocks = list(_blocks(path, file, soundfile, file.samplerate, None))
-        return np.concatenate(blocks), file.samplerate
+    with _opened(path, content) as file:
+        blocks = [one_channel(block.T) for block in _decoded(path, file)]
+        return np.concatenate([np.zeros(0, np.float32), *blocks]), file.samplerate
 
 
 def one_channel(samples: NDArray[np.floating[Any]]) -> Samples:
@@ -271,10 +297,12 @@ def _reason(error: Exception) -> str:
     return getattr(error, "error_string", str(error)).strip().rstrip(".") or type(error).__name__
 
 
-def _not_audio(path: Path, error: Exception) -> DataError:
+def _not_audio(path: Path, error: Exception, content: bytes | None = None) -> DataError:
     """The error that a file is no sound, and what it seems to be."""
-    with path.open("rb") as file:
-        begin = file.read(64)
+    if content is None:
+        with path.open("rb") as file:
+            content = file.read(64)
+    begin = content[:64]
     is_text = b"\0" not in begin and sum(byte < 9 or byte > 126 for byte in begin) * 4 < len(begin)
     seems = "it seems to be text" if is_text else f"it begins {begin[:8].hex(' ')}"
     return DataError(f"{path}: this is no recording ({_reason(error)}; {seems}); give WAV, FLAC, OGG or MP3")

@@ -57,9 +57,9 @@ def error_tally(reference: Sequence[str], answer: Sequence[str], pairs: bool = T
         pairs: Whether the pairs of words are counted too: (spoken, recognised), with NOTHING for what is missing.
 
     Example:
-        >>> counts = error_tally(["one", "two"], ["one", "too", "three"])
-        >>> counts["items"], counts["substitutions"], counts["insertions"], counts["two", "too"]
-        (2, 1, 1, 1)
+        >>> counts = error_tally("one two three".split(), "one too a three".split())
+        >>> counts["items"], counts["substitutions"], counts["insertions"]
+        (3, 1, 1)
     """
     tally: Counter[Hashable] = Counter()
     tally.update({"items": len(reference), "substitutions": 0, "deletions": 0, "insertions": 0})

@@ -17,8 +17,8 @@ from recurra.decoding.ctc import (
     forced_alignment,
     greedy_path,
     greedy_paths,
-    heard_words,
 )
+from recurra.decoding.word_times import heard_words
 from recurra.errors import DataError, RunError, ShapeError
 
 

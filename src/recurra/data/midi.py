@@ -14,8 +14,8 @@ from recurra.errors import DataError
 
 __all__ = ["parse_midi", "read_midi"]
 
-LARGEST_FILE = 64 << 20
-"""How many bytes a file may have; the largest there are, of a million notes and more, have a tenth of them."""
+LARGEST_FILE = 8 << 20
+"""How many bytes a file may have: as many as three million notes take, more than any score that people play."""
 
 _TEXTS = {1: "texts", 2: "copyright notices", 4: "names of instruments", 5: "lyrics", 6: "markers", 7: "cue points"}
 _MESSAGES = {0xA0: "pressures of keys", 0xB0: "control changes", 0xD0: "pressures of channels", 0xE0: "pitch bends"}

@@ -145,10 +145,15 @@ def test_a_text_of_ten_thousand_words_is_answered_and_cut_where_it_is_asked_for(
     long = " ".join(["good"] * 10_000)
     table(here / "long.csv", [*ROWS, (long, "pos")])
     said = train("long.csv", "long", "--longest", 20)
-    assert "of a text of more than 20 words the middle is not read: 1 (long.csv:26)" in said
+    cut = "of a text of more than 20 words, --longest of the training, the middle is not read: 1"
+    assert f"{cut} (long.csv:26)" in said
     (here / "long.txt").write_text(f"bad\n{long}\nthe film\n")
-    answers = [json.loads(line) for line in recurra("predict", "long", "long.txt").out.splitlines()]
+    predicted = recurra("predict", "long", "long.txt")
+    answers = [json.loads(line) for line in predicted.out.splitlines()]
     assert [len(answer["text"].split()) for answer in answers] == [1, 10_000, 2]
+    assert predicted.err.startswith(f"{cut} (long.txt:2)\n")
+    (here / "short.txt").write_text("bad\nthe film\n")
+    assert "middle" not in recurra("predict", "long", "short.txt").err
 
 
 def test_an_empty_file_has_no_answers_and_teaches_nothing(recurra, refused, run, here):

@@ -28,7 +28,7 @@ class Subsampling(nn.Module):
         inputs: I, the features of a frame.
         size: C, the features of a frame that come out.
         factor: How many frames become one: 1, 2, 4 or 8.
-        kernel_size: 2 K + 1, the frames that a convolution sees; odd.
+        kernel_size: 2 K + 1, the frames that a convolution sees; odd, 3 or more.
         dropout: Rate of dropout on what comes out.
 
     Raises:
@@ -44,7 +44,7 @@ class Subsampling(nn.Module):
     def __init__(self, inputs: int, size: int, factor: int = 4, kernel_size: int = 5, dropout: float = 0.0) -> None:
         super().__init__()
         inputs, size = whole_number("inputs", inputs, 1), whole_number("size", size, 1)
-        self.kernel_size = whole_number("kernel_size", kernel_size, 1)
+        self.kernel_size = whole_number("kernel_size", kernel_size, 3)
         if self.kernel_size % 2 == 0:
             raise SettingError(f"kernel_size is {kernel_size}; it is an odd number of frames, such as 5")
         if factor not in (1, 2, 4, 8):

@@ -8,7 +8,7 @@ Recordings of any rate and number of channels go in, and words with their times 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from recurra.data.recording_checks import recording_warnings
 from recurra.data.recordings import read_recordings, recording_of, recordings_to_transcribe
 from recurra.data.sound_facts import digest_of
 from recurra.data.tone_words import write_tone_words
+from recurra.decoding.ngram import NgramModel
 from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
 from recurra.metrics.recognition import character_error_rate, sentence_error_rate, word_error_rate
@@ -30,7 +31,7 @@ from recurra.models.recogniser import Recogniser
 from recurra.models.subsampling import Subsampling
 from recurra.tasks.speech_output import SPEECH_FORMATS, show, transcription_mistake
 from recurra.tasks.speech_recognition_batches import SpeechAssets, SpeechBatch, SpeechBatches, batches, transcript_of
-from recurra.tasks.speech_recognition_settings import SpeechRecognitionConfig
+from recurra.tasks.speech_recognition_settings import RecordingSettings, SpeechRecognitionConfig
 from recurra.tasks.speech_search import transcriptions
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.transcription import Transcription
@@ -68,14 +69,26 @@ def fit(config: SpeechRecognitionConfig, recordings: Dataset[Recording]) -> Spee
     if not labels:
         raise DataError(f"{settings.data}: no transcript has a {settings.unit}; give recordings with what is said")
     extractor = FeatureExtractor.fitted(config.features.how, examples)
-    statistics = extractor.statistics
+    statistics, said = extractor.statistics, [text.split() for text in texts]
     return SpeechAssets(
         labels=labels,
         unit=settings.unit,
         ready_made=extractor.ready_made,
         mean=None if statistics is None else statistics.mean,
         deviation=None if statistics is None else statistics.deviation,
+        words=tuple(sorted({word for words in said for word in words})),
+        ngrams=_ngrams(settings, said),
     )
+
+
+def _ngrams(
+    settings: RecordingSettings, transcripts: Sequence[Sequence[str]]
+) -> tuple[tuple[tuple[str, ...], float, float], ...]:
+    """The n-grams of transcripts, which a search can use."""
+    if not settings.ngram_order:
+        return ()
+    model = NgramModel.fit(transcripts, settings.ngram_order, settings.ngram_smoothing)
+    return tuple((ngram, *numbers) for ngram, numbers in sorted(model.table.items()))
 
 
 def build(config: SpeechRecognitionConfig, assets: SpeechAssets) -> Recogniser:

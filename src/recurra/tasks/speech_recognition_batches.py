@@ -61,6 +61,8 @@ class SpeechAssets(Assets):
         ready_made: Features of a frame, where recordings are files of ready-made ones.
         mean: The mean of each feature, where the normalisation needs it.
         deviation: Their standard deviations.
+        words: The words of the transcripts.
+        ngrams: Their n-grams, as ARPA files list them: words, log10 of the probability and of the back-off weight.
     """
 
     labels: tuple[str, ...]
@@ -68,6 +70,8 @@ class SpeechAssets(Assets):
     ready_made: int | None = None
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
+    words: tuple[str, ...] = ()
+    ngrams: tuple[tuple[tuple[str, ...], float, float], ...] = ()
 
     @property
     def separator(self) -> int | None:

@@ -60,6 +60,12 @@ class RecordingSettings(DataSettings):
     )
     unit: Literal["character", "word"] = Field("character", description="What the labels of the network are.")
     case: Literal["keep", "lower", "upper"] = Field("keep", description="How transcripts are written.")
+    ngram_order: int = Field(
+        3, ge=0, le=6, description="Words of the longest n-grams of the transcripts that a search can use; 0 for none."
+    )
+    ngram_smoothing: Literal["kneser-ney", "witten-bell"] = Field(
+        "witten-bell", description="How n-grams that never came get their share."
+    )
     alphabet: str | None = Field(
         None,
         description="Characters that transcripts are made of; by default those of the part to train on.",
@@ -189,7 +195,7 @@ class RecogniserSettings(NetworkSettings):
         4, ge=1, le=8, description="How many frames become one before the recurrent layers: 1, 2, 4 or 8."
     )
     convolution_size: int = Field(128, ge=1, description="Width of the convolutions that subsample.")
-    kernel_size: int = Field(5, ge=1, description="Frames that a convolution sees; odd.")
+    kernel_size: int = Field(5, ge=3, description="Frames that a convolution sees; odd.")
     hidden_size: int = Field(256, ge=1, description="Width of the recurrent layers, in each direction.")
     num_layers: int = Field(2, ge=1, description="How many recurrent layers there are.")
     bidirectional: bool = Field(True, description="Read each recording from its end to its beginning, too.")
@@ -216,7 +222,43 @@ class SpeechSearchSettings(Settings):
     in_use: ClassVar[bool] = True
 
     beam: int = Field(1, ge=1, le=10_000, description="How many transcripts are followed at a time; 1 is greedy.")
-    alternatives: int = Field(1, ge=1, description="How many transcripts are given, the best first.")
+    alternatives: int = Field(1, ge=1, description="How many transcripts are given, the best first; at most the beam.")
+    lexicon: str = Field(
+        "",
+        description="The words that may come: trained for those of the transcripts trained on, or a file of one word a "
+        "line; by default every word may. It takes a beam.",
+        json_schema_extra={"metavar": "trained|FILE"},
+    )
+    unknown_cost: float | None = Field(
+        None, ge=0, description="What a word outside the lexicon costs, in nats; by default it cannot come."
+    )
+    ngram_weight: float = Field(
+        0.0, ge=0, description="How much the n-grams of the transcripts trained on count; 0 for not at all."
+    )
+    arpa: str = Field(
+        "",
+        description="File of n-grams in the ARPA format to use instead of those of the transcripts.",
+        json_schema_extra={"metavar": "FILE"},
+    )
+    word_bonus: float = Field(0.0, description="What is added for each word, in nats; it makes up for the n-grams.")
+    hotwords: tuple[str, ...] = Field((), description="Words or phrases that are expected.")
+    hotword_bonus: float = Field(3.0, ge=0, description="What is added for each of them, in nats.")
+
+    @model_validator(mode="after")
+    def _a_beam_is_there_to_be_guided(self) -> Self:
+        if self.alternatives > self.beam:
+            raise ValueError(
+                f"--alternatives {self.alternatives}: a beam of {self.beam} gives no more than {self.beam}; give "
+                f"--beam {self.alternatives}"
+            )
+        for key in ("lexicon", "ngram_weight", "word_bonus", "hotwords", "unknown_cost", "arpa"):
+            if self.beam == 1 and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"--{key.replace('_', '-')} guides a search, and --beam 1 is greedy: add --beam 50")
+        if self.unknown_cost is not None and not self.lexicon:
+            raise ValueError("--unknown-cost is of words outside a lexicon: add --lexicon trained")
+        if self.arpa and not self.ngram_weight:
+            raise ValueError("--arpa has no effect with a weight of 0: add --ngram-weight 0.5")
+        return self
 
 
 class SpeechRecognitionConfig(TaskConfig):

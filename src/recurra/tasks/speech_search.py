@@ -6,11 +6,13 @@ import math
 
 from torch import Tensor
 
-from recurra.decoding.ctc import CtcPath, greedy_path
+from recurra.decoding.ctc import CtcPath, forced_alignment, greedy_path
+from recurra.decoding.ctc_beam import ctc_beam_search
 from recurra.decoding.word_times import heard_words
 from recurra.models.recogniser import BLANK, RecogniserScores
 from recurra.tasks.speech_recognition_batches import SpeechAssets, SpeechBatch
 from recurra.tasks.speech_recognition_settings import SpeechRecognitionConfig
+from recurra.tasks.speech_scorers import search_scorers
 from recurra.tasks.transcription import SpokenWord, Transcription
 
 __all__ = ["transcriptions"]
@@ -40,19 +42,34 @@ def transcriptions(
     return [
         Transcription("", alternatives=(("", 0.0),), duration=seconds)
         if silent
-        else _transcription(config, assets, row[:length], seconds)
+        else _transcription(config, assets, row[:length], seconds, batch.exact)
         for row, length, silent, seconds in rows
     ]
 
 
 def _transcription(
-    config: SpeechRecognitionConfig, assets: SpeechAssets, log_probabilities: Tensor, seconds: float
+    config: SpeechRecognitionConfig, assets: SpeechAssets, log_probabilities: Tensor, seconds: float, exact: bool
 ) -> Transcription:
-    path = greedy_path(log_probabilities, BLANK)
+    search = config.search
+    if search.beam == 1 or not exact:
+        path = greedy_path(log_probabilities, BLANK)
+        alternatives: tuple[tuple[str, float], ...] = ((assets.decode(path.ids), path.log_probability),)
+        confidence = math.exp(path.log_probability)
+    else:
+        [hypotheses] = ctc_beam_search(
+            log_probabilities[None],
+            blank=BLANK,
+            separator=assets.separator,
+            beam_size=search.beam,
+            n_best=search.alternatives,
+            scorers=search_scorers(search, assets),
+        )
+        best = hypotheses[0]
+        alternatives = tuple((assets.decode(each.labels), each.log_probability) for each in hypotheses)
+        confidence = best.confidence
+        path = forced_alignment(log_probabilities, best.labels, BLANK)
     words = _words(config, assets, path, seconds)
-    text = assets.decode(path.ids)
-    alternatives = ((text, path.log_probability),)
-    return Transcription(text, math.exp(path.log_probability), words, alternatives, seconds)
+    return Transcription(alternatives[0][0], confidence, words, alternatives, seconds)
 
 
 def _words(

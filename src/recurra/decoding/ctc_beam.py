@@ -308,7 +308,7 @@ class CtcBeam:
     def partial(self) -> tuple[int, ...]:
         """The labels of the best prefix so far, which more frames may change."""
         scores = np.logaddexp(self._blank, self._label) + self._added
-        return self._spelled(int(self._nodes[scores.argmax()]))
+        return _tidied(self._spelled(int(self._nodes[scores.argmax()])), self.separator)
 
     def best(self, n_best: int = 1) -> list[CtcHypothesis]:
         """The best transcripts, should the utterance end here.

@@ -18,8 +18,8 @@ class HotwordScorer:
     """Adds a bonus for each word or phrase of a list that a transcript has.
 
     So that a search does not lose it halfway, each label of it brings a part of the bonus, which is taken back where
-    the phrase is not finished. The phrases are found by the automaton of Aho and Corasick ("Efficient string matching: an
-    aid to bibliographic search", 1975): all of them at once, also those that overlap.
+    the phrase is not finished. The phrases are found by the automaton of Aho and Corasick ("Efficient string matching:
+    an aid to bibliographic search", 1975): all of them at once, also those that overlap.
 
     Args:
         phrases: By the labels of a phrase, its bonus in nats, 0 or more.

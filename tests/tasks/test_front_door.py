@@ -34,9 +34,9 @@ def test_a_use_is_trained_and_its_run_is_used(example, tmp_path, capsys):
 def test_what_only_other_uses_can_do_is_refused_with_their_names(example, tmp_path):
     run = recurra.train(TAGGER, **example, out=tmp_path / "run", show=False)
     named = "this is a run of named-entity-recognition, and "
-    with pytest.raises(RunError, match=rf"^{named}\.score takes one of language-modelling or machine-translation$"):
+    with pytest.raises(RunError, match=rf"^{named}\.score takes a run of language-modelling or machine-translation$"):
         run.score("Ron left")
-    with pytest.raises(RunError, match=rf"^{named}\.sample takes one of language-modelling$"):
+    with pytest.raises(RunError, match=rf"^{named}\.sample takes a run of language-modelling$"):
         run.sample(5)
     assert not hasattr(run, "score")
     with pytest.raises(AttributeError, match="has no attribute 'scores'"):

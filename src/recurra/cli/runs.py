@@ -92,7 +92,8 @@ def _figures(run: RunSummary) -> str:
 
 def _comparisons(summaries: Sequence[RunSummary], width: int) -> list[Table]:
     """What the runs reached, and the settings that are not the same in all of them: as many runs a table as fit."""
-    rows: dict[str, list[str]] = {"use": [run.task for run in summaries]}
+    uses = [run.task for run in summaries]
+    rows: dict[str, list[str]] = {"use": uses} if len(set(uses)) > 1 else {}
     figures = [{} if run.best is None else run.best.metrics for run in summaries]
     for name in dict.fromkeys(name for one in figures for name in one):
         rows[name] = [f"{one[name]:.4g}" if name in one else "" for one in figures]

@@ -83,7 +83,7 @@ class Trained(Generic[C, R, A, M, B, P]):
             if name not in ABILITIES:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             able = " or ".join(TASKS.able(ABILITIES[name]))
-            raise MissingAbilityError(f"this is a run of {self.task.name}, and .{name} takes one of {able}")
+            raise MissingAbilityError(f"this is a run of {self.task.name}, and .{name} takes a run of {able}")
 
     def __repr__(self) -> str:
         size = sum(parameter.numel() for parameter in self.model.parameters())

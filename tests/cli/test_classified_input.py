@@ -161,3 +161,13 @@ def test_an_empty_file_has_no_answers_and_teaches_nothing(recurra, refused, run,
         (here / name).write_text(content)
         assert re.search("0 labelled texts|plain text", refused("train", USE, "--data", name, "--out", "x"))
         assert (recurra("predict", run, name).code, recurra("predict", run, name).out) == (0, "")
+
+
+def test_what_is_wrong_with_a_file_that_is_cut_in_two_is_counted_once(recurra, here):
+    table(here / "gaps.csv", [*ROWS, ("so so", "")])
+    table(here / "more.csv", [*ROWS, ("well", ""), ("hm", "")])
+    alone = json.loads(recurra("data", USE, "--data", "gaps.csv", "--json").out)
+    assert alone["problems"] == {"train and valid": ["a text without a class is left out: 1 (gaps.csv:26)"]}
+    shown = recurra("data", USE, "--data", "gaps.csv", "--valid", "more.csv").out
+    assert "  train: a text without a class is left out: 1 (gaps.csv:26)" in shown
+    assert "  valid: a text without a class is left out: 2" in shown

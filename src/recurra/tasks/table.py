@@ -109,5 +109,12 @@ TASKS = _Table(
         "NAMED_ENTITIES",
         "NamedEntityConfig",
     ),
+    TaskEntry(
+        "speech-recognition",
+        "What is said in recordings, and when.",
+        "recurra.tasks.speech_recognition",
+        "SPEECH_RECOGNITION",
+        "SpeechRecognitionConfig",
+    ),
 )
 """Every task by its name."""

@@ -25,6 +25,9 @@ MIDI_FILES = (".mid", ".midi", ".kar", ".rmi")
 SCORE_FILES = (".abc", ".musicxml", ".mxl", ".xml")
 """What is read, by the end of the name."""
 
+PIANO_KEYS = Keys(21, 108)
+"""The 88 keys of a piano."""
+
 _PARTS: dict[Role, FilePart] = {"train": "train", "validate": "valid", "evaluate": "test", "predict": "test"}
 """The part of a file of parts that is read for each purpose."""
 
@@ -67,7 +70,7 @@ class RollFormat:
         steps_per_quarter: How many frames a quarter of a score has.
     """
 
-    keys: Keys = Keys(21, 108)
+    keys: Keys = PIANO_KEYS
     steps_per_quarter: int = 4
 
 

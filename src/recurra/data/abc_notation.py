@@ -101,7 +101,7 @@ class _Tune:
                 break  # an empty line ends a tune
             if line.startswith("%"):
                 continue
-            line = line.split("%")[0].rstrip()  # noqa: PLW2901
+            line = line.split("%")[0].rstrip()
             if len(line) > 1 and line[1] == ":" and line[0].isalpha() and self._is_field(line):
                 self._field(line[0], line[2:].strip())
             elif self.voice is not None:

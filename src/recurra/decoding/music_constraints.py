@@ -443,7 +443,7 @@ class ConstraintMasks:
         longest = self._constraints.longest
         if longest is not None:
             may = may & (self._runs + 1 + self._ahead[t] <= longest)
-        allowed = torch.from_numpy(np.ascontiguousarray(may))
+        allowed = torch.from_numpy(may.copy())
         full = torch.full((self._rows,), 0)
         return FrameMask(allowed, torch.zeros_like(allowed), full + int(self._least[t]), full + int(self._most[t]))
 

@@ -108,6 +108,7 @@ TASKS = _Table(
         "recurra.tasks.music_generation",
         "MUSIC_GENERATION",
         "MusicConfig",
+        abilities=("samples",),
     ),
     TaskEntry(
         "named-entity-recognition",

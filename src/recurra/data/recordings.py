@@ -263,7 +263,7 @@ def _open(path: Path, how: RecordingFormat, role: Role, problems: Problems) -> t
     if format_ == "sphinx":
         listed, transcripts = path.with_suffix(".fileids"), path.with_suffix(".transcription")
         files = [listed] if role == "predict" and not transcripts.exists() else [listed, transcripts]
-        return files, recordings_of_sphinx(files, how)
+        return files, recordings_of_sphinx(files, how, role)
     return [path], recordings_of_table(path, how, role, format_)
 
 

@@ -145,10 +145,15 @@ def test_a_text_of_ten_thousand_words_is_answered_and_cut_where_it_is_asked_for(
     long = " ".join(["good"] * 10_000)
     table(here / "long.csv", [*ROWS, (long, "pos")])
     said = train("long.csv", "long", "--longest", 20)
-    assert "of a text of more than 20 words the middle is not read: 1 (long.csv:26)" in said
+    cut = "of a text of more than 20 words, --longest of the training, the middle is not read: 1"
+    assert f"{cut} (long.csv:26)" in said
     (here / "long.txt").write_text(f"bad\n{long}\nthe film\n")
-    answers = [json.loads(line) for line in recurra("predict", "long", "long.txt").out.splitlines()]
+    predicted = recurra("predict", "long", "long.txt")
+    answers = [json.loads(line) for line in predicted.out.splitlines()]
     assert [len(answer["text"].split()) for answer in answers] == [1, 10_000, 2]
+    assert predicted.err.startswith(f"{cut} (long.txt:2)\n")
+    (here / "short.txt").write_text("bad\nthe film\n")
+    assert "middle" not in recurra("predict", "long", "short.txt").err
 
 
 def test_an_empty_file_has_no_answers_and_teaches_nothing(recurra, refused, run, here):
@@ -156,3 +161,13 @@ def test_an_empty_file_has_no_answers_and_teaches_nothing(recurra, refused, run,
         (here / name).write_text(content)
         assert re.search("0 labelled texts|plain text", refused("train", USE, "--data", name, "--out", "x"))
         assert (recurra("predict", run, name).code, recurra("predict", run, name).out) == (0, "")
+
+
+def test_what_is_wrong_with_a_file_that_is_cut_in_two_is_counted_once(recurra, here):
+    table(here / "gaps.csv", [*ROWS, ("so so", "")])
+    table(here / "more.csv", [*ROWS, ("well", ""), ("hm", "")])
+    alone = json.loads(recurra("data", USE, "--data", "gaps.csv", "--json").out)
+    assert alone["problems"] == {"train and valid": ["a text without a class is left out: 1 (gaps.csv:26)"]}
+    shown = recurra("data", USE, "--data", "gaps.csv", "--valid", "more.csv").out
+    assert "  train: a text without a class is left out: 1 (gaps.csv:26)" in shown
+    assert "  valid: a text without a class is left out: 2" in shown

@@ -60,6 +60,18 @@ def test_a_run_that_has_ended_can_be_trained_further(recurra, pets):
     assert "epochs = 3" in (RUN / "config.toml").read_text()
 
 
+def test_of_a_run_that_has_ended_it_is_said(recurra, pets):
+    train(recurra, pets, "--epochs", 1)
+    weights = (RUN / "model.safetensors").read_bytes()
+    done = recurra("resume", RUN, "--no-samples")
+    assert done.code == 0
+    steps = json.loads((RUN / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+    said = f"The run was finished already, after {steps:,} steps: nothing was trained"
+    assert f"{said}; to train further raise its limit, such as --epochs 2.\n" in done.out
+    assert (RUN / "model.safetensors").read_bytes() == weights
+    assert "finished already" not in recurra("resume", RUN, "--no-samples", "--epochs", 2).out
+
+
 def test_a_damaged_checkpoint_is_told(recurra, pets):
     train(recurra, pets, "--epochs", 2, "--checkpoint-every", 2)
     newest = sorted((RUN / "checkpoints").glob("step-*"))[-1]

@@ -212,6 +212,16 @@ def test_runs_are_listed_and_compared(recurra, tagger, here):
     assert "model.hidden_size" in compared
     assert "model.dropout" in compared
     assert "model.word_size" not in compared
+    for number in range(4):
+        name = f"runs/with-another-size-{number}"
+        shutil.copytree(here / "runs" / "one", here / name)
+        config = here / name / "config.toml"
+        config.write_text(config.read_text().replace("hidden_size = 4", f"hidden_size = {number + 5}"))
+    compared = recurra("runs", "--compare").out
+    assert max(map(len, compared.splitlines())) <= 80
+    for number in range(4):
+        assert f"runs/with-another-size-{number}" in compared  # in one piece
+    assert compared.count("model.hidden_size") > 1  # a table for those that fit side by side
     assert "There is no run in runs/no-run" in recurra("runs", "runs/no-run").out
     assert "nowhere: there is no such folder" in recurra("runs", "nowhere").err
     (here / "runs" / "two" / "config.toml").write_text("epochs =")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra.data import misalignment, parallel
+from recurra.data.dataset import Problems
 from recurra.data.lines import STANDARD_INPUT
 from recurra.data.parallel import EMPTY, EQUAL, UNLIKELY, ParallelFormat, read_pairs, sources_to_translate
 from recurra.errors import DataError, SettingError
@@ -99,6 +100,24 @@ def test_columns_are_kept(file):
     [pair] = sources_to_translate(file("a.jsonl", '{"id": 7, "de": "Ja", "x": null}\n'), how_of())
     assert dict(pair.columns) == {"id": "7", "de": "Ja", "x": "null"}
     assert sources_to_translate(file("c.tsv", "Ja\tYes\n"), how_of()).__next__().columns is None
+
+
+def test_a_heading_is_told_where_no_language_was_named(file):
+    how = ParallelFormat()
+    for heading in ("de\ten", "de-DE\ten_GB", "German\tEnglish"):
+        examples = read_pairs(file("a.tsv", f"{heading}\nJa\tYes\n"), how, "train")
+        assert [(pair.source_text, pair.target_text) for pair in examples] == [("Ja", "Yes")]
+        [line] = examples.problems.lines()
+        names = heading.replace("\t", " and ")
+        assert line == (
+            "the first line is read as a heading, not as a pair, since it names two languages: 1 "
+            f"({file('a.tsv', '')}:1 {names})"
+        )
+    for pair in ("Ja\tYes", "de\tde", "no\tnone", "English\tde"):
+        assert len(read_pairs(file("a.tsv", f"{pair}\nJa\tYes\n"), how, "train")) == 2
+    problems = Problems()
+    [pair] = sources_to_translate(file("a.tsv", "de\ten\nJa\tYes\n"), how, problems)
+    assert (pair.source_text, sum(problems.counts.values())) == ("Ja", 1)
 
 
 def test_the_length_is_of_both_texts(file):
@@ -227,7 +246,7 @@ def test_equal_texts_and_unlikely_lengths_are_counted_and_kept(file):
         ("a.tsv", "Ja\tYes\tCC-BY\n", {}, r"a.tsv:1: this row has 3 columns; give two.* or a heading"),
         ("a.tsv", "de\ten\nNein\n", {}, r"a.tsv:2: this row has 1 column, and the heading has 2"),
         ("a.tsv", "de\tfr\nJa\tOui\n", {}, r"a.tsv:1: there is no en or target; the names are: de, fr"),
-        ("a.csv", 'de,en\n"Ja,Yes\n', {}, r"a.csv:2: the row that begins here is none of a table"),
+        ("a.csv", 'de,en\n"Ja,Yes\n', {}, r"a.csv:2: a quotation mark opens a cell here and is never closed"),
         ("a.jsonl", '{"de": "Ja", "en": "Yes"}\n{"de"\n', {}, r"a.jsonl:2: this is not JSON .*such as {\"source\""),
         ("a.jsonl", '["Ja"]\n', {}, r"a.jsonl:1: this is JSON, but no object"),
         ("a.jsonl", '{"de": "Ja"}\n', {}, r"a.jsonl:1: there is no en or target; the names are: de"),

@@ -31,6 +31,18 @@ def test_a_use_is_trained_and_its_run_is_used(example, tmp_path, capsys):
     assert again.folder == run.folder
 
 
+def test_what_only_other_uses_can_do_is_refused_with_their_names(example, tmp_path):
+    run = recurra.train(TAGGER, **example, out=tmp_path / "run", show=False)
+    named = "this is a run of named-entity-recognition, and "
+    with pytest.raises(RunError, match=rf"^{named}\.score takes a run of language-modelling or machine-translation$"):
+        run.score("Ron left")
+    with pytest.raises(RunError, match=rf"^{named}\.sample takes a run of language-modelling$"):
+        run.sample(5)
+    assert not hasattr(run, "score")
+    with pytest.raises(AttributeError, match="has no attribute 'scores'"):
+        _ = run.scores
+
+
 def test_without_a_folder_the_first_free_one_below_runs_is_taken(example, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     folders = [recurra.train(TAGGER, **example, show=False).folder.as_posix() for _ in range(2)]

@@ -192,7 +192,10 @@ def test_settings_that_cannot_be_are_refused(tmp_path, settings, message):
     ("flags", "message"),
     [
         (("--beam", "2", "--alternatives", "3"), "--alternatives 3: a beam of 2 gives no more than 2; give --beam 3"),
-        (("--min-length", "9", "--max-length", "3"), "min_length is 9, above max_length, which is 3"),
+        (
+            ("--min-length", "9", "--max-length", "3"),
+            "--min-length 9 is above --max-length 3, and a translation cannot be both",
+        ),
         (("--beam", "0"), "beam"),
         (("--beam", "9" * 20), "--beam 99999999999999999999: it must be 1,000 or less"),
         (("--max-length", "9" * 20), "max_length is 99999999999999999999"),

@@ -149,3 +149,13 @@ def test_bleu_by_length_is_drawn(tmp_path, run):
     draw_chart(chart, tmp_path / "chart.png")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
     draw_chart(replace(chart, curves=[replace(chart.curves[0], y=(0.0, 0.0))]), tmp_path / "none.png")
+
+
+def test_of_scores_that_all_are_0_the_axis_is_that_of_a_score(tmp_path, run, monkeypatch):
+    [metric, *_] = metrics(run.config, run.assets)
+    pairs = [pair("Le chien.", "The dog."), pair("Le chien noir dort ici et là.", "The black dog sleeps here.")]
+    [chart] = metric.charts(add(metric.tally(each, Translation.of_text("The dog sleeps here.")) for each in pairs))
+    limits = []
+    monkeypatch.setattr("recurra.inspection.charts.save", lambda figure, path: limits.append(figure.axes[0].get_ylim()))
+    draw_chart(replace(chart, curves=[replace(chart.curves[0], y=(0.0,) * len(chart.curves[0].y))]), tmp_path / "a.png")
+    assert limits == [(0, 100)]

@@ -188,7 +188,7 @@ def test_cut_texts_are_counted_and_read_as_their_head_and_tail(tmp_path):
     rows = [("superb " + "so " * 20 + "dull", "a"), ("superb so so dull", "a"), ("dull so so", "b")]
     run, texts = begun(tmp_path, rows, longest=4)
     assert [line.split(" (")[0] for line in texts.problems.lines()] == [
-        "of a text of more than 4 words the middle is not read: 1"
+        "of a text of more than 4 words, --longest of the training, the middle is not read: 1"
     ]
     first, second, _ = run.answers(texts)
     assert first.probabilities == pytest.approx(second.probabilities, abs=1e-6)

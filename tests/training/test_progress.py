@@ -217,6 +217,11 @@ def test_a_perplexity_beyond_all_numbers_is_infinite():
     assert VIEWS[2].of_metrics({"loss": 1.0}) == "-"
 
 
+def test_an_error_before_the_first_step_is_left_to_speak_for_itself(capsys):
+    Progress().on_end(TrainingResult("error", 0, 0, 0.1, None, {}))
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     ("ended", "words"),
     [

@@ -52,7 +52,11 @@ def data_command(entry: TaskEntry) -> Callable[..., None]:
             named |= {path.name: task.read(made, path, "evaluate") for path in test or []}
             checkup = check_up(task, made, named)
         if as_json:
-            shown = {"parts": [dataclasses.asdict(part) for part in checkup.parts], "warnings": list(checkup.warnings)}
+            shown = {
+                "parts": [dataclasses.asdict(part) for part in checkup.parts],
+                "problems": dict(checkup.problems),
+                "warnings": list(checkup.warnings),
+            }
             typer.echo(json.dumps(_finite(shown), ensure_ascii=False))
             return
         show_checkup(checkup, Console(highlight=False))
@@ -77,11 +81,11 @@ def show_checkup(checkup: "Checkup[Any]", console: Console) -> None:
                 if math.isfinite(value)
             ]
             _indented(f"{rule}: {', '.join(shown)} on {part.name}", console)
-    problems = [(part.name, line) for part in checkup.parts for line in part.problems]
+    problems = [(names, line) for names, lines in checkup.problems.items() for line in lines]
     if problems:
         console.print("\nRead with changes", style="bold")
-        for name, line in problems:
-            _indented(f"{name}: {line}", console)
+        for names, line in problems:
+            _indented(f"{names}: {line}", console)
     if checkup.warnings:
         console.print("\nTo look at before training", style="bold yellow")
         for warning in checkup.warnings:

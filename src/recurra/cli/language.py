@@ -41,8 +41,8 @@ def _check_ability(folder: Path, ability: Ability) -> None:
 
     summary = summarise_run(folder)
     if ability not in summary.entry.abilities:
-        able = ", ".join(TASKS.able(ability))
-        raise RunError(f"{folder}: it is a run of {summary.task}, and this command takes one of: {able}")
+        able = TASKS.able(ability)
+        raise RunError(f"{folder}: it is a run of {summary.task}, and this command takes a run of {' or '.join(able)}")
 
 
 def unit_name(level: Level) -> str:

@@ -19,6 +19,7 @@ from recurra.spelling import unknown
 from recurra.tasks import TASKS
 
 if TYPE_CHECKING:  # torch is imported once a command runs
+    from recurra.data.dataset import Problems
     from recurra.tasks import Trained
 
 __all__ = ["JSONL", "predict", "print_answers"]
@@ -59,6 +60,7 @@ def _predict(
     device: DeviceFlag = "auto",
 ) -> None:
     """Answer inputs with a trained run: one answer each, in their order, in memory that does not grow with them."""
+    from recurra.data.dataset import Problems
     from recurra.data.files import writing_atomically
     from recurra.data.lines import STANDARD_INPUT
     from recurra.tasks import load
@@ -77,7 +79,8 @@ def _predict(
     console = Console(highlight=False)
     # Typed by a person, or one at a time, an input is answered before the next is read.
     live = file == STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty()
-    pairs = loaded.answered(_inputs(loaded, file, text or []), **({"window": 1} if live else {}))
+    problems = Problems()
+    pairs = loaded.answered(_inputs(loaded, file, text or [], problems), **({"window": 1} if live else {}))
     errors = Console(stderr=True, highlight=False)
     drift = None if file is None else loaded.task.drift(loaded.config, loaded.assets)
     if drift is not None:
@@ -96,6 +99,8 @@ def _predict(
             for piece in pieces:
                 plain = piece.plain if isinstance(piece, Text) else piece
                 output.write(plain if isinstance(plain, bytes) else plain.encode())
+    for problem in problems.lines():
+        errors.print(Text(problem, style="yellow"), soft_wrap=not errors.is_terminal)
     if drift is not None and (line := drift.line()):
         errors.print(Text(line, style="yellow" if drift.far else "dim"), soft_wrap=not errors.is_terminal)
 
@@ -132,13 +137,13 @@ def _print(pieces: Iterable[str | Text | bytes], console: Console, *, flush: boo
             console.file.flush()
 
 
-def _inputs(run: Trained[Any, Any, Any, Any, Any, Any], file: Path | None, texts: Iterable[str]) -> Iterable[Any]:
-    """The inputs, one at a time."""
-    from recurra.data.dataset import Problems
-
+def _inputs(
+    run: Trained[Any, Any, Any, Any, Any, Any], file: Path | None, texts: Iterable[str], problems: Problems
+) -> Iterable[Any]:
+    """The inputs, one at a time; what is left out or changed of a file is counted."""
     if file is None:
         return (run.task.parse(run.config, _utf8(text)) for text in texts)
-    return run.task.stream(run.config, file, Problems())
+    return run.task.stream(run.config, file, problems)
 
 
 def _utf8(text: str) -> str:

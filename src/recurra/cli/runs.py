@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from recurra.tasks.summary import RunSummary
 
 __all__ = ["runs"]
+
+GAP = 2
+"""Between columns."""
 
 
 def runs(
@@ -54,7 +58,8 @@ def runs(
         places = ", ".join(map(str, looked))
         console.print(Text(f"There is no run in {places}; `recurra train` makes one.", style="dim"), soft_wrap=True)
     elif compare:
-        console.print(_comparison(summaries))
+        for number, table in enumerate(_comparisons(summaries, console.width)):
+            console.print(*([""] if number else []), table, sep="\n")
     else:
         console.print(_list(summaries))
 
@@ -85,9 +90,10 @@ def _figures(run: RunSummary) -> str:
     return ", ".join(f"{name} {metrics[name]:.4g}" for name in names)
 
 
-def _comparison(summaries: Sequence[RunSummary]) -> Table:
-    """What the runs reached, and the settings that are not the same in all of them."""
-    rows: dict[str, list[str]] = {"use": [run.task for run in summaries]}
+def _comparisons(summaries: Sequence[RunSummary], width: int) -> list[Table]:
+    """What the runs reached, and the settings that are not the same in all of them: as many runs a table as fit."""
+    uses = [run.task for run in summaries]
+    rows: dict[str, list[str]] = {"use": uses} if len(set(uses)) > 1 else {}
     figures = [{} if run.best is None else run.best.metrics for run in summaries]
     for name in dict.fromkeys(name for one in figures for name in one):
         rows[name] = [f"{one[name]:.4g}" if name in one else "" for one in figures]
@@ -96,13 +102,31 @@ def _comparison(summaries: Sequence[RunSummary]) -> Table:
         values = ["" if name not in one else "none" if one[name] is None else str(one[name]) for one in settings]
         if len(set(values)) > 1:
             rows[name] = values
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("", style="dim", no_wrap=True)
-    for run in summaries:
-        table.add_column(str(run.folder), overflow="fold")
-    for name, values in rows.items():
-        table.add_row(name, *values)
-    return table
+    columns = [[str(run.folder), *(values[place] for values in rows.values())] for place, run in enumerate(summaries)]
+    left = width - max(map(cell_len, rows)) - GAP
+    tables = []
+    for members in _fitting([max(map(cell_len, column)) for column in columns], left):
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+        table.add_column("", style="dim", no_wrap=True)
+        for place in members:
+            table.add_column(columns[place][0], overflow="fold")
+        for row, name in enumerate(rows, 1):
+            table.add_row(name, *(columns[place][row] for place in members))
+        tables.append(table)
+    return tables
+
+
+def _fitting(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Columns by their places, as many side by side as a width has room for, one at least."""
+    lines: list[list[int]] = []
+    taken = width
+    for place, needed in enumerate(widths):
+        if not lines or taken + needed > width:
+            lines.append([])
+            taken = 0
+        lines[-1].append(place)
+        taken += needed + GAP
+    return lines
 
 
 def _flat(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -79,7 +79,26 @@ def _resume(
     files = {name: path for name, path in (("data", data), ("valid", valid)) if path is not None}
     with World.joined() as world:
         watching = Watching(samples, tensorboard, gradients)
-        report(*show_resumption(run, {**settings, **files}, watching), is_first=world.is_first)
+        before = _steps_of(run)
+        resumed, result = show_resumption(run, {**settings, **files}, watching)
+        if result.steps == before and not result.interrupted and world.is_first:
+            _say_it_was_finished(resumed, result)
+        report(resumed, result, is_first=world.is_first)
+
+
+def _steps_of(run: Path) -> int | None:
+    """How many steps a run has taken by its newest checkpoint; None where there is none."""
+    from recurra.tasks.folder import can_resume, steps_taken
+
+    return steps_taken(run) if can_resume(run) else None
+
+
+def _say_it_was_finished(run: "AnyTrained", result: "TrainingResult") -> None:
+    """Say that there was nothing to go on with, and what would let the training go further."""
+    further = _further(run.config.training, result)
+    mend = "" if further is None else f"; to train further raise its limit, such as {further}"
+    text = f"The run was finished already, after {result.steps:,} steps: nothing was trained{mend}."
+    Console(highlight=False).print(Text(text, style="yellow"), soft_wrap=True)
 
 
 _resume.__name__ = "resume"

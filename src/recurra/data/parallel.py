@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recurra.data.dataset import Examples, Problems, Role, fingerprint_files
+from recurra.data.languages import names_two_languages
 from recurra.data.lines import STANDARD_INPUT, Source, name_of, read_lines
 from recurra.data.misalignment import first_misaligned
 from recurra.data.sentence_pair import PairFormat, ParallelFormat, SentencePair
@@ -31,6 +32,7 @@ RATIO = 9
 
 EMPTY = "a pair without a text or without a translation is left out"
 EQUAL = "the translation is the text itself"
+HEADING = "the first line is read as a heading, not as a pair, since it names two languages"
 UNLIKELY = f"one side has more than {RATIO} times the characters of the other"
 """Kinds of problems."""
 
@@ -61,8 +63,8 @@ def read_pairs(path: Path, how: ParallelFormat, role: Role, target: Path | None 
         >>> [(pair.source_text, pair.target_text) for pair in read_pairs(folder / "train.de", how, "train")]
         [('Ein Mann schläft.', 'A man is asleep.'), ('Zwei Hunde.', 'Two dogs.')]
     """
-    files, read = _open(path, how, role, target)
     problems = Problems()
+    files, read = _open(path, how, role, target, problems)
     pairs = [pair for pair in read if role == "predict" or _is_kept(pair, role, files[-1], problems)]
     if role != "predict" and not pairs:
         left_out = sum(problems.counts.values())
@@ -77,7 +79,7 @@ def read_pairs(path: Path, how: ParallelFormat, role: Role, target: Path | None 
     )
 
 
-def sources_to_translate(path: Path, how: ParallelFormat) -> Iterator[SentencePair]:
+def sources_to_translate(path: Path, how: ParallelFormat, problems: Problems | None = None) -> Iterator[SentencePair]:
     """The texts of a file, one at a time, as soon as they are read; none is left out.
 
     A line of a plain text is a text, whatever it holds; a row of a table and a line of JSON lines are one each.
@@ -85,11 +87,12 @@ def sources_to_translate(path: Path, how: ParallelFormat) -> Iterator[SentencePa
     Args:
         path: The file, or what the names of two aligned texts begin with.
         how: How it is read. A table is told by the name of the file alone: tabs may stand in a plain text.
+        problems: Takes what was read in another way than it may be meant.
 
     Raises:
         DataError: The file cannot be read, or a line of it is wrong.
     """
-    return _open(path, how, "predict", None)[1]
+    return _open(path, how, "predict", None, problems or Problems())[1]
 
 
 def _is_kept(pair: SentencePair, role: Role, target: Path, problems: Problems) -> bool:
@@ -112,7 +115,7 @@ def _is_kept(pair: SentencePair, role: Role, target: Path, problems: Problems) -
 
 
 def _open(
-    path: Path, how: ParallelFormat, role: Role, target: Path | None
+    path: Path, how: ParallelFormat, role: Role, target: Path | None, problems: Problems
 ) -> tuple[list[Path], Iterator[SentencePair]]:
     """The files that are read, and their pairs, one at a time."""
     how = _named_by_file(path, how)
@@ -129,23 +132,33 @@ def _open(
         format_, lines = _detect(path, lines, how, role)
     if format_ == "text" and role != "predict":
         raise _without_target(path, how)
-    return [path], _of_one_file(path, lines, how, role, format_)
+    return [path], _of_one_file(path, lines, how, role, format_, problems)
 
 
 def _of_one_file(
-    path: Path, lines: Iterable[tuple[int, str]], how: ParallelFormat, role: Role, format_: PairFormat
+    path: Path,
+    lines: Iterable[tuple[int, str]],
+    how: ParallelFormat,
+    role: Role,
+    format_: PairFormat,
+    problems: Problems,
 ) -> Iterator[SentencePair]:
     with read_as(how.format):
-        yield from _in_format(path, lines, how, role, format_)
+        yield from _in_format(path, lines, how, role, format_, problems)
 
 
 def _in_format(
-    path: Path, lines: Iterable[tuple[int, str]], how: ParallelFormat, role: Role, format_: PairFormat
+    path: Path,
+    lines: Iterable[tuple[int, str]],
+    how: ParallelFormat,
+    role: Role,
+    format_: PairFormat,
+    problems: Problems,
 ) -> Iterator[SentencePair]:
     if format_ == "tsv":
-        return _table(path, ((number, line.split("\t")) for number, line in lines), how, role)
+        return _table(path, ((number, line.split("\t")) for number, line in lines), how, role, problems)
     if format_ == "csv":
-        return _table(path, quoted_rows(path, lines, ","), how, role)
+        return _table(path, quoted_rows(path, lines, ","), how, role, problems)
     if format_ == "jsonl":
         return _objects(path, lines, how, role)
     return (SentencePair(line, None, Source(path, number)) for number, line in lines)
@@ -284,7 +297,7 @@ def _unequal(path: Path, target: Path, lengths: tuple[Sequence[int], Sequence[in
 
 
 def _table(
-    path: Path, rows: Iterable[tuple[int, list[str]]], how: ParallelFormat, role: Role
+    path: Path, rows: Iterable[tuple[int, list[str]]], how: ParallelFormat, role: Role, problems: Problems
 ) -> Iterator[SentencePair]:
     """The pairs of a table; without a heading of two columns."""
     heading: list[str] | None = None
@@ -295,6 +308,10 @@ def _table(
         if row == 0 and (places := _columns(cells, how)) != (None, None):
             heading, width = unique_names(cell.strip() for cell in cells), len(cells)
             columns = _asked_for(source, places, heading, how, role)
+            continue
+        if row == 0 and names_two_languages(cells):
+            heading = unique_names(cell.strip() for cell in cells)
+            problems.add(HEADING, source, " and ".join(heading))
             continue
         if role == "predict" and heading is None and len(cells) == 1:
             yield SentencePair(cells[0], None, source)

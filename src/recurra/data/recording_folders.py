@@ -36,6 +36,8 @@ def recordings_in_folder(path: Path, how: RecordingFormat, role: Role, problems:
     Raises:
         DataError: There is no recording, or a text cannot be read.
     """
+    if not path.is_dir() and not is_pattern(str(path)):
+        raise DataError(f"{path}: this is no folder; give one of recordings, or a pattern of their names")
     among: Iterable[Path] = path.rglob("*") if path.is_dir() else _of_pattern(path)
     files = sorted(
         file for file in among if file.suffix.lower() in AUDIO_SUFFIXES | FRAME_SUFFIXES and file.name[0] != "."

@@ -78,6 +78,15 @@ def read_recordings(path: Path, how: RecordingFormat, role: Role) -> Examples[Re
         >>> recording.transcript, recording.group, len(recording)
         ('7', 'theo', 30)
     """
+    try:
+        return _read(path, how, role)
+    except DataError as error:
+        if how.format is None:
+            raise
+        raise DataError(f"{error}; it was read in the format {how.format!r}, as was asked for") from None
+
+
+def _read(path: Path, how: RecordingFormat, role: Role) -> Examples[Recording]:
     problems = Problems()
     files, read = _open(path, how, role, problems)
     missing: list[Recording] = []

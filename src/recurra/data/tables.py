@@ -33,23 +33,46 @@ def quoted_rows(path: Path, lines: Iterable[tuple[int, str]], delimiter: str) ->
         >>> list(quoted_rows(Path("a.csv"), [(1, 'a,"b'), (2, 'c"'), (3, "d,e")], ","))
         [(1, ['a', 'b\nc']), (3, ['d', 'e'])]
     """
-    last = [0]
+    row: list[str] = []  # the lines of the row that is read
 
-    def numbered() -> Iterator[str]:
-        for number, line in lines:
-            last[0] = number
-            yield line + "\n"
+    def remembered() -> Iterator[str]:
+        for _, line in lines:
+            row.append(line + "\n")
+            yield row[-1]
 
-    before = 0
+    first = 1
     try:
-        for cells in csv.reader(numbered(), delimiter=delimiter, strict=True):
-            line, before = before + 1, last[0]
+        for cells in csv.reader(remembered(), delimiter=delimiter, strict=True):
+            line, first = first, first + len(row)
+            row.clear()
             yield line, cells
     except csv.Error as error:
+        mend = "write a quotation mark within a cell twice, and the cell in quotation marks"
+        opened = _unclosed(row, delimiter)
+        if opened is not None:
+            raise DataError(
+                f"{name_of(path)}:{first + opened}: a quotation mark opens a cell here and is never closed; close it, "
+                f"or, where it belongs to the text, {mend}"
+            ) from None
         raise DataError(
-            f"{name_of(path)}:{before + 1}: the row that begins here is none of a table: {error}; write a quotation "
-            "mark within a cell twice, and the cell in quotation marks"
+            f"{name_of(path)}:{first}: the row that begins here is none of a table: {error}; {mend}"
         ) from None
+
+
+def _unclosed(row: Sequence[str], delimiter: str) -> int | None:
+    """In which line of a row, from 0, the quotation mark stands that opens a cell which does not end; None for none."""
+    opened: int | None = None
+    for number, line in enumerate(row):
+        begins = opened is None  # whether a cell begins here
+        for character in line:
+            if character == '"' and opened is not None:
+                opened = None  # where it is one of two, the next opens the cell again
+                begins = True
+            elif character == '"' and begins:
+                opened = number
+            else:
+                begins = opened is None and character == delimiter
+    return opened
 
 
 def unique_names(names: Iterable[str]) -> list[str]:

@@ -117,7 +117,7 @@ def _set_categories(axes: Any, chart: Chart) -> None:  # noqa: ANN401  (matplotl
     axes.set_xticks(range(len(chart.categories)), [_escaped(one_line(name, NAME)) for name in chart.categories])
     axes.set_xlim(-0.5, len(chart.categories) - 0.5)
     highest = max((max(curve.y, default=0.0) for curve in chart.curves), default=0.0)
-    axes.set_ylim(0, 1.2 * highest or 1.0)
+    axes.set_ylim(0, 1.2 * highest or 100.0)  # of figures that all are 0, the axis of a score of 100
     for curve in chart.curves:
         for x, y in zip(curve.x, curve.y, strict=True):
             label = axes.annotate(f"{y:.1f}", (x, y), (0, 11), textcoords="offset points", ha="center", fontsize=8.5)

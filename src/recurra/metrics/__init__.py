@@ -4,7 +4,9 @@
 - `chart`: what a metric shows beside a figure: a matrix of counts, curves
 - `bootstrap`: the interval of a figure
 - `classes`: accuracy, F1 and confusion of classes
+- `edits`: what makes one sequence of another, aligned item by item
 - `ranking`: how well a score tells a class from the others: ROC, precision and recall
+- `recognition`: word and character error rate, and what is confused
 - `reliability`: whether probabilities come true
 - `spans`: precision, recall and F1 of entities, and the accuracy of tags
 - `translation`: BLEU, chrF and TER

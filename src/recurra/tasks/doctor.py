@@ -35,7 +35,6 @@ class PartSummary:
         words: How many words it has in all.
         unknown: The share of its words that the part to train on does not have; None for that part itself, and where
             there are no words.
-        problems: What was skipped or changed while it was read.
         repeated: How many of its examples another example of the part has the same input as.
         baselines: What trivial rules, fitted on the part to train on, score on it.
     """
@@ -46,7 +45,6 @@ class PartSummary:
     labels: Mapping[str, int]
     words: int
     unknown: float | None
-    problems: Sequence[str]
     repeated: int
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -59,11 +57,14 @@ class Checkup(Generic[R]):
         parts: A summary of each.
         warnings: What would make figures worthless, each in a sentence with where it is.
         metrics: What the rules are measured by, as people read it.
+        problems: What was skipped or changed while they were read, a line a kind, by the names of the parts; those that
+            are cut from one file have it together.
     """
 
     parts: Sequence[PartSummary]
     warnings: Sequence[str]
     metrics: Sequence[Metric[Any, Any]] = ()
+    problems: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def warnings_of(task: AnyTask, parts: Mapping[str, Dataset[Any]]) -> list[str]:
@@ -105,7 +106,15 @@ def check_up(task: AnyTask, config: TaskConfig, parts: Mapping[str, Dataset[Any]
             figures = baseline_figures(task, config, assets, parts[train], part)
         summaries.append(_summary(name, part, facts[name], None if name == train else known, figures))
     metrics = () if assets is None else task.metrics(config, assets)
-    return Checkup(summaries, _warnings(task, parts, facts), metrics)
+    return Checkup(summaries, _warnings(task, parts, facts), metrics, _problems(parts))
+
+
+def _problems(parts: Mapping[str, Dataset[Any]]) -> dict[str, list[str]]:
+    """What was skipped or changed while parts were read; what stands in one file is counted once."""
+    of_file: dict[int, list[str]] = {}
+    for name, part in parts.items():
+        of_file.setdefault(id(part.problems), []).append(name)
+    return {" and ".join(names): parts[names[0]].problems.lines() for names in of_file.values()}
 
 
 def baseline_figures(
@@ -153,7 +162,6 @@ def _summary(
         dict(Counter(label for fact in facts for label in fact.labels).most_common()),
         len(words),
         None if known is None or not words else sum(word not in known for word in words) / len(words),
-        part.problems.lines(),
         sum(count for count in counts.values() if count > 1),
         figures,
     )

@@ -50,7 +50,7 @@ def read(config: MachineTranslationConfig, path: Path, role: Role) -> Dataset[Se
 
 def stream(config: MachineTranslationConfig, path: Path, problems: Problems) -> Iterator[SentencePair]:
     """The sentences to translate, one at a time."""
-    return sources_to_translate(path, config.pairs.how)
+    return sources_to_translate(path, config.pairs.how, problems)
 
 
 def parse(config: MachineTranslationConfig, given: Any) -> SentencePair:  # noqa: ANN401  (whatever a caller has)

@@ -139,6 +139,15 @@ class SearchSettings(Settings):
                     raise ValueError(f"--{key.replace('_', '-')} is for translations that are drawn: add --sample")
         return self
 
+    @model_validator(mode="after")
+    def _shortest_is_not_above_longest(self) -> Self:
+        if self.min_length > self.max_length:
+            raise ValueError(
+                f"--min-length {self.min_length} is above --max-length {self.max_length}, and a translation cannot be "
+                "both: lower the first or raise the second"
+            )
+        return self
+
 
 class MachineTranslationConfig(TaskConfig):
     """All settings of a translator's run."""

@@ -57,17 +57,24 @@ UNITS = {"word": "words", "character": "characters", "bpe": "pieces"}
 def read(config: SentimentConfig, path: Path, role: Role) -> Dataset[ClassifiedText]:
     """The texts of a file, whose classes are known unless it is to predict."""
     examples = read_classified(path, config.texts.how, role)
-    longest = config.texts.longest
-    if longest is not None:
-        for example in examples:
-            if len(tokenise(example.text)) > longest:
-                examples.problems.add(f"of a text of more than {longest} words the middle is not read", example.source)
+    for example in examples:
+        _count_cut(config, example, examples.problems)
     return examples
+
+
+def _count_cut(config: SentimentConfig, example: ClassifiedText, problems: Problems) -> None:
+    """Count a text of which the middle is not read."""
+    longest = config.texts.longest
+    if longest is not None and len(tokenise(example.text)) > longest:
+        kind = f"of a text of more than {longest:,} words, --longest of the training, the middle is not read"
+        problems.add(kind, example.source)
 
 
 def stream(config: SentimentConfig, path: Path, problems: Problems) -> Iterator[ClassifiedText]:
     """The texts to classify, one at a time."""
-    return texts_to_classify(path, config.texts.how)
+    for example in texts_to_classify(path, config.texts.how):
+        _count_cut(config, example, problems)
+        yield example
 
 
 def parse(config: SentimentConfig, given: Any) -> ClassifiedText:  # noqa: ANN401  (whatever a caller has)

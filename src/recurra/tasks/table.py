@@ -103,11 +103,25 @@ TASKS = _Table(
         abilities=("scores",),
     ),
     TaskEntry(
+        "music-generation",
+        "Music that is new, and how surprising music is.",
+        "recurra.tasks.music_generation",
+        "MUSIC_GENERATION",
+        "MusicConfig",
+    ),
+    TaskEntry(
         "named-entity-recognition",
         "Which words of a sentence are names, and of what.",
         "recurra.tasks.named_entities",
         "NAMED_ENTITIES",
         "NamedEntityConfig",
+    ),
+    TaskEntry(
+        "speech-recognition",
+        "What is said in recordings, and when.",
+        "recurra.tasks.speech_recognition",
+        "SPEECH_RECOGNITION",
+        "SpeechRecognitionConfig",
     ),
 )
 """Every task by its name."""

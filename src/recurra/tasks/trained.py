@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import torch
 from torch import nn
@@ -47,6 +47,13 @@ LONGEST_SUGGESTED = 100
 WINDOW = 2048
 """Examples that are predicted together: memory holds so many, and those of like length share batches."""
 
+ABILITIES = {"score": "scores", "score_many": "scores", "sample": "samples"}
+"""Methods that only the runs of some uses have, with what those uses are able to do."""
+
+
+class MissingAbilityError(RunError, AttributeError):
+    """The use of a run cannot do what is asked of it, and others can."""
+
 
 @dataclass
 class Trained(Generic[C, R, A, M, B, P]):
@@ -67,6 +74,16 @@ class Trained(Generic[C, R, A, M, B, P]):
     model: M
     folder: Path | None = None
     validated_on: Dataset[R] | None = None
+
+    if not TYPE_CHECKING:  # to a type checker a run that lacks a method is to lack it
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (never returns)
+            from recurra.tasks.table import TASKS
+
+            if name not in ABILITIES:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            able = " or ".join(TASKS.able(ABILITIES[name]))
+            raise MissingAbilityError(f"this is a run of {self.task.name}, and .{name} takes a run of {able}")
 
     def __repr__(self) -> str:
         size = sum(parameter.numel() for parameter in self.model.parameters())

@@ -105,7 +105,8 @@ class Progress(Observer):
         elif self._span is not None:
             self._print_span(self._span)
             self._span = None
-        self._line(describe_end(result, self._views))
+        if result.ended != "error" or result.steps:  # of what never began the error says all
+            self._line(describe_end(result, self._views))
 
     def on_notice(self, notice: str) -> None:
         """Show it; it stays on the screen."""

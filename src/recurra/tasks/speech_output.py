@@ -1,0 +1,86 @@
+"""Transcripts for people and for programs.
+
+Each format is a generator: it takes recordings with their answers, one at a time, and gives what to write after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from recurra.data.recording import Recording
+from recurra.metrics.edits import align
+from recurra.metrics.recognition import aligned_listing
+from recurra.tasks.mistakes import Mistake
+from recurra.tasks.task import Format
+from recurra.tasks.transcription import SpokenWord, Transcription
+from recurra.training.figures import printable
+
+if TYPE_CHECKING:
+    from recurra.tasks.trained import Trained
+
+__all__ = ["SPEECH_FORMATS", "show", "transcription_mistake"]
+
+Answered = Iterable[tuple[Recording, Transcription]]
+"""Recordings with their answers."""
+
+ADDED = ("text", "confidence", "words", "alternatives", "duration")
+"""The keys of an answer."""
+
+
+def show(recording: Recording, answer: Transcription) -> dict[str, Any]:
+    """The answer as JSON; a table's columns come first."""
+    columns: Mapping[str, str] = {"audio": recording.name} if recording.columns is None else recording.columns
+    shown: dict[str, Any] = {f"{name} (input)" if name in ADDED else name: value for name, value in columns.items()}
+    shown |= {
+        "text": answer.text,
+        "confidence": round(answer.confidence, 4),
+        "words": [_word(word) for word in answer.words],
+        "duration": round(answer.duration, 3),
+    }
+    if len(answer.alternatives) > 1:
+        shown["alternatives"] = [
+            {"text": text, "log_probability": round(log_probability, 4)}
+            for text, log_probability in answer.alternatives
+        ]
+    return shown
+
+
+def _word(word: SpokenWord) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "start": round(word.start, 3),
+        "end": round(word.end, 3),
+        "confidence": round(word.confidence, 4),
+    }
+
+
+def transcription_mistake(recording: Recording, answer: Transcription) -> Mistake | None:
+    """How many words are wrong, with what was spoken over what was recognised; None if none is."""
+    spoken, heard = (recording.transcript or "").split(), answer.text.split()
+    edits = align(spoken, heard)
+    wrong = sum(edit.kind != "equal" for edit in edits)
+    if not wrong:
+        return None
+    return Mistake(float(wrong), " ".join(spoken), answer.text, recording.name, notes=aligned_listing(edits))
+
+
+def lines(run: Trained[Any, Recording, Any, Any, Any, Transcription], answered: Answered) -> Iterator[Text]:
+    """A transcript a line."""
+    for _, answer in answered:
+        yield Text(printable(answer.text, "utf-8") + "\n")
+
+
+def conversation_times(run: Trained[Any, Recording, Any, Any, Any, Transcription], answered: Answered) -> Iterator[str]:
+    """NIST's CTM: the recording, its channel, the beginning and the length of a word in seconds, it, its confidence."""
+    for recording, answer in answered:
+        name = "_".join(recording.file.stem.split()) or "recording"
+        for word in answer.words:
+            length = word.end - word.start
+            yield f"{name} 1 {word.start:.2f} {length:.2f} {word.text} {word.confidence:.4f}\n"
+
+
+SPEECH_FORMATS: Mapping[str, Format[Recording, Transcription]] = {"text": lines, "ctm": conversation_times}
+"""The formats by name, beside JSON lines."""

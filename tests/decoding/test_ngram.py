@@ -1,5 +1,6 @@
 """Models of n-grams: probabilities of all words add up to one, smoothing as in the paper, ARPA files to the bit."""
 
+import itertools
 import math
 from collections import Counter
 
@@ -28,9 +29,8 @@ def test_kneser_ney_counts_contexts_and_not_how_often():
     # c comes often, but after b alone; a comes twice, after two words.
     sentences = [["b", "c"]] * 6 + [["d", "a"], ["b", "a"], ["a"]]
     model = NgramModel.fit(sentences, order=2)
-    contexts = Counter(
-        pair[1] for pair in {pair for words in sentences for pair in zip([START, *words], [*words, END])}
-    )
+    pairs = {pair for words in sentences for pair in itertools.pairwise([START, *words, END])}
+    contexts = Counter(word for _, word in pairs)
     assert contexts["a"] == 3 > contexts["c"] == 1
     assert model.log_probability((), "a") > model.log_probability((), "c")
     often = NgramModel.fit(sentences, order=1)
@@ -40,7 +40,7 @@ def test_kneser_ney_counts_contexts_and_not_how_often():
 def test_interpolation_is_what_the_formula_says():
     sentences = [["a", "b"], ["a", "c"], ["a", "b"], ["b"]]
     model = NgramModel.fit(sentences, order=2, smoothing="witten-bell")
-    # After a stand b, b and c: p(b | a) = (2 + 2 p(b)) / (3 + 2); of one word p(b) = (3 + 5/5 ... ) with 4 kinds of 11.
+    # After a stand b, b and c: p(b | a) = (2 + 2 p(b)) / (3 + 2); b is 3 of 11 tokens of 4 kinds.
     kinds, tokens, vocabulary = 4, 11, 5
     single = (3 + kinds / vocabulary) / (tokens + kinds)
     assert math.exp(model.log_probability((), "b")) == pytest.approx(single)

@@ -237,3 +237,14 @@ def test_answers_are_written_as_times_of_words_and_as_json(folder, run):
     assert shown["audio"] == "000.wav"
     assert shown["speaker"] == "speaker-0"
     assert shown["text"] == answered[0][1].text
+
+
+def test_subtitles_are_of_one_recording(folder, run):
+    inputs = list(TASK.stream(run.config, folder / "recordings.csv", Problems()))
+    heard = next(pair for pair in run.answered(inputs) if pair[1].text)
+    for name, begin in (("srt", "1\n00:00:0"), ("vtt", "WEBVTT\n\n00:00:0")):
+        written = "".join(TASK.formats[name](run, [heard]))
+        assert written.startswith(begin)
+        assert heard[1].text in written
+        with pytest.raises(SettingError, match="of one recording"):
+            list(TASK.formats[name](run, [heard, heard]))

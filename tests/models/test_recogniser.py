@@ -9,6 +9,7 @@ from torch import nn
 
 from recurra.errors import SettingError
 from recurra.models.encoder import Encoder
+from recurra.models.long_recording import read_in_pieces
 from recurra.models.recogniser import BLANK, Recogniser, RecogniserScores
 from recurra.models.subsampling import Subsampling
 from recurra.nn import Recurrent
@@ -147,3 +148,20 @@ def test_in_whatever_pieces_sound_comes_the_numbers_are_the_same():
 def test_a_network_of_both_directions_refuses_to_stream():
     with pytest.raises(SettingError, match="--no-bidirectional"):
         recogniser(bidirectional=True).stream()
+
+
+@pytest.mark.parametrize("lookahead", [0, 2])
+@pytest.mark.parametrize("length", [1, 39, 40, 41, 44, 123])
+def test_a_network_of_one_direction_reads_long_recordings_exactly(length, lookahead):
+    model, frames = recogniser(lookahead=lookahead), torch.randn(length, 3)
+    whole = model(frames[None])[0].log_probabilities[0]
+    torch.testing.assert_close(read_in_pieces(model, frames, piece=40), whole, atol=1e-5, rtol=1e-4)
+
+
+def test_a_network_of_both_directions_reads_each_piece_with_what_is_around_it():
+    model, frames = recogniser(bidirectional=True), torch.randn(123, 3)
+    whole = model(frames[None])[0].log_probabilities[0]
+    torch.testing.assert_close(read_in_pieces(model, frames, piece=40, around=200), whole)
+    near = read_in_pieces(model, frames, piece=40, around=40)
+    assert near.shape == whole.shape
+    torch.testing.assert_close(near, whole, atol=0.05, rtol=0.05)

@@ -62,7 +62,7 @@ class Measure:
     metre: tuple[int, int] | None = None
     key: tuple[int, bool] | None = None
     tempos: list[tuple[Fraction, float]] = dataclasses.field(default_factory=list)
-    repeats: Bar = Bar()
+    repeats: Bar = dataclasses.field(default_factory=Bar)
 
 
 def perform(

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
 from recurra.data.batching import Batches
 from recurra.data.dataset import Dataset, Problems, Role
@@ -27,17 +29,23 @@ from recurra.errors import DataError, SettingError
 from recurra.metrics import Metric
 from recurra.metrics.recognition import character_error_rate, sentence_error_rate, word_error_rate
 from recurra.models.encoder import Encoder
-from recurra.models.recogniser import Recogniser
+from recurra.models.long_recording import read_in_pieces
+from recurra.models.recogniser import Recogniser, RecogniserScores
 from recurra.models.subsampling import Subsampling
+from recurra.tasks.speech_demo import demo
 from recurra.tasks.speech_output import SPEECH_FORMATS, show, transcription_mistake
 from recurra.tasks.speech_recognition_batches import SpeechAssets, SpeechBatch, SpeechBatches, batches, transcript_of
 from recurra.tasks.speech_recognition_settings import RecordingSettings, SpeechRecognitionConfig
 from recurra.tasks.speech_search import transcriptions
 from recurra.tasks.task import Baseline, Facts, Task
+from recurra.tasks.trained import Trained
 from recurra.tasks.transcription import Transcription
 from recurra.training import StepLoss
 
 __all__ = ["SPEECH_RECOGNITION", "SpeechAssets", "SpeechRecognitionConfig"]
+
+LONGEST_AT_ONCE = 40_000
+"""Frames of the longest recording that is read at once."""
 
 
 def read(config: SpeechRecognitionConfig, path: Path, role: Role) -> Dataset[Recording]:
@@ -107,8 +115,8 @@ def build(config: SpeechRecognitionConfig, assets: SpeechAssets) -> Recogniser:
     )
 
 
-def _loss(model: Recogniser, scores: Any, batch: SpeechBatch) -> StepLoss:  # noqa: ANN401
-    losses: Tensor = model.loss(scores, batch.targets, batch.target_lengths)
+def _loss(model: Recogniser, scores: RecogniserScores, batch: SpeechBatch) -> StepLoss:
+    losses = model.loss(scores, batch.targets, batch.target_lengths)
     return StepLoss(losses.where(batch.known, losses.new_zeros(())).sum(), batch.count)
 
 
@@ -118,19 +126,28 @@ def loss(config: SpeechRecognitionConfig, model: Recogniser, batch: SpeechBatch,
     return _loss(model, scores, batch)
 
 
+def _read(model: Recogniser, batch: SpeechBatch) -> RecogniserScores:
+    """What the network says of recordings; of long ones piece by piece."""
+    if batch.features.shape[1] <= LONGEST_AT_ONCE:
+        scores: RecogniserScores = model(batch.features, lengths=batch.lengths)[0]
+        return scores
+    rows = [read_in_pieces(model, row[:end]) for row, end in zip(batch.features, batch.lengths.tolist(), strict=True)]
+    lengths = torch.tensor([len(row) for row in rows], device=batch.lengths.device)
+    return RecogniserScores(pad_sequence(rows, batch_first=True), lengths)
+
+
 def predict(
     config: SpeechRecognitionConfig, assets: SpeechAssets, model: Recogniser, batch: SpeechBatch
 ) -> list[Transcription]:
     """What is said in each recording."""
-    scores, _ = model(batch.features, lengths=batch.lengths)
-    return transcriptions(config, assets, scores, batch)
+    return transcriptions(config, assets, _read(model, batch), batch)
 
 
 def measure(
     config: SpeechRecognitionConfig, assets: SpeechAssets, model: Recogniser, batch: SpeechBatch
 ) -> tuple[StepLoss, list[Transcription]]:
     """The loss and the answers by one run of the network."""
-    scores, _ = model(batch.features, lengths=batch.lengths)
+    scores = _read(model, batch)
     return _loss(model, scores, batch), transcriptions(config, assets, scores, batch)
 
 
@@ -214,6 +231,12 @@ def example(folder: Path) -> dict[str, Any]:
     }
 
 
+def _trained() -> type[Trained[Any, Any, Any, Any, Any, Any]]:
+    from recurra.tasks.recogniser_run import RecogniserRun
+
+    return RecogniserRun
+
+
 SPEECH_RECOGNITION: Task[SpeechRecognitionConfig, Recording, SpeechAssets, Recogniser, SpeechBatch, Transcription] = (
     Task(
         name="speech-recognition",
@@ -238,5 +261,7 @@ SPEECH_RECOGNITION: Task[SpeechRecognitionConfig, Recording, SpeechAssets, Recog
         examine=recording_warnings,
         mistake=transcription_mistake,
         formats=SPEECH_FORMATS,
+        demo=demo,
+        trained=_trained,
     )
 )

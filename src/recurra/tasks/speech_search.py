@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from recurra.decoding.ctc import CtcPath, forced_alignment, greedy_path
+from recurra.decoding.ctc import CtcPath, ctc_log_probability, forced_alignment, greedy_path
 from recurra.decoding.ctc_beam import ctc_beam_search
 from recurra.decoding.word_times import heard_words
 from recurra.models.recogniser import BLANK, RecogniserScores
@@ -15,7 +15,7 @@ from recurra.tasks.speech_recognition_settings import SpeechRecognitionConfig
 from recurra.tasks.speech_scorers import search_scorers
 from recurra.tasks.transcription import SpokenWord, Transcription
 
-__all__ = ["transcriptions"]
+__all__ = ["aligned_transcription", "transcriptions"]
 
 WORD_REACH = 0.2
 """Seconds by which a word may be longer than its labels, on each side."""
@@ -70,6 +70,23 @@ def _transcription(
         path = forced_alignment(log_probabilities, best.labels, BLANK)
     words = _words(config, assets, path, seconds)
     return Transcription(alternatives[0][0], confidence, words, alternatives, seconds)
+
+
+def aligned_transcription(
+    config: SpeechRecognitionConfig, assets: SpeechAssets, log_probabilities: Tensor, path: CtcPath, seconds: float
+) -> Transcription:
+    """A transcript that is known, with the times of its words.
+
+    Args:
+        config: The settings.
+        assets: What was fitted.
+        log_probabilities: What the network gave, (T', V + 1).
+        path: The most probable way that spells it.
+        seconds: How long the recording is.
+    """
+    text, words = assets.decode(path.ids), _words(config, assets, path, seconds)
+    log_probability = ctc_log_probability(log_probabilities, path.ids, BLANK)
+    return Transcription(text, math.exp(log_probability), words, ((text, log_probability),), seconds)
 
 
 def _words(

@@ -103,6 +103,13 @@ TASKS = _Table(
         abilities=("scores",),
     ),
     TaskEntry(
+        "music-generation",
+        "Music that is new, and how surprising music is.",
+        "recurra.tasks.music_generation",
+        "MUSIC_GENERATION",
+        "MusicConfig",
+    ),
+    TaskEntry(
         "named-entity-recognition",
         "Which words of a sentence are names, and of what.",
         "recurra.tasks.named_entities",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,15 @@ LONGEST_AT_ONCE = 40_000
 
 
 def read(config: SpeechRecognitionConfig, path: Path, role: Role) -> Dataset[Recording]:
-    """The recordings of a file or a folder."""
-    return read_recordings(path, config.recordings.how, role)
+    """The recordings of a file or a folder, their transcripts written as the settings say."""
+    recordings = read_recordings(path, config.recordings.how, role)
+    written = [
+        recording
+        if recording.transcript is None
+        else replace(recording, transcript=transcript_of(config.recordings, recording))
+        for recording in recordings
+    ]
+    return replace(recordings, items=written)
 
 
 def stream(config: SpeechRecognitionConfig, path: Path, problems: Problems) -> Iterator[Recording]:

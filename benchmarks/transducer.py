@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import resource
-import subprocess
 import sys
 import time
 
 import torch
+from child import figures_of_child
 
 from recurra.nn.transducer_loss import transducer_loss
 
@@ -36,10 +36,8 @@ def measure(batch: int, frames: int, labels: int, classes: int, joint: int) -> t
     bias = torch.zeros(classes, requires_grad=True)
     targets = torch.randint(1, classes, (batch, labels))
     # What torch loads and reserves at the first product and the first gradient is none of the loss's.
-    small = [tensor.detach()[..., :1].sum() for tensor in (encoded, predicted)]
     warm = torch.ones(64, 64, requires_grad=True)
     (warm @ warm).logsumexp(1).sum().backward()
-    del small
     before = peak()
     began = time.perf_counter()
     ends, lasts = torch.full((batch,), frames), torch.full((batch,), labels)
@@ -51,24 +49,21 @@ def measure(batch: int, frames: int, labels: int, classes: int, joint: int) -> t
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, size in SIZES.items():
         parser.add_argument(f"--{name}", type=int, default=size)
-    parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    sizes = {name: getattr(arguments, name) for name in SIZES}
-    if arguments.once:
-        print(*measure(**sizes))
-        return
-    command = [sys.executable, __file__, "--once", *(f"--{name}={size}" for name, size in sizes.items())]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    memory, forward, backward = map(float, output.split())
-    points = sizes["batch"] * sizes["frames"] * (sizes["labels"] + 1)
-    print(f"B {sizes['batch']}, T {sizes['frames']}, U {sizes['labels']}, V {sizes['classes']}, J {sizes['joint']}")
-    print(f"all logits, were they stored: {points * sizes['classes'] * 4 / 2**20:,.0f} MB")
-    print(f"memory beyond the inputs:     {memory:,.0f} MB")
-    print(f"loss {forward:.1f} s, gradient {backward:.1f} s, threads: {torch.get_num_threads()}")
+    sizes = vars(parser.parse_args())
+    memory, forward, backward = figures_of_child(__file__, *sizes.values())
+    batch, frames, labels, classes, joint = sizes.values()
+    every = batch * frames * (labels + 1) * classes * 4 / 2**20
+    print(f"B {batch}, T {frames}, U {labels}, V {classes}, J {joint}, threads: {torch.get_num_threads()}")
+    print(f"all logits once: {every:,.0f} MB; beyond the inputs the loss and its gradient take {memory:,.0f} MB")
+    print(f"loss {forward:.1f} s, gradient {backward:.1f} s")
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == len(SIZES) + 2 and sys.argv[1].isdigit():  # a child
+        torch.set_num_threads(int(sys.argv[1]))
+        print(*measure(*map(int, sys.argv[2:])))
+    else:
+        main()

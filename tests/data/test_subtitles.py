@@ -1,6 +1,7 @@
 """Subtitles: whatever is spoken and when, cues are in order, fit the screen and keep every word."""
 
 import html
+import itertools
 import math
 import re
 
@@ -36,7 +37,7 @@ def test_cues_never_overlap_fit_the_screen_and_keep_every_word(steps):
         assert 0 <= cue.start < cue.end
         assert 1 <= len(cue.lines) <= 2
         assert all(0 < len(line) <= 42 for line in cue.lines)
-    assert all(cue.end <= after.start for cue, after in zip(shown, shown[1:], strict=False))
+    assert all(cue.end <= after.start for cue, after in itertools.pairwise(shown))
     letters = "".join("".join("".join(cue.lines).split()) for cue in shown)
     assert letters == "".join("".join(word.text.split()) for word in words)
 

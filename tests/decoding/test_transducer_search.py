@@ -13,8 +13,9 @@ from recurra.decoding.transducer_search import TransducerBeam, TransducerGreedy
 from recurra.decoding.word_scorer import Lexicon, WordScorer
 from recurra.errors import RunError, SettingError
 from recurra.models.encoder import Encoder
+from recurra.models.recogniser import BLANK
 from recurra.models.subsampling import Subsampling
-from recurra.models.transducer import BLANK, Transducer
+from recurra.models.transducer import Transducer
 from recurra.nn import Recurrent
 
 

@@ -124,13 +124,13 @@ def _wrapped(words: Iterable[TimedWord], width: int) -> list[str]:
 
 
 def subrip(words: Iterable[TimedWord]) -> Iterator[str]:
-    """The lines of an SRT file.
+    r"""The lines of an SRT file.
 
     Args:
         words: The words in order.
 
     Example:
-        >>> print(*subrip([TimedWord("seven", 0.5, 2.0)]), sep="\\n", end="")
+        >>> print(*subrip([TimedWord("seven", 0.5, 2.0)]), sep="\n", end="")
         1
         00:00:00,500 --> 00:00:02,000
         seven
@@ -143,13 +143,13 @@ def subrip(words: Iterable[TimedWord]) -> Iterator[str]:
 
 
 def webvtt(words: Iterable[TimedWord]) -> Iterator[str]:
-    """The lines of a WebVTT file.
+    r"""The lines of a WebVTT file.
 
     Args:
         words: The words in order.
 
     Example:
-        >>> print(*webvtt([TimedWord("R&B", 0.5, 2.0)]), sep="\\n", end="")
+        >>> print(*webvtt([TimedWord("R&B", 0.5, 2.0)]), sep="\n", end="")
         WEBVTT
         <BLANKLINE>
         00:00:00.500 --> 00:00:02.000

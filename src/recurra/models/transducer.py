@@ -12,16 +12,14 @@ from torch import Tensor, nn
 from recurra.cells import Cell
 from recurra.checks import whole_number
 from recurra.models.encoder import Encoder
+from recurra.models.recogniser import BLANK, Recogniser, RecogniserStream
 from recurra.models.subsampling import Subsampling
 from recurra.nn.dropout import Dropout, check_rate
 from recurra.nn.embedding import Embedding
 from recurra.nn.recurrent import Recurrent
 from recurra.nn.transducer_loss import transducer_loss
 
-__all__ = ["BLANK", "PredictionNetwork", "Transducer", "TransducerScores"]
-
-BLANK = 0
-"""The label that stands for nothing more in this frame; the prediction network reads it before the first label."""
+__all__ = ["PredictionNetwork", "SpeechModel", "Transducer", "TransducerScores"]
 
 LabelState = dict[str, Tensor]
 """The state of the prediction network, (L, R, H) by name."""
@@ -162,7 +160,20 @@ class Transducer(nn.Module):
         """
         vectors, ends = self.subsampling(x, lengths)
         encoded = self.encoder(vectors, state, ends)
-        return TransducerScores(self.projection(encoded.outputs), ends), encoded.state
+        return TransducerScores(self.scored(encoded.outputs), ends), encoded.state
+
+    def scored(self, outputs: Tensor) -> Tensor:
+        """What the joint reads (..., J) of the encoder's outputs."""
+        read: Tensor = self.projection(outputs)
+        return read
+
+    def stream(self) -> RecogniserStream:
+        """Reads frames as they come, and gives what the joint reads of each; see `Recogniser.stream`.
+
+        Raises:
+            SettingError: The encoder reads each recording from its end, too.
+        """
+        return RecogniserStream(self)
 
     def loss(self, scores: TransducerScores, targets: Tensor, target_lengths: Tensor) -> Tensor:
         """-log p(y | x) of each row in nats.
@@ -220,3 +231,7 @@ class Transducer(nn.Module):
     def select(state: LabelState, rows: Sequence[int]) -> LabelState:
         """The states of some transcripts."""
         return {name: value[:, list(rows)] for name, value in state.items()}
+
+
+SpeechModel = Recogniser | Transducer
+"""What hears: with a head of CTC, or one that writes."""

@@ -200,6 +200,8 @@ def _alignable(
 
     Of those to measure none is left out, but no loss counts them.
     """
+    if config.model.head == "transducer":  # which may write any number of labels in a frame
+        return recordings
     short = too_short_for_ctc(
         recordings,
         lambda recording: -(-extractor.frames_of(recording) // config.model.subsampling),
@@ -282,7 +284,7 @@ class _Preparation:
         labels: list[int] = []
         if self.role != "predict":
             labels = self.assets.encode(transcript_of(self.config.recordings, recording))
-        needed, silent = ctc_frames(labels), False
+        needed, silent = ctc_frames(labels) if self.config.model.head == "ctc" else 1, False
         if self.role == "train":
             features = self._changed(recording, needed, draw)
         else:

@@ -32,6 +32,7 @@ from recurra.models.subsampling import Subsampling
 from recurra.tasks.speech_output import SPEECH_FORMATS, show, transcription_mistake
 from recurra.tasks.speech_recognition_batches import SpeechAssets, SpeechBatch, SpeechBatches, batches, transcript_of
 from recurra.tasks.speech_recognition_settings import RecordingSettings, SpeechRecognitionConfig
+from recurra.tasks.speech_replay import SPEECH_STREAMING
 from recurra.tasks.speech_search import transcriptions
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.transcription import Transcription
@@ -238,5 +239,6 @@ SPEECH_RECOGNITION: Task[SpeechRecognitionConfig, Recording, SpeechAssets, Recog
         examine=recording_warnings,
         mistake=transcription_mistake,
         formats=SPEECH_FORMATS,
+        live=SPEECH_STREAMING,
     )
 )

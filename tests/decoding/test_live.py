@@ -1,5 +1,7 @@
 """Greedy decoding frame by frame: the labels of the whole, and lines that lose none of them."""
 
+import itertools
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +47,7 @@ def test_lines_lose_no_label_and_end_in_silence(way, quiet, longest, separator):
         for line in cut
     )
     assert spelled.replace("_", " ").split() == words.replace("_", " ").split()
-    for line, after in zip(cut, cut[1:], strict=False):
+    for line, after in itertools.pairwise(cut):
         last = max(label.end for label in line.labels if label.label != separator)
         length = line.end - line.labels[0].start
         assert line.end - last >= quiet or length >= longest

@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-import random
+import itertools
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from recurra.tasks.verification import as_stream
 from recurra.training import seed_everything
 
 
-def recogniser(folder, **settings):
+def recogniser(folder, *, quiet=0.0, **settings):
     """A recogniser of large random weights, so that it hears every letter."""
     live = {"bidirectional": False, "normalisation": "running"}
     config = make_config(TASK.config, {}, {**TASK.example(folder), **live, **settings})
@@ -33,6 +33,7 @@ def recogniser(folder, **settings):
     with torch.no_grad():
         for parameter in model.parameters():
             nn.init.normal_(parameter, std=0.7)
+        model.readout.bias[0] += quiet  # for the blank
     return Trained(TASK, config, assets, model.eval()), recordings
 
 
@@ -58,7 +59,7 @@ def test_streamed_text_is_that_of_the_whole(tmp_path, settings):
     inputs = [recordings[index] for index in range(6)]
     check = as_stream(run, inputs)
     assert check.differences == 0, check.first
-    assert 0 < check.figures["real_time_factor"]
+    assert check.figures["real_time_factor"] > 0
     assert any(len(answer.text.replace(" ", "")) > 3 for answer in run.answers(inputs))
 
 
@@ -97,7 +98,7 @@ def sound_of(recordings, count=3):
 
 
 def test_lines_and_times_depend_on_no_piece_and_on_no_header(tmp_path):
-    run, recordings = recogniser(tmp_path)
+    run, recordings = recogniser(tmp_path, quiet=3.0)
     samples = sound_of(recordings)
     raw = np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
     wav = io.BytesIO()
@@ -105,34 +106,22 @@ def test_lines_and_times_depend_on_no_piece_and_on_no_header(tmp_path):
     once = heard(run.stream(endpoint=0.3), raw, len(raw))
     assert len(once) > 1
     assert once == heard(run.stream(endpoint=0.3), raw, 1001)
-    assert once == heard(run.stream(endpoint=0.3), raw[:9001], 7)[:0] + heard(run.stream(endpoint=0.3), raw, 640)
+    assert once == heard(run.stream(endpoint=0.3), raw, 640)
     tail = b"LIST" + (400).to_bytes(4, "little") + b"\x7f\x12" * 200  # what stands after the samples is no sound
     assert once == heard(run.stream(endpoint=0.3, rate=44100), wav.getvalue() + tail, 333)
     words = [word for line in once for word in line.values["words"]]
     assert all(word["start"] < word["end"] <= len(samples) / 8000 for word in words)
-    assert all(one["end"] <= other["start"] for one, other in zip(words, words[1:], strict=False))
+    assert all(one["end"] <= other["start"] for one, other in itertools.pairwise(words))
     short = heard(run.stream(endpoint=0.3, longest=0.2), raw, 800)
     assert len(short) > len(once)
     assert text_of(short) == text_of(once)
-    [whole] = run.answers(
-        [
-            Recording(
-                None,
-                None,
-                None,
-                recordings.source(0),
-                None,
-                len(samples),
-                8000,
-                samples=np.frombuffer(raw, "<i2").astype(np.float32) / 32768,
-            )
-        ]
-    )
+    source, sound = recordings.source(0), np.frombuffer(raw, "<i2").astype(np.float32) / 32768
+    [whole] = run.answers([Recording(None, None, None, source, None, len(sound), 8000, samples=sound)])
     assert text_of(once) == whole.text
 
 
-def test_silence_is_nothing_and_the_last_word_is_not_lost(tmp_path):
-    run, recordings = recogniser(tmp_path)
+def test_silence_is_nothing_and_half_a_sample_is_told(tmp_path):
+    run, _ = recogniser(tmp_path)
     assert heard(run.stream(), bytes(16000), 100) == []
     assert heard(run.stream(), b"", 1) == []
     assert heard(run.stream(), b"\x01", 1) == []

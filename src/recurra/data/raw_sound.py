@@ -226,7 +226,7 @@ def _wav_header(path: Path, file: IO[bytes], begin: bytes) -> tuple[RawFormat, b
     while at < LONGEST_HEADER:
         begin = _at_least(path, file, begin, at + 8)
         name, size = begin[at : at + 4], int.from_bytes(begin[at + 4 : at + 8], "little")
-        if name == b"data" and how is not None:
+        if name == b"data" and how is not None and len(begin) >= at + 8:
             return how, begin[at + 8 :], size if 0 < size < LARGEST_CLAIM else None
         if len(begin) < at + 8 or size > LONGEST_HEADER:
             break

@@ -23,7 +23,7 @@ _IN_MUSIC = frozenset("IKLMNPQRTUVWXmrsw")
 
 
 def read_abc(path: Path) -> Iterator[Piece]:
-    """The tunes of a file in ABC notation, in order; each is sourced at the line of its X: field.
+    r"""The tunes of a file in ABC notation, in order; each is sourced at the line of its X: field.
 
     Repeats and endings are played. What is not kept is counted in each piece's `lost`: grace notes, chord symbols,
     lyrics, decorations, and characters that ABC has not, which mean that the tune may be wrong.
@@ -37,7 +37,7 @@ def read_abc(path: Path) -> Iterator[Piece]:
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.abc"
-        >>> _ = path.write_text("X:1\\nT:Scale\\nM:2/4\\nL:1/8\\nK:D\\nDEFG|A4|]\\n")
+        >>> _ = path.write_text("X:1\nT:Scale\nM:2/4\nL:1/8\nK:D\nDEFG|A4|]\n")
         >>> [[note.pitch for note in tune.notes] for tune in read_abc(path)]
         [[62, 64, 66, 67, 69]]
     """
@@ -101,7 +101,7 @@ class _Tune:
                 break  # an empty line ends a tune
             if line.startswith("%"):
                 continue
-            line = line.split("%")[0].rstrip()  # noqa: PLW2901
+            line = line.split("%")[0].rstrip()
             if len(line) > 1 and line[1] == ":" and line[0].isalpha() and self._is_field(line):
                 self._field(line[0], line[2:].strip())
             elif self.voice is not None:

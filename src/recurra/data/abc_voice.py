@@ -31,7 +31,7 @@ _TOKEN = re.compile(
   | (?P<grace>\{{[^}}]*\}})
   | (?P<symbol>"[^"]*")
   | (?P<decoration>![^!\s|]+!|\+[^+\s|]+\+|[.~H-WYh-w])
-  | (?P<nothing>[\s()`\\!$*]+|y\d*)
+  | (?P<nothing>\s+|[()`\\!$*]|y\d*)
   | (?P<unknown>.)
     """,
     re.VERBOSE,
@@ -146,7 +146,7 @@ class AbcVoice:
         for (name, size, tied), pitch in zip(notes, pitches, strict=True):
             if not 0 <= pitch < 128:
                 self._lost["notes beyond all instruments"] += 1
-                pitch = pitch % 12 + 60  # noqa: PLW2901
+                pitch = pitch % 12 + 60
             sound = Sound(self._now, size * scale, pitch, track=self._track, voice=str(self._layer))
             self._last.append(sound)
             if tied:

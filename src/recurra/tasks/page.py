@@ -15,16 +15,19 @@ body { margin: 0 auto; max-width: 52rem; padding: 1.5rem; background: var(--back
 """
 
 
-def page_head(title: str, style: str) -> str:
+def page_head(title: str, style: str, *, script: bool = False) -> str:
     """The beginning of a page, its heading included; it follows the reader's choice of light or dark.
 
     Args:
         title: What the page is called.
         style: Its style sheet, in which --background, --text and --faint are the colours of the reader's choice.
+        script: Whether the page has a script, which is within it.
     """
+    scripts = "; script-src 'unsafe-inline'" if script else ""
     return (
         '<!DOCTYPE html>\n<html>\n<head>\n<meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta http-equiv="Content-Security-Policy" '
+        f"content=\"default-src 'none'; style-src 'unsafe-inline'{scripts}\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escaped(title)}</title>\n<style>{COLOURS}{style}</style>\n</head>\n<body>\n"
         f"<h1>{escaped(title)}</h1>\n"

@@ -22,8 +22,12 @@ from recurra.training.figures import printable
 
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.tasks.sampled_text import Sampling
+    from recurra.tasks.text_copies import LearnedText
 
 __all__ = ["sample"]
+
+LONGEST_COPY = 200
+"""How many characters of a copied run are shown."""
 
 
 def sample(
@@ -58,9 +62,20 @@ def sample(
         bool,
         typer.Option("--json", help="A JSON object a text: text, seed, log_probability, and by what it ended."),
     ] = False,
+    copies: Annotated[
+        bool,
+        typer.Option("--copies", help="Say the longest run of each text that stands in the text that the run learned."),
+    ] = False,
 ) -> None:
     """Draw novel sequences from a language model, a unit at a time."""
+    from recurra.tasks.text_copies import LearnedText
+
     model = load_language_model(run)
+    learned = None
+    if copies:
+        text = model.config.text
+        by_words = model.vocabulary.level == "word"
+        learned = LearnedText(text.data, by_words=by_words, strip=text.strip_lines)
     seed = secrets.randbelow(2**31) if seed is None else seed
     sampling = model.sampling(
         length,
@@ -76,8 +91,9 @@ def sample(
     )
     if as_json:
         _wait(sampling, length)
-        for text in sampling.texts:
-            write_json_line(dataclasses.asdict(text))
+        for drawn in sampling.texts:
+            copied = {"copied": learned.longest_copy(_drawn(drawn.text, primer))._asdict()} if learned else {}
+            write_json_line(dataclasses.asdict(drawn) | copied)
     else:
         _print(sampling, primer, length)
     aside = Console(stderr=True, highlight=False)
@@ -86,7 +102,25 @@ def sample(
         names, level = ", ".join(repr(unit) for unit in unknown), unit_name(model.vocabulary.level)
         aside.print(Text(f"the model knows no {level} {names} of the primer: read as <UNK>", style="dim"))
     if not as_json:
+        for place, drawn in enumerate(sampling.texts if learned else [], 1):
+            _say_copy(aside, learned, _drawn(drawn.text, primer), f"text {place}" if number > 1 else "the text")
         aside.print(Text(f"seed {seed}: --seed {seed} repeats this", style="dim"))
+
+
+def _drawn(text: str, primer: str) -> str:
+    """What of a text the model drew itself."""
+    return text[len(primer) :] if text.startswith(primer) else text
+
+
+def _say_copy(aside: Console, learned: LearnedText | None, text: str, name: str) -> None:
+    """Says the longest run of a text that was copied, in a line."""
+    if learned is None:
+        return
+    length, line, run = learned.longest_copy(text)
+    shown = repr(run if len(run) <= LONGEST_COPY else run[: LONGEST_COPY - 1] + "…")
+    total = len(text.split()) if learned.unit == "words" else len(text)
+    said = f"{length:,} of {total:,} {learned.unit}: {shown}, {learned.path}:{line}" if length else "nothing"
+    aside.print(Text(printable(f"longest run of {name} that was copied: {said}", aside.encoding)), soft_wrap=True)
 
 
 def _wait(sampling: Sampling, length: int) -> None:

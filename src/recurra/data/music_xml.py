@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -95,7 +97,16 @@ def _unpacked(data: bytes, path: Path) -> bytes:
             if not scores:
                 raise DataError(f"{name_of(path)} is a zip file without a score in MusicXML")
             return _member(archive, scores[0], path)
-    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError, EOFError, ValueError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        LookupError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        OSError,
+    ) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{name_of(path)}: the zip file is damaged: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from recurra.data.files import write_atomically
 from recurra.data.midi_writing import midi_bytes
-from recurra.data.piece import Piece, seconds_at
+from recurra.data.piece import Note, Piece, Track, seconds_at
 from recurra.errors import DataError, SettingError
 from recurra.extras import is_there
 
@@ -35,7 +36,8 @@ def write_wav(path: Path, piece: Piece, *, synthesiser: Synthesiser = "auto", ra
         path: The file; it is there whole or not at all.
         piece: The piece.
         synthesiser: "soundfont" for the instruments of the soundfont in the package pretty_midi, played by symusic;
-            "simple" for a tone of five harmonics, which needs nothing; "auto" for the first where it works.
+            "simple" for a tone of five harmonics, which needs nothing; "auto" for the first where it plays every note
+            in tune, which symusic does not with every instrument.
         rate: Samples a second.
 
     Returns:
@@ -121,8 +123,23 @@ def _by_soundfont(piece: Piece, rate: int) -> NDArray[np.float32] | None:
     import symusic
 
     try:
-        score = symusic.Score.from_midi(midi_bytes(piece))
-        sound = symusic.Synthesizer(str(font), rate).render(score, stereo=True)
+        player = symusic.Synthesizer(str(font), rate)
+
+        def render(piece: Piece) -> NDArray[np.float32]:
+            sound = player.render(symusic.Score.from_midi(midi_bytes(piece)), stereo=True)
+            return np.asarray(sound, dtype=np.float32).T
+
+        sounds = {(piece.tracks[note.track]._replace(name=""), note.pitch) for note in piece.notes}
+        if not all(_in_tune(render, track, pitch, rate) for track, pitch in sounds if not track.drums):
+            return None
+        return render(piece)
     except (TypeError, RuntimeError, ValueError):  # 0.6.0's player refuses whatever it is given
         return None
-    return np.asarray(sound, dtype=np.float32).T
+
+
+def _in_tune(render: Callable[[Piece], NDArray[np.float32]], track: Track, pitch: int, rate: int) -> bool:
+    """Whether a sound has its pitch: 0.5.8's player takes some samples of a soundfont, a piano's too, for others."""
+    tone = render(Piece([Note(0, 480, pitch, 100)], tracks=[track]))[: rate // 2, 0]
+    spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone)), 1 << 17))
+    harmonic = spectrum.argmax() * rate / (1 << 17) / (440.0 * 2.0 ** ((pitch - 69) / 12))
+    return harmonic > 0.5 and abs(harmonic - round(harmonic)) < 0.012 * harmonic

@@ -142,4 +142,4 @@ def _in_tune(render: Callable[[Piece], NDArray[np.float32]], track: Track, pitch
     tone = render(Piece([Note(0, 480, pitch, 100)], tracks=[track]))[: rate // 2, 0]
     spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone)), 1 << 17))
     harmonic = spectrum.argmax() * rate / (1 << 17) / (440.0 * 2.0 ** ((pitch - 69) / 12))
-    return harmonic > 0.5 and abs(harmonic - round(harmonic)) < 0.012 * harmonic
+    return bool(harmonic > 0.5 and abs(harmonic - round(harmonic)) < 0.012 * harmonic)

@@ -94,7 +94,7 @@ def test_pieces_are_written(folder, tmp_path, capsys, kind, files):
         assert json.loads(written[0].read_text()) == [piece.roll.pitches for piece in pieces]
     elif kind == "wav":
         with wave.open(str(written[0])) as sound:
-            assert (sound.getnchannels(), sound.getframerate()) == (2, 44_100)
+            assert sound.getframerate() == 44_100
             assert sound.getnframes() > 44_100
     elif kind == "html":
         page = written[0].read_text()

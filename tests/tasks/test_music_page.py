@@ -5,8 +5,7 @@ import re
 from html.parser import HTMLParser
 
 from recurra.data.piece import Note, Piece, Tempo, Track
-from recurra.inspection.roll_picture import Passage
-from recurra.tasks.music_page import Curve, music_page
+from recurra.tasks.music_page import Curve, Passage, music_page
 
 PIECE = Piece(
     [Note(0, 480, 60, 100), Note(480, 1920, 64), Note(1920, 2400, 38, 90, 1)],

@@ -47,11 +47,13 @@ def test_a_run_with_this_head_is_trained_loaded_and_searched(tmp_path):
     run = recurra.load(tmp_path / "run")
     greedy = run.predict(tmp_path / "000.wav")
     assert greedy.duration > 0
-    (tmp_path / "text.txt").write_text("ab ca\ncd\nab\n" * 4)
+    (tmp_path / "text.txt").write_text("ab ca\ncd\nab\n" * 20)
     recurra.train(
         "language-modelling",
         data=tmp_path / "text.txt",
         level="character",
+        batch_size=2,
+        chunk_length=8,
         hidden_size=4,
         embedding_size=4,
         epochs=1,

@@ -100,6 +100,40 @@ class MusicModel(nn.Module):
         kept = whole[torch.arange(rows, device=x.device)[:, None], at].transpose(0, 1)
         return MusicContext(torch.cat([self.dropout(outputs), before], 2), history), {**after, FRAMES: kept}
 
+    def begin(self, rows: int) -> dict[str, Tensor]:
+        """The state before the first frame of so many pieces.
+
+        Args:
+            rows: How many.
+        """
+        frame = next(self.parameters()).new_zeros(rows, 1, self.keys)
+        _, state = self(frame)
+        return {name: torch.zeros_like(value) for name, value in state.items()}
+
+    def step(self, state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What is known before the next frame of pieces that are being written.
+
+        Args:
+            state: The state after the frames so far.
+
+        Returns:
+            The context (N, C), the last frames (N, P, K), and the state in which `written` puts the frame that is
+            chosen.
+        """
+        rows = state[FRAMES].shape[1]
+        known, after = self(state[FRAMES].new_zeros(rows, 1, self.keys), state)
+        return known.context[:, 0], self.history_of(known.history)[:, 0], after
+
+    @staticmethod
+    def written(state: Mapping[str, Tensor], frames: Tensor) -> dict[str, Tensor]:
+        """The state once the frame that `step` was asked about is known.
+
+        Args:
+            state: What `step` gave.
+            frames: The frame of each piece, (N, K), 0 or 1.
+        """
+        return {**state, FRAMES: torch.cat([frames[None], state[FRAMES][1:]])}
+
     def log_probability(self, known: MusicContext, frames: Tensor) -> Tensor:
         """The log-probability of each frame.
 

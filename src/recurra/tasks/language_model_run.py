@@ -246,6 +246,16 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
         stream = self._stream_after(given, number)
         return Sampling(stream, draw, length, given[-1], vocabulary, primer, stop, end, seed)
 
+    def training_text(self) -> str:
+        """The text of the file that the model was trained on, in which copied passages are looked for.
+
+        Raises:
+            DataError: The file is not there any more.
+        """
+        from recurra.data.text import read_text
+
+        return read_text(self.config.text.data, binary=self.vocabulary.level == "byte")
+
     def _stream_after(self, tokens: Sequence[int], number: int) -> LanguageModelStream:
         """The model a token a call, side by side, once it has read all tokens but the last."""
         stream = self.model.stream(number)

@@ -38,6 +38,7 @@ from recurra.tasks.speech_demo import demo
 from recurra.tasks.speech_output import SPEECH_FORMATS, show, transcription_mistake
 from recurra.tasks.speech_recognition_batches import SpeechAssets, SpeechBatch, SpeechBatches, batches, transcript_of
 from recurra.tasks.speech_recognition_settings import RecordingSettings, SpeechRecognitionConfig
+from recurra.tasks.speech_replay import SPEECH_STREAMING
 from recurra.tasks.speech_search import transcriptions
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.trained import Trained
@@ -284,5 +285,6 @@ SPEECH_RECOGNITION: Task[SpeechRecognitionConfig, Recording, SpeechAssets, Speec
         formats=SPEECH_FORMATS,
         demo=demo,
         trained=_trained,
+        live=SPEECH_STREAMING,
     )
 )

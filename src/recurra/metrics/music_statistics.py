@@ -24,8 +24,8 @@ def music_statistics(rolls: Iterable[NDArray[np.bool_]], *, bar: int = 16, lowes
         By name: pieces, frames and notes; the lowest and the highest pitch; notes a frame; the share of silent frames;
         onsets a bar; frames a note lasts; frames like the one before, out of those with one before; whole bars like an
         earlier one of their piece, out of those with an earlier one; the mean step of the top voice in semitones, and
-        the shares of its steps, among frames where it moves, of at most 2 semitones and of over 7; and the share of each
-        pitch class among the keys sounding. What there is nothing to divide by is not a number.
+        the shares of its steps, among frames where it moves, of at most 2 semitones and of over 7; and the share of
+        each pitch class among the keys sounding. What there is nothing to divide by is not a number.
 
     Example:
         >>> figures = music_statistics([np.array([[1, 0, 0], [0, 0, 1]], dtype=bool)], bar=2, lowest=60)

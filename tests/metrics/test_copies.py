@@ -52,3 +52,11 @@ def test_rolls_of_another_range_are_compared():
     narrow = np.zeros((3, 12), dtype=bool)
     narrow[[0, 1, 2], [1, 5, 8]] = True
     assert RollCopyIndex([wide]).longest(narrow)[:5] == (0, 3, 0, 0, -39)
+
+
+def test_a_rest_between_two_chords_is_part_of_the_passage():
+    rested = np.zeros((3, 12), dtype=bool)
+    rested[[0, 2], [0, 4]] = True
+    joined = rested[[0, 2]]
+    assert RollCopyIndex([rested]).longest(joined).length == 1
+    assert RollCopyIndex([rested]).longest(np.roll(rested, 3, axis=1)) == (0, 3, 0, 0, 3)

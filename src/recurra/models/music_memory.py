@@ -154,7 +154,7 @@ def _latest(matches: NDArray[np.int64], places: NDArray[np.int64], lengths: NDAr
 
 
 def _numbers(sounds: NDArray[np.bool_], there: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """A number for each frame, the same for equal frames; for one that is not there a number of its own. (B, N)"""
+    """A number for each frame, the same for equal frames; for one that is not there a number of its own. (B, N)."""
     rows, steps = there.shape
     if not there.size:
         return np.zeros((rows, steps), np.int64)

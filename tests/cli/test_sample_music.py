@@ -73,7 +73,7 @@ def test_the_probability_of_a_piece_is_that_of_its_frames(run):
     assert run.score(piece.roll).log_probabilities == pytest.approx(piece.surprise.log_probabilities, abs=1e-4)
 
 
-@pytest.mark.parametrize(("kind", "files"), [("mid", 2), ("wav", 2), ("png", 2), ("html", 1), ("json", 1)])
+@pytest.mark.parametrize(("kind", "files"), [("mid", 2), ("wav", 2), ("png", 2), ("html", 2), ("json", 1)])
 def test_pieces_are_written(folder, tmp_path, capsys, kind, files):
     output = tmp_path / f"new.{kind}"
     words = ["sample", str(folder), "-n", "2", "--length", "10", "--seed", "5", "--output", str(output), "--copies"]
@@ -94,11 +94,11 @@ def test_pieces_are_written(folder, tmp_path, capsys, kind, files):
         assert json.loads(written[0].read_text()) == [piece.roll.pitches for piece in pieces]
     elif kind == "wav":
         with wave.open(str(written[0])) as sound:
-            assert (sound.getnchannels(), sound.getframerate()) == (2, 44_100)
+            assert sound.getframerate() == 44_100
             assert sound.getnframes() > 44_100
     elif kind == "html":
         page = written[0].read_text()
-        assert page.count("<section>") == 2
+        assert "<svg" in page
         assert "http" not in page.replace("http-equiv", "")
 
 

@@ -19,16 +19,16 @@ from recurra.cli.language import load_sampler, unit_name
 from recurra.cli.live_text import LiveText
 from recurra.cli.waiting import Waiting
 from recurra.errors import SettingError
-from recurra.training.figures import one_line, printable
+from recurra.training.figures import printable
 
 if TYPE_CHECKING:  # torch is imported once a command runs
-    from recurra.data.copied_text import CopiedText
     from recurra.tasks.sampled_text import Sampling
+    from recurra.tasks.text_copies import LearnedText
 
 __all__ = ["sample"]
 
-LONGEST_SHOWN = 100
-"""Characters of a copied run that are printed."""
+LONGEST_COPY = 200
+"""How many characters of a copied run are shown."""
 
 
 def sample(
@@ -129,7 +129,7 @@ def sample(
         )
     length = 400 if length is None else length
     seed = secrets.randbelow(2**31) if seed is None else seed
-    source = model.training_text() if copies else None
+    learned = model.learned_text() if copies else None
     sampling = model.sampling(
         length,
         number=number,
@@ -145,7 +145,7 @@ def sample(
     if as_json:
         _wait(sampling, length)
         for text in sampling.texts:
-            copied = {"copied": _copy_of(text.text, primer, source)._asdict()} if source is not None else {}
+            copied = {"copied": learned.longest_copy(_drawn(text.text, primer))._asdict()} if learned else {}
             write_json_line(dataclasses.asdict(text) | copied)
     else:
         _print(sampling, primer, length)
@@ -154,30 +154,25 @@ def sample(
     if unknown:
         names, level = ", ".join(repr(unit) for unit in unknown), unit_name(model.vocabulary.level)
         aside.print(Text(f"the model knows no {level} {names} of the primer: read as <UNK>", style="dim"))
-    if not as_json and source is not None:
-        for text in sampling.texts:
-            aside.print(_copied(text.text, primer, source))
+    if not as_json and learned is not None:
+        for place, text in enumerate(sampling.texts, 1):
+            _say_copy(aside, learned, _drawn(text.text, primer), f"text {place}" if number > 1 else "the text")
     if not as_json:
         aside.print(Text(f"seed {seed}: --seed {seed} repeats this", style="dim"))
 
 
-def _copy_of(text: str, primer: str, source: str) -> CopiedText:
-    """The longest run of what was written, without the primer, that stands in the text trained on."""
-    from recurra.data.copied_text import longest_copy
-
-    return longest_copy(text.removeprefix(primer), source)
+def _drawn(text: str, primer: str) -> str:
+    """What of a text the model drew itself."""
+    return text[len(primer) :] if text.startswith(primer) else text
 
 
-def _copied(text: str, primer: str, source: str) -> Text:
-    """What is longest of what stands in the text trained on, in words."""
-    written, copy = text.removeprefix(primer), _copy_of(text, primer, source)
-    run = one_line(written[copy.begin : copy.begin + copy.length], LONGEST_SHOWN)
-    line = source.count("\n", 0, copy.there) + 1
-    return Text.assemble(
-        f"longest run that stands in the text trained on: {copy.length:,} of {len(written):,} characters, "
-        f"line {line:,}: ",
-        (printable(run, "utf-8"), "yellow"),
-    )
+def _say_copy(aside: Console, learned: LearnedText, text: str, name: str) -> None:
+    """Says the longest run of a text that was copied, in a line."""
+    length, line, run = learned.longest_copy(text)
+    shown = repr(run if len(run) <= LONGEST_COPY else run[: LONGEST_COPY - 1] + "…")
+    total = len(text.split()) if learned.unit == "words" else len(text)
+    said = f"{length:,} of {total:,} {learned.unit}: {shown}, {learned.path}:{line}" if length else "nothing"
+    aside.print(Text(printable(f"longest run of {name} that was copied: {said}", aside.encoding)), soft_wrap=True)
 
 
 def _wait(sampling: Sampling, length: int) -> None:

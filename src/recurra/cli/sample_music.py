@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,9 +29,6 @@ __all__ = ["sample_music"]
 
 KINDS = (".mid", ".midi", ".wav", ".html", ".png", ".pdf", ".svg", ".json")
 """What the name of an output may end in."""
-
-TOGETHER = (".html", ".json")
-"""Kinds that hold all pieces in one file."""
 
 MARKED = 4
 """Changes from which on a passage that stands in a piece trained on is marked."""
@@ -189,23 +185,23 @@ def _writers(
     """What writes each file."""
     if kind == ".json":
         return {output: lambda path: write_atomically(path, json.dumps([p.roll.pitches for p in pieces]) + "\n")}
-    if kind == ".html":
-        return {output: partial(_write_page, run, pieces, passages, bar=bar, tempo=tempo)}
-    several = len(pieces) > 1
     writers: dict[Path | None, Any] = {}
     for number, (piece, marked) in enumerate(zip(pieces, passages, strict=True), 1):
-        path = output.with_stem(f"{output.stem}-{number}") if several else output
+        path = output.with_stem(f"{output.stem}-{number}") if len(pieces) > 1 else output
         check_writable(path)
+        score = _score(run, piece, tempo)
         if kind in (".mid", ".midi"):
-            writers[path] = partial(_write_midi, run, piece, tempo=tempo)
+            writers[path] = partial(_write_midi, score)
         elif kind == ".wav":
-            writers[path] = partial(_write_wav, run, piece, tempo=tempo)
+            writers[path] = partial(_write_sound, score)
+        elif kind == ".html":
+            writers[path] = partial(_write_page, score, piece, marked, steps=run.config.pieces.steps_per_quarter)
         else:
             writers[path] = partial(_draw, piece, marked, bar=bar)
     return writers
 
 
-def _piece(run: MusicRun, new: NewMusic, tempo: float) -> Piece:
+def _score(run: MusicRun, new: NewMusic, tempo: float) -> Piece:
     from recurra.data.piano_roll import piece_of
 
     steps = run.config.pieces.steps_per_quarter
@@ -214,16 +210,16 @@ def _piece(run: MusicRun, new: NewMusic, tempo: float) -> Piece:
     )
 
 
-def _write_midi(run: MusicRun, piece: NewMusic, path: Path, *, tempo: float) -> None:
+def _write_midi(score: Piece, path: Path) -> None:
     from recurra.data.midi_writing import write_midi
 
-    write_midi(path, _piece(run, piece, tempo))
+    write_midi(path, score)
 
 
-def _write_wav(run: MusicRun, piece: NewMusic, path: Path, *, tempo: float) -> None:
-    from recurra.data.synthesiser import sound_of, write_sound
+def _write_sound(score: Piece, path: Path) -> None:
+    from recurra.inspection.sound import write_wav
 
-    write_sound(path, sound_of(_piece(run, piece, tempo)))
+    write_wav(path, score)
 
 
 def _draw(piece: NewMusic, marked: Sequence[CopiedPassage], path: Path, *, bar: int) -> None:
@@ -240,27 +236,17 @@ def _draw(piece: NewMusic, marked: Sequence[CopiedPassage], path: Path, *, bar: 
     )
 
 
-def _write_page(
-    run: MusicRun,
-    pieces: Sequence[NewMusic],
-    passages: Sequence[Sequence[CopiedPassage]],
-    path: Path,
-    *,
-    bar: int,
-    tempo: float,
-) -> None:
-    from recurra.tasks.music_page import PageOfMusic, music_page
+def _write_page(score: Piece, piece: NewMusic, marked: Sequence[CopiedPassage], path: Path, *, steps: int) -> None:
+    from recurra.tasks.music_page import Curve, Passage, music_page
 
-    seconds = 60 / tempo / run.config.pieces.steps_per_quarter
-    shown = []
-    for number, (piece, marked) in enumerate(zip(pieces, passages, strict=True), 1):
-        bits = piece.surprise.bits
-        notes = [
-            f"{len(bits):,} frames, {math.fsum(bits) / max(len(bits), 1):.1f} bits a frame",
-            *map(str, piece.findings),
-            *(["Shaded passages stand in the pieces trained on."] if marked else []),
-        ]
-        title = f"Piece {number} (seed {piece.seed})"
-        shown.append(PageOfMusic(piece.roll, title, bits, marked, notes))
-    page = music_page(shown, "New music", seconds_a_frame=seconds, frames_a_bar=bar)
-    write_atomically(path, page)
+    bits, step = piece.surprise.bits, score.ticks_per_quarter // steps
+    surprises = [bits[min(note.start // step, len(bits) - 1)] for note in score.notes]
+    passages = [
+        Passage(copy.begin * step, (copy.begin + copy.frames) * step, f"piece {copy.piece + 1} of training")
+        for copy in marked
+    ]
+    curves = [Curve("bits a frame", step, bits)]
+    write_atomically(
+        path,
+        music_page(score, title=f"New music, seed {piece.seed}", surprises=surprises, curves=curves, passages=passages),
+    )

@@ -17,7 +17,9 @@ from recurra.data.copied_music import MusicIndex
 from recurra.data.rolls import Roll
 from recurra.decoding import SamplingSettings
 from recurra.decoding.chord_drawing import FrameMask, draw_chords, draw_keys
-from recurra.decoding.music_constraints import ConstraintMasks, Finding, MusicConstraints
+from recurra.decoding.music_constraints import MusicConstraints
+from recurra.decoding.music_masks import ConstraintMasks
+from recurra.decoding.music_report import Finding, check_constraints
 from recurra.errors import SettingError
 from recurra.models.chord_head import ChordHead, PartialChords
 from recurra.models.key_head import KeyHead
@@ -142,7 +144,7 @@ class MusicRun(Trained[Any, Roll, MusicAssets, MusicModel, FrameBatch, Surprise]
     ) -> NewMusic:
         lowest = self.assets.lowest
         roll = Roll(frames, lowest, self.task.parse(self.config, frames).source)
-        findings = rules.report(frames, lowest, kept)
+        findings = check_constraints(rules, frames, lowest, kept, primer)
         return NewMusic(roll, primer, self.score(roll), tuple(findings), seed)
 
 

@@ -1,4 +1,4 @@
-"""A language model, a classifier and a translator in plain PyTorch: torch.nn's layers, the weights of ours."""
+"""Models of words, texts, translations and speech in plain PyTorch: torch.nn's layers, the weights of ours."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recurra.data import IGNORED
 from recurra.models import Classifier, LanguageModel
+from recurra.models.recogniser import Recogniser
 from recurra.models.translator import SentencePairs, Translator
 from recurra.tasks.sentiment_batches import TextBatch
+from recurra.tasks.speech_recognition_batches import SpeechBatch
 
 
 def _read(layer: nn.RNNBase, x: Tensor, lengths: Tensor, pack: bool = True) -> Tensor:
@@ -123,3 +125,33 @@ class PlainTranslator(nn.Module):
             ignore_index=IGNORED,
             label_smoothing=self.label_smoothing if self.training else 0.0,
         )
+
+
+class PlainRecogniser(nn.Module):
+    """Two convolutions of stride 2, bidirectional LSTM layers, a readout, and the loss of CTC.
+
+    Args:
+        model: Ours.
+        tuned: Whether rows of one length are not packed.
+    """
+
+    def __init__(self, model: Recogniser, tuned: bool) -> None:
+        super().__init__()
+        self.tuned = tuned
+        self.convolutions = copy.deepcopy(model.subsampling.convolutions)
+        self.norms = copy.deepcopy(model.subsampling.norms)
+        for convolution in self.convolutions:
+            convolution.padding = (model.subsampling.kernel_size // 2,)
+        self.lstm = torch_layers("lstm", model.encoder.recurrent)
+        self.dropout, self.readout = nn.Dropout(model.encoder.dropout.p), copy.deepcopy(model.readout)
+
+    def loss(self, batch: SpeechBatch) -> Tensor:
+        """-log p(y | x) summed over recordings."""
+        values, lengths = batch.features, batch.lengths
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            values = F.relu(norm(convolution(values.transpose(1, 2)).transpose(1, 2)))
+            lengths = (lengths + 1) // 2
+            values = values * (torch.arange(values.shape[1]) < lengths[:, None])[:, :, None]
+        outputs = _read(self.lstm, self.dropout(values), lengths, pack=not self.tuned)
+        log_probabilities = self.readout(self.dropout(outputs)).log_softmax(2).transpose(0, 1)
+        return F.ctc_loss(log_probabilities, batch.targets.clamp(min=0), lengths, batch.target_lengths, reduction="sum")

@@ -29,9 +29,9 @@ from recurrence import names
 from steps import UPDATE, Step, library_step, plain_step
 from timing import Effort, alternate, clock
 from torch.profiler import ProfilerActivity, profile, record_function
-from training_cases import Case, classifier, translator, word_model
+from training_cases import Case, classifier, recogniser, translator, word_model
 
-CASES = ("word", "classifier", "translator")
+CASES = ("word", "classifier", "translator", "recogniser")
 PLAIN, TUNED = "plain PyTorch", "plain, tuned"
 WHOLE, QUICK = Effort(6.0, 9), Effort(0.1, 3)
 BEGIN, END = "<!-- training: written by training.py -->", "<!-- end of training -->"
@@ -145,6 +145,7 @@ def main(arguments: Sequence[str]) -> None:
             "word": lambda: word_model(options.quick),
             "classifier": lambda: classifier(options.quick, Path(folder)),
             "translator": lambda: translator(options.quick),
+            "recogniser": lambda: recogniser(options.quick),
         }
         for name in options.cases:
             measured.append(measure(builders[name](), effort))

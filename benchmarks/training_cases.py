@@ -1,4 +1,4 @@
-"""What training is timed on: a word model, a classifier of long texts, a translator, each beside a plain one."""
+"""What training is timed on: models of words, texts, translations and speech, each beside a plain one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from typing import Any
 
 import torch
 from contenders import torch_names
-from plain_models import Pairs, PlainClassifier, PlainLanguageModel, PlainTranslator
+from plain_models import Pairs, PlainClassifier, PlainLanguageModel, PlainRecogniser, PlainTranslator
 from tagged_sentences import WORDS, spelling
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from recurra.data import IGNORED
 from recurra.models import LanguageModel
+from recurra.models.encoder import Encoder
+from recurra.models.recogniser import Recogniser
+from recurra.models.subsampling import Subsampling
 from recurra.models.translator import SentencePairs, Translator
+from recurra.nn import Recurrent
 from recurra.tasks.sentiment_classification import SENTIMENT_CLASSIFICATION, SentimentConfig
 from recurra.tasks.settings_file import make_config
+from recurra.tasks.speech_recognition_batches import SpeechBatch
 from recurra.training import StepLoss
 from recurra.training.settings import TrainingSettings
 
@@ -223,3 +228,55 @@ def _pair_batches(draw: random.Random, size: int, rows: int, number: int) -> lis
             )
         )
     return batches
+
+
+def recogniser(quick: bool) -> Case:
+    """The recipe an4: 12 recordings of 39 features, 3 seconds and 1 more or less, two bidirectional LSTM layers."""
+    size, width, rows, steps = (8, 12, 3, 40) if quick else (128, 256, 12, 300)
+    labels, features, rate = 27, 39, 0.3
+    torch.manual_seed(0)
+    recurrent = Recurrent("lstm", size, width, 2, bidirectional=True, dropout=rate)
+    model = Recogniser(Subsampling(features, size, dropout=rate), Encoder(nn.Identity(), recurrent, rate), labels)
+
+    def loss(model: nn.Module, batch: SpeechBatch, carried: None) -> StepLoss:
+        scores, _ = model(batch.features, lengths=batch.lengths)
+        return StepLoss(model.loss(scores, batch.targets, batch.target_lengths).sum(), batch.count)
+
+    def same(plain: nn.Module) -> Mapping[str, tuple[Tensor, Tensor]]:
+        convolutions = zip(model.subsampling.convolutions, plain.convolutions, strict=True)
+        others = [(ours.weight, theirs.weight) for ours, theirs in convolutions]
+        others.append((model.readout.weight, plain.readout.weight))
+        return _pairs("lstm", [(recurrent, plain.lstm)], others)
+
+    return Case(
+        name=f"recogniser: bidirectional LSTM 2 x {width}, {rows} recordings of {steps / 100:g} s",
+        aims=(1.3, 2.0),
+        model=model,
+        plain=(PlainRecogniser(model, tuned=False), PlainRecogniser(model, tuned=True)),
+        loss=loss,
+        settings=TrainingSettings(
+            optimiser="adamw", learning_rate=3e-3, beta2=0.98, weight_average=0.995, clip_norm=1.0
+        ),
+        batches=[_recordings(labels, features, rows, steps) for _ in range(20)],
+        count=lambda batch: batch.count,
+        same=same,
+    )
+
+
+def _recordings(labels: int, features: int, rows: int, steps: int) -> SpeechBatch:
+    """Recordings of like length, as those of a batch are, with 7 labels a second."""
+    middle = int(torch.randint(steps * 2 // 3, steps * 4 // 3, ()))
+    lengths = torch.randint(middle - middle // 20, middle + 1, (rows,))
+    target_lengths = (lengths * 7 // 100).clamp(min=1)
+    targets = torch.randint(1, labels + 1, (rows, int(target_lengths.max())))
+    past = torch.arange(targets.shape[1]) >= target_lengths[:, None]
+    within = torch.arange(int(lengths.max())) < lengths[:, None]
+    return SpeechBatch(
+        targets=targets.masked_fill(past, IGNORED),
+        features=torch.randn(rows, int(lengths.max()), features) * within[:, :, None],
+        lengths=lengths,
+        target_lengths=target_lengths,
+        known=torch.ones(rows, dtype=torch.bool),
+        silent=torch.zeros(rows, dtype=torch.bool),
+        seconds=lengths / 100,
+    )

@@ -152,3 +152,32 @@ def test_whoever_reads_may_go(trained):
     )
     assert len(done.stdout) == 100
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("name", ["stream", "words"])
+def test_the_longest_run_that_was_copied_is_said(recurra, trained, name):
+    words = ["sample", trained / name, "--copies", "--seed", 1, "--length", 40, "--primer", "the cat "]
+    told = json.loads(recurra(*words, "--json").out)
+    text, learned = told["text"].removeprefix("the cat "), (trained / "pets.txt").read_text()
+    units, known = (text, learned) if name == "stream" else (text.split(), learned.split())
+    copied = told["copied"]
+
+    def is_in(run, whole):
+        return any(whole[at : at + len(run)] == run for at in range(len(whole) - len(run) + 1))
+
+    spans = [units[a:b] for a in range(len(units)) for b in range(a + 1, len(units) + 1)]
+    assert copied["length"] == max(len(span) for span in spans if is_in(span, known)) > 1
+    lines = learned.splitlines(keepends=True)
+    assert is_in(copied["text"][:1], lines[copied["line"] - 1])
+    unit = "characters" if name == "stream" else "words"
+    assert f"longest run of the text that was copied: {copied['length']} of {len(units)} {unit}" in recurra(*words).err
+
+
+def test_copies_need_the_text_that_was_learned(refused, trained, here, monkeypatch):
+    (trained / "pets.txt").rename(trained / "gone.txt")
+    try:
+        assert "pets.txt: the text that the run learned is not there" in refused(
+            "sample", trained / "stream", "--copies"
+        )
+    finally:
+        (trained / "gone.txt").rename(trained / "pets.txt")

@@ -61,7 +61,7 @@ def test_channels_are_averaged_and_not_mixed_with_time(tmp_path):
     stereo, mono = (read_audio(tmp_path / f"{name}.wav", 16_000)[0] for name in ("stereo", "mono"))
     assert len(stereo) == round(len(sound) * 16_000 / 44_100)
     assert np.abs(stereo - mono).max() < 1e-6
-    assert [block.shape[1] for block in channel_blocks(tmp_path / "stereo.wav")] == [2]
+    assert {block.shape[1] for block in channel_blocks(tmp_path / "stereo.wav")} == {2}
 
 
 @given(
@@ -90,13 +90,14 @@ def test_a_long_recording_is_read_in_bounded_memory(tmp_path):
     assert peak < 8_000_000
 
 
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
 @pytest.mark.parametrize(("begin", "count"), [(0, 100), (100, 250), (BLOCK - 7, 20), (90_000, None)])
-def test_a_part_is_cut_out_of_its_file(tmp_path, begin, count):
-    path = tmp_path / "a.flac"
+def test_a_part_is_cut_out_of_its_file(tmp_path, suffix, begin, count):
+    path = tmp_path / f"a.{suffix}"
     soundfile.write(path, speech(100_000), 8000)
-    whole = read_audio(path)[0]
+    whole = soundfile.read(path, dtype="float32")[0]  # at once, without blocks
     end = None if count is None else begin + count
-    assert np.array_equal(read_audio(path, None, begin, count)[0], whole[begin:end])
+    assert np.abs(read_audio(path, None, begin, count)[0] - whole[begin:end]).max() < 1e-6
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
@@ -106,7 +107,7 @@ def test_of_a_cut_file_there_is_what_is_there(tmp_path, suffix):
     content = path.read_bytes()
     cut.write_bytes(content[: len(content) * 6 // 10])
     samples, whole = read_audio(cut)[0], read_audio(path)[0]
-    assert 0.3 * len(whole) < len(samples) < 0.7 * len(whole)
+    assert 0.3 * len(whole) < len(samples) < 0.8 * len(whole)
     near_end = len(samples) * 9 // 10  # a lossy frame at the cut needs the next one
     assert np.abs(samples[:near_end] - whole[:near_end]).max() < 1e-4
     if suffix == "wav":

@@ -70,6 +70,10 @@ COMMANDS: Mapping[str, Entry | Group] = {
         "recurra.cli.evaluate:evaluate",
     ),
     "predict": Entry("Answer inputs with a trained run, in their order.", "recurra.cli.predict:predict"),
+    "stream": Entry(
+        "Answer live input while it comes: sound from a microphone, words.",
+        "recurra.cli.stream:stream",
+    ),
     "verify": Entry(
         "Check that answers depend on nothing but their input.",
         "recurra.cli.verify:verify",

@@ -12,10 +12,11 @@ from recurra.tasks.table import TASKS
 if TYPE_CHECKING:  # torch is imported once a command runs
     from recurra.data import Level
     from recurra.tasks.language_model_run import LanguageModelRun
+    from recurra.tasks.music_run import MusicRun
     from recurra.tasks.table import Ability
     from recurra.tasks.translator_run import TranslatorRun
 
-__all__ = ["load_language_model", "load_scorer", "standard_input", "unit_name"]
+__all__ = ["load_language_model", "load_sampler", "load_scorer", "standard_input", "unit_name"]
 
 
 def load_language_model(folder: Path) -> LanguageModelRun:
@@ -23,8 +24,17 @@ def load_language_model(folder: Path) -> LanguageModelRun:
     from recurra.tasks import load
     from recurra.tasks.language_model_run import LanguageModelRun
 
-    _check_ability(folder, "samples")
+    _check_ability(folder, "traces")
     return load(folder, LanguageModelRun)
+
+
+def load_sampler(folder: Path) -> LanguageModelRun | MusicRun:
+    """Load a run that must be one of a model which draws novel sequences."""
+    from recurra.tasks import load
+
+    _check_ability(folder, "samples")
+    run: LanguageModelRun | MusicRun = load(folder)  # type: ignore[assignment]
+    return run
 
 
 def load_scorer(folder: Path) -> LanguageModelRun | TranslatorRun:

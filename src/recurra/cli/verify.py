@@ -38,15 +38,22 @@ def verify(
         if check is None:
             break
         checks.append(check)
-        if not as_json:
+        if as_json:
+            continue
+        if check.differences is None:
+            console.print(Text.assemble(f"{check.way}: ", (check.note, "dim")), soft_wrap=not console.is_terminal)
+        else:
             count = "0 differences" if not check.differences else f"{check.differences:,} answers differ"
             style = "green" if not check.differences else "bold red"
-            console.print(Text.assemble(f"{check.way}: ", (count, style)))
+            note = f" ({check.note})" if check.note else ""
+            console.print(Text.assemble(f"{check.way}: ", (count, style), note), soft_wrap=not console.is_terminal)
             if check.first is not None:
                 number, plain, again = check.first
                 console.print(Text(f"  the first is input {number}: {json.dumps(plain, ensure_ascii=False)}"))
                 console.print(Text(f"  and answered this way:  {json.dumps(again, ensure_ascii=False)}"))
     if as_json:
-        typer.echo(json.dumps({check.way: check.differences for check in checks}))
+        figures = {name: figure for check in checks for name, figure in check.figures.items()}
+        counts = {check.way: check.differences for check in checks}
+        typer.echo(json.dumps(counts | ({"stream": figures} if figures else {})))
     if any(check.differences for check in checks):
         raise typer.Exit(DIFFERENT)

@@ -107,8 +107,8 @@ def tempo_of(text: str, unit: Fraction) -> float | None:
         unit: The length of a note in quarters, which is the beat of a field that says a number alone.
 
     Example:
-        >>> [tempo_of(text, Fraction(1, 2)) for text in ("3/8=80", '"Slow" 1/4=60', "200")]
-        [120.0, 60.0, 100.0]
+        >>> [tempo_of(text, Fraction(1, 2)) for text in ("3/8=80", '"Slow" 1/4=60', "200", '"Slow"')]
+        [120.0, 60.0, 100.0, None]
     """
     text = re.sub(r'"[^"]*"', "", text)
     equation = re.match(r"\s*((?:\d{1,3}/\d{1,3}\s*)+|C\d?)\s*=\s*(\d{1,4}(?:\.\d{1,3})?)", text)

@@ -31,7 +31,7 @@ _TOKEN = re.compile(
   | (?P<grace>\{{[^}}]*\}})
   | (?P<symbol>"[^"]*")
   | (?P<decoration>![^!\s|]+!|\+[^+\s|]+\+|[.~H-WYh-w])
-  | (?P<nothing>[\s()`\\!$*]+|y\d*)
+  | (?P<nothing>\s+|[()`\\!$*]|y\d*)
   | (?P<unknown>.)
     """,
     re.VERBOSE,

@@ -42,8 +42,11 @@ Samples = NDArray[np.float32]
 AUDIO_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph", ".w64"))
 """How the names of files of sound end."""
 
-BLOCK = 1 << 16
-"""Samples of a channel that are decoded at a time."""
+BLOCK = 1 << 12
+"""Samples of a channel that are decoded at a time: a frame of FLAC, so that of a damaged file the others are read."""
+
+RUN_UP = 1 << 15
+"""Samples that are decoded before the beginning of a part, of which its first frames may need some."""
 
 LARGEST_CLAIM = 0x7FFF0000
 """Bytes from which on the header of a WAV was written before its length was known, as in a pipe."""
@@ -149,6 +152,8 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[Any]:
         file = soundfile.SoundFile(str(path) if content is None else io.BytesIO(content))
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         raise _not_audio(path, error, content) from None
+    # The library seeks after each read, unless a file cannot: frames of MP3 then lose what they borrow from others.
+    file.seekable = lambda: False
     with file:
         yield file
 
@@ -156,7 +161,9 @@ def _opened(path: Path, content: bytes | None = None) -> Iterator[Any]:
 def _decoded(path: Path, file: Any, begin: int = 0, count: int | None = None) -> Iterator[NDArray[np.float32]]:  # noqa: ANN401
     soundfile = _soundfile()
     if begin:
-        file.seek(min(begin, file.frames))
+        before = min(begin, file.frames, RUN_UP)
+        file.seek(min(begin, file.frames) - before)
+        file.read(before, dtype="float32", always_2d=True)
     read = 0
     while count is None or read < count:
         try:

@@ -12,7 +12,7 @@ from torch import Tensor
 from recurra.data.audio import Samples, audio_blocks, resampled
 from recurra.data.dataset import Problems
 from recurra.data.feature_norm import Statistics, by_recording, fit_statistics, norm_of
-from recurra.data.feature_stream import FeatureStream
+from recurra.data.feature_stream import FeatureStream, FrameStream
 from recurra.data.features import FeatureFormat, SoundFrames, with_slopes
 from recurra.data.frames import Frames, read_frames
 from recurra.data.recording import Recording
@@ -128,7 +128,7 @@ class FeatureExtractor:
             DataError: Its file cannot be read.
         """
         if change.changes_sound and self.ready_made is None:
-            sound = np.concatenate(list(self._sound(recording)))
+            sound = np.concatenate(list(self.sound(recording)))
             frames = SoundFrames(self.how).push(change.of_sound(sound, draw))
         else:
             frames = self.frames(recording)
@@ -181,6 +181,14 @@ class FeatureExtractor:
             return by_recording(wide)
         return norm_of(self.how.normalisation, self.statistics).push(wide)
 
+    def frame_stream(self) -> FrameStream:
+        """What gives the features of ready-made frames as they come.
+
+        Raises:
+            SettingError: Features are normalised by the whole recording.
+        """
+        return FrameStream(self.how, self.statistics)
+
     def stream(self) -> FeatureStream:
         """What gives the features of sound as it comes.
 
@@ -205,9 +213,9 @@ class FeatureExtractor:
         if recording.width is not None and recording.audio is not None:
             return read_frames(recording.audio, recording.width)
         computer = SoundFrames(self.how)
-        return np.concatenate([computer.push(block) for block in self._sound(recording)])
+        return np.concatenate([computer.push(block) for block in self.sound(recording)])
 
-    def _sound(self, recording: Recording) -> Iterable[Samples]:
+    def sound(self, recording: Recording) -> Iterable[Samples]:
         """The sound of a recording at the rate of the features, in blocks."""
         if recording.samples is not None:
             return [resampled(recording.samples, recording.rate or self.how.rate, self.how.rate)]

@@ -10,7 +10,7 @@ from recurra.data.features import SLOPE_REACH, FeatureFormat, SoundFrames, with_
 from recurra.data.frames import Frames
 from recurra.errors import SettingError
 
-__all__ = ["FeatureStream", "SlopeStream"]
+__all__ = ["FeatureStream", "FrameStream", "SlopeStream"]
 
 
 class SlopeStream:
@@ -55,12 +55,15 @@ class SlopeStream:
         return ready
 
 
-class FeatureStream:
-    """Features of sound as it comes, as `FeatureExtractor` has them of the whole, to the bit.
+class FrameStream:
+    """Ready-made features as they come, with their slopes and normalised: as those of the whole, to the bit.
 
     Args:
-        how: What is computed.
+        how: What slopes there are, how features are normalised, and the step from a frame to the next.
         statistics: Those of the part to train on.
+
+    Attributes:
+        spread: How far apart the values of a feature lie at most, of all frames that were heard.
 
     Raises:
         SettingError: Features are normalised by the whole recording, or the statistics are missing.
@@ -72,9 +75,51 @@ class FeatureStream:
                 "features are normalised by the mean of the whole recording, which a stream does not know before its "
                 "end; train with running or global normalisation"
             )
-        self.how = how
-        self._sound, self._slopes = SoundFrames(how), SlopeStream(how.slopes)
+        self.how, self.spread = how, 0.0
+        self._slopes = SlopeStream(how.slopes)
         self._norm = norm_of(how.normalisation, statistics)
+        self._range: tuple[Frames, Frames] | None = None
+
+    @property
+    def delay(self) -> float:
+        """Seconds from the beginning of a frame until its features are known with their slopes."""
+        return (1 + self._slopes.delay) * self.how.step / 1000
+
+    def push(self, frames: Frames) -> Frames:
+        """The features that are known after the next frames, normalised.
+
+        Args:
+            frames: Features, (T, F).
+
+        Returns:
+            (T', F (1 + slopes)).
+        """
+        if len(frames):
+            least, most = frames.min(0), frames.max(0)
+            if self._range is not None:
+                least, most = np.minimum(least, self._range[0]), np.maximum(most, self._range[1])
+            self._range, self.spread = (least, most), float((most - least).max())
+        return self._norm.push(self._slopes.push(frames))
+
+    def finish(self) -> Frames:
+        """The features that are held back at the end."""
+        return self._norm.push(self._slopes.finish())
+
+
+class FeatureStream(FrameStream):
+    """Features of sound as it comes, as `FeatureExtractor` has them of the whole, to the bit.
+
+    Args:
+        how: What is computed.
+        statistics: Those of the part to train on.
+
+    Raises:
+        SettingError: Features are normalised by the whole recording, or the statistics are missing.
+    """
+
+    def __init__(self, how: FeatureFormat, statistics: Statistics | None = None) -> None:
+        super().__init__(how, statistics)
+        self._sound = SoundFrames(how)
 
     @property
     def delay(self) -> float:
@@ -90,8 +135,4 @@ class FeatureStream:
         Returns:
             (T, F (1 + slopes)).
         """
-        return self._norm.push(self._slopes.push(self._sound.push(samples)))
-
-    def finish(self) -> Frames:
-        """The features that are held back at the end."""
-        return self._norm.push(self._slopes.finish())
+        return super().push(self._sound.push(samples))

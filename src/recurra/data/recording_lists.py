@@ -23,7 +23,7 @@ SOUGHT_SUFFIXES = ("", ".wav", ".flac", ".sph", ".mfc", ".npy", ".ogg", ".mp3")
 _SPHINX_LINE = re.compile(r"(?:<s>)?\s*(.*?)\s*(?:</s>)?\s*\(([^()\s]+)\)\s*")
 
 
-def recordings_of_sphinx(files: Sequence[Path], how: RecordingFormat) -> Iterator[Recording]:
+def recordings_of_sphinx(files: Sequence[Path], how: RecordingFormat, role: Role) -> Iterator[Recording]:
     """The recordings of a list of Sphinx, and what is said in each.
 
     A line of the transcription ends in the name of its recording in parentheses; markers such as <s> and <sil> are left
@@ -33,12 +33,13 @@ def recordings_of_sphinx(files: Sequence[Path], how: RecordingFormat) -> Iterato
     Args:
         files: The list and, where it is known what is said, the transcription.
         how: How they are read.
+        role: What for: to predict, a file of sound that is missing is named as it would be.
 
     Raises:
         DataError: A file cannot be read, the two do not belong together, or a file of sound is missing.
     """
     transcripts = iter(read_lines(files[1])) if len(files) > 1 else None
-    find = _finder(files[0], how)
+    find = _finder(files[0], how, role)
     number = 0
     for number, line in read_lines(files[0]):
         name = line.strip()
@@ -65,7 +66,7 @@ def _said(path: Path, line: tuple[int, str], name: str, source: Source) -> str:
     return " ".join(word for word in matched[1].split() if not (word[0] == "<" and word[-1] == ">"))
 
 
-def _finder(listed: Path, how: RecordingFormat) -> Callable[[str, Source], Path]:
+def _finder(listed: Path, how: RecordingFormat, role: Role) -> Callable[[str, Source], Path]:
     """Finds the file of a name without its ending."""
     above = listed.parent.parent
     folders = [how.audio_folder] if how.audio_folder else [listed.parent, above, above / "feat", above / "wav"]
@@ -76,6 +77,8 @@ def _finder(listed: Path, how: RecordingFormat) -> Callable[[str, Source], Path]
             if (path := folder / f"{name}{suffix}").is_file():
                 likely.insert(0, likely.pop(place))  # the others are where the last one was
                 return path
+        if role == "predict":
+            return folders[0] / f"{name}.wav"
         raise DataError(
             f"{source}: there is no {name} with .wav, .flac, .sph, .mfc or .npy in {', '.join(map(str, folders))}; "
             "mend its name, or say where names begin with --audio-folder"

@@ -14,7 +14,7 @@ from recurra.data.dataset import Role
 from recurra.data.frames import FRAME_SUFFIXES
 from recurra.data.lines import STANDARD_INPUT, Source, read_lines
 from recurra.data.recording import ManifestFormat, Recording, RecordingFormat
-from recurra.data.tables import column_of, json_object, quoted_rows, read_as, text_value, unique_names
+from recurra.data.tables import column_of, json_object, quoted_rows, text_value, unique_names
 from recurra.errors import DataError
 
 __all__ = ["recordings_of_table"]
@@ -47,15 +47,14 @@ def recordings_of_table(
     lines: Iterable[tuple[int, str]] = read_lines(path)
     if format_ is None:
         format_, lines = _detect(lines, role)
-    with read_as(how.format):
-        if format_ == "jsonl":
-            yield from _of_objects(path, lines, how, role)
-        elif format_ == "tsv":
-            yield from _of_rows(path, ((number, line.split("\t")) for number, line in lines), how, role)
-        elif format_ == "list":
-            yield from _of_rows(path, ((number, [line]) for number, line in lines), how, role)
-        else:
-            yield from _of_rows(path, quoted_rows(path, lines, ","), how, role)
+    if format_ == "jsonl":
+        yield from _of_objects(path, lines, how, role)
+    elif format_ == "tsv":
+        yield from _of_rows(path, ((number, line.split("\t")) for number, line in lines), how, role)
+    elif format_ == "list":
+        yield from _of_rows(path, ((number, [line]) for number, line in lines), how, role)
+    else:
+        yield from _of_rows(path, quoted_rows(path, lines, ","), how, role)
 
 
 def _detect(lines: Iterable[tuple[int, str]], role: Role) -> tuple[ManifestFormat, Iterable[tuple[int, str]]]:

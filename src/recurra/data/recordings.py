@@ -19,6 +19,7 @@ from recurra.data.recording import ManifestFormat, Recording, RecordingFormat
 from recurra.data.recording_folders import is_pattern, recording_beside, recordings_in_folder
 from recurra.data.recording_lists import LISTED_TOGETHER, kaldi_folder, recordings_of_kaldi, recordings_of_sphinx
 from recurra.data.recording_tables import recordings_of_table
+from recurra.data.tables import read_as
 from recurra.errors import DataError, ShapeError
 
 __all__ = ["read_recordings", "recording_of", "recordings_to_transcribe"]
@@ -78,12 +79,8 @@ def read_recordings(path: Path, how: RecordingFormat, role: Role) -> Examples[Re
         >>> recording.transcript, recording.group, len(recording)
         ('7', 'theo', 30)
     """
-    try:
+    with read_as(how.format):
         return _read(path, how, role)
-    except DataError as error:
-        if how.format is None:
-            raise
-        raise DataError(f"{error}; it was read in the format {how.format!r}, as was asked for") from None
 
 
 def _read(path: Path, how: RecordingFormat, role: Role) -> Examples[Recording]:
@@ -123,10 +120,11 @@ def recordings_to_transcribe(path: Path, how: RecordingFormat, problems: Problem
         DataError: The manifest cannot be read, or a line of it is wrong.
         SettingError: The package that reads sound is not installed.
     """
-    for read in _open(path, how, "predict", problems)[1]:
-        recording = _measured(read, how)
-        _is_kept(recording, how, "predict", problems)
-        yield recording
+    with read_as(how.format):
+        for read in _open(path, how, "predict", problems)[1]:
+            recording = _measured(read, how)
+            _is_kept(recording, how, "predict", problems)
+            yield recording
 
 
 def recording_of(value: Any, how: RecordingFormat) -> Recording:  # noqa: ANN401  (whatever a caller has)
@@ -272,7 +270,7 @@ def _open(path: Path, how: RecordingFormat, role: Role, problems: Problems) -> t
     if format_ == "sphinx":
         listed, transcripts = path.with_suffix(".fileids"), path.with_suffix(".transcription")
         files = [listed] if role == "predict" and not transcripts.exists() else [listed, transcripts]
-        return files, recordings_of_sphinx(files, how)
+        return files, recordings_of_sphinx(files, how, role)
     return [path], recordings_of_table(path, how, role, format_)
 
 

@@ -13,6 +13,7 @@ from recurra.data.abc_notation import read_abc
 from recurra.data.dataset import Examples, Problems, Role, fingerprint_files
 from recurra.data.lines import STANDARD_INPUT, Source, name_of
 from recurra.data.midi import read_midi
+from recurra.data.music_xml import read_music_xml
 from recurra.data.piano_roll import roll_of
 from recurra.data.piece import Piece
 from recurra.data.roll_files import FilePart, Keys, read_roll_file
@@ -165,7 +166,7 @@ def _pieces(path: Path) -> Iterator[Piece]:
     elif kind == ".abc":
         yield from read_abc(path)
     else:
-        raise DataError(f"{path}: MusicXML is not read; write it as MIDI")
+        yield read_music_xml(path)
 
 
 def _of_piece(piece: Piece, source: Source, how: RollFormat, problems: Problems) -> Roll:

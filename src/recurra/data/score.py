@@ -14,6 +14,9 @@ from recurra.data.repeats import Bar, played
 
 __all__ = ["Measure", "Sound", "perform"]
 
+PLAIN = Bar()
+"""A bar that nothing is repeated from or to."""
+
 TICKS = 480
 """The ticks of a quarter, unless a score has times that need more."""
 
@@ -62,7 +65,7 @@ class Measure:
     metre: tuple[int, int] | None = None
     key: tuple[int, bool] | None = None
     tempos: list[tuple[Fraction, float]] = dataclasses.field(default_factory=list)
-    repeats: Bar = dataclasses.field(default_factory=Bar)
+    repeats: Bar = PLAIN
 
 
 def perform(

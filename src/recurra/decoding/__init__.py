@@ -6,6 +6,7 @@
 - `scoring`: the probability of a given sequence, perplexity, bits per character
 - `ctc_beam`: the best transcripts frame by frame, with what else is known of them: `word_scorer` (a lexicon, a model of
   words), `label_scorer` (a model of labels), `hotwords`, and `prefix_scorer`, their contract
+- `transducer_search`: what a transducer writes, greedily or with a beam
 - `ngram`: language models of n-grams
 - `ctc`: the labels that are heard frame by frame, their times, and how probable a transcript is
 - `word_times`: when words were spoken

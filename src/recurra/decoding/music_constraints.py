@@ -217,7 +217,7 @@ class _Parser:
         same = {"voices": "notes", "closed": "end", "rests": "notes"}.get(name, name)
         self._written[same] = f"{self._written[same]} {whole}" if same in self._written else whole
 
-    def _set(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: object) -> None:
         if name in self._values:
             raise SettingError("this was said before; leave one of them out")
         self._values[name] = value

@@ -9,11 +9,12 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from recurra.models.recogniser import Recogniser
+    from recurra.models.transducer import Transducer
 
 __all__ = ["read_in_pieces"]
 
 
-def read_in_pieces(model: Recogniser, frames: Tensor, piece: int = 30_000, around: int = 1_000) -> Tensor:
+def read_in_pieces(model: Recogniser | Transducer, frames: Tensor, piece: int = 30_000, around: int = 1_000) -> Tensor:
     """The log-probabilities of a recording that is read in pieces.
 
     A network of one direction carries its state from piece to piece, so that they are those of the whole, up to
@@ -21,7 +22,7 @@ def read_in_pieces(model: Recogniser, frames: Tensor, piece: int = 30_000, aroun
     what it says of a frame depends on no more than `around` frames before and after the piece.
 
     Args:
-        model: The recogniser.
+        model: The recogniser, or a transducer, of which it gives what the joint reads.
         frames: Features of sound, (T, I).
         piece: How many frames are read at a time.
         around: How many frames before and after a piece are read with it.
@@ -50,12 +51,12 @@ def read_in_pieces(model: Recogniser, frames: Tensor, piece: int = 30_000, aroun
             first, last = max(0, begin - around), begin + piece + around
             scores, _ = model(frames[None, first * factor : last * factor])
             end = min(begin + piece, steps)
-            read.append(scores.log_probabilities[0, begin - first : end - first])
+            read.append(scores[0][0, begin - first : end - first])
         return torch.cat(read)
     return _carried(model, frames, piece, steps)
 
 
-def _carried(model: Recogniser, frames: Tensor, piece: int, steps: int) -> Tensor:
+def _carried(model: Recogniser | Transducer, frames: Tensor, piece: int, steps: int) -> Tensor:
     """What a network of one direction reads, its state carried from piece to piece."""
     factor, lookahead = model.subsampling.factor, model.encoder.lookahead
     margin = -(-model.subsampling.ahead // factor)
@@ -72,5 +73,5 @@ def _carried(model: Recogniser, frames: Tensor, piece: int, steps: int) -> Tenso
         if past > 0:  # what stands past the end is zero
             vectors = torch.cat([vectors, vectors.new_zeros(1, past, vectors.shape[2])], 1)
         hidden, state = model.encoder.recurrent(vectors, state)
-        outputs.append(model.readout(model.encoder.dropout(hidden[0])).log_softmax(1))
+        outputs.append(model.scored(model.encoder.dropout(hidden[0])))
     return torch.cat(outputs)[lookahead:]

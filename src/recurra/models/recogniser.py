@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,9 @@ from recurra.checks import whole_number
 from recurra.errors import SettingError
 from recurra.models.encoder import Encoder
 from recurra.models.subsampling import Subsampling
+
+if TYPE_CHECKING:
+    from recurra.models.transducer import Transducer
 
 __all__ = ["BLANK", "Recogniser", "RecogniserScores", "RecogniserStream"]
 
@@ -85,7 +88,11 @@ class Recogniser(nn.Module):
         """
         vectors, ends = self.subsampling(x, lengths)
         encoded = self.encoder(vectors, state, ends)
-        return RecogniserScores(self.readout(encoded.outputs).log_softmax(2), ends), encoded.state
+        return RecogniserScores(self.scored(encoded.outputs), ends), encoded.state
+
+    def scored(self, outputs: Tensor) -> Tensor:
+        """The log-probabilities (..., V + 1) that the readout makes of the encoder's outputs."""
+        return F.log_softmax(self.readout(outputs), -1)
 
     @staticmethod
     def loss(scores: RecogniserScores, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -127,7 +134,7 @@ class RecogniserStream:
     keeps does not grow.
 
     Args:
-        model: The recogniser; its network has one direction.
+        model: The recogniser, or a transducer, of which it gives what the joint reads; its encoder has one direction.
 
     Raises:
         SettingError: The network reads each recording from its end, too.
@@ -142,7 +149,7 @@ class RecogniserStream:
         (True, 14)
     """
 
-    def __init__(self, model: Recogniser) -> None:
+    def __init__(self, model: Recogniser | Transducer) -> None:
         if model.encoder.recurrent.bidirectional:
             raise SettingError(
                 "this recogniser reads each recording from its end, too, so it knows no word before the last is heard; "
@@ -197,7 +204,5 @@ class RecogniserStream:
             self._steps += 1
             if self._steps > self._ahead:
                 outputs.append(hidden[0].clone())
-        if not outputs:
-            return vectors.new_zeros(0, self._model.readout.out_features)
-        readout = self._model.readout
-        return F.linear(torch.stack(outputs), readout.weight, readout.bias).log_softmax(1)
+        hidden = torch.stack(outputs) if outputs else vectors.new_zeros(0, self._model.encoder.width)
+        return self._model.scored(hidden)

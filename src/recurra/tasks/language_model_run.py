@@ -27,6 +27,7 @@ from recurra.tasks.trained import Trained
 
 if TYPE_CHECKING:
     from recurra.inspection import Activations
+    from recurra.tasks.text_copies import LearnedText
 
 __all__ = ["LanguageModelRun"]
 
@@ -245,6 +246,17 @@ class LanguageModelRun(Trained[Any, str, Any, LanguageModel, TokenBatch, tuple[f
         end = vocabulary.end if self.by_sentence else None
         stream = self._stream_after(given, number)
         return Sampling(stream, draw, length, given[-1], vocabulary, primer, stop, end, seed)
+
+    def learned_text(self) -> LearnedText:
+        """The text that the model was trained on, in which copied passages are looked for.
+
+        Raises:
+            DataError: The file is not there any more.
+        """
+        from recurra.tasks.text_copies import LearnedText
+
+        settings = self.config.text
+        return LearnedText(settings.data, by_words=self.vocabulary.level == "word", strip=settings.strip_lines)
 
     def _stream_after(self, tokens: Sequence[int], number: int) -> LanguageModelStream:
         """The model a token a call, side by side, once it has read all tokens but the last."""

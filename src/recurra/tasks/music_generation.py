@@ -27,6 +27,7 @@ from recurra.models.chord_head import ChordHead
 from recurra.models.key_head import KeyHead
 from recurra.models.music_model import MusicModel
 from recurra.tasks.music_baselines import music_baselines
+from recurra.tasks.music_demo import demo
 from recurra.tasks.music_example import write_example
 from recurra.tasks.music_generation_batches import FrameBatch, MusicAssets, batches, shifts_of
 from recurra.tasks.music_generation_settings import MusicConfig
@@ -213,6 +214,7 @@ MUSIC_GENERATION: Task[MusicConfig, Roll, MusicAssets, MusicModel, FrameBatch, S
     show=show,
     facts=facts,
     example=example,
+    demo=demo,
     measure=measure,
     describe=describe,
     baselines=baselines,

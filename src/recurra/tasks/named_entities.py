@@ -36,6 +36,7 @@ from recurra.nn.crf import CRF
 from recurra.tasks.entity_answers import answers
 from recurra.tasks.entity_dictionary import known_entities
 from recurra.tasks.entity_example import synthetic_columns
+from recurra.tasks.entity_live import ENTITY_STREAMING
 from recurra.tasks.entity_metrics import SeenEntities, entity_metrics
 from recurra.tasks.entity_output import ENTITY_FORMATS
 from recurra.tasks.named_entities_batches import NamedEntityAssets, TaggedBatch, batches
@@ -346,4 +347,5 @@ NAMED_ENTITIES: Task[NamedEntityConfig, TaggedSentence, NamedEntityAssets, Tagge
     at_precision=at_precision,
     demo=demo,
     formats=ENTITY_FORMATS,
+    live=ENTITY_STREAMING,
 )

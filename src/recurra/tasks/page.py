@@ -1,4 +1,4 @@
-"""What pages of HTML share that need nothing beside themselves: no network, no font."""
+"""What pages of HTML share that need nothing beside themselves: no network, no script, no font."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ body { margin: 0 auto; max-width: 52rem; padding: 1.5rem; background: var(--back
 """
 
 
-def page_head(title: str, style: str, *, scripts: bool = False) -> str:
+def page_head(title: str, style: str, *, script: bool = False) -> str:
     """The beginning of a page, its heading included; it follows the reader's choice of light or dark.
 
     Args:
         title: What the page is called.
         style: Its style sheet, in which --background, --text and --faint are the colours of the reader's choice.
-        scripts: Whether scripts within the page run; none from elsewhere ever do.
+        script: Whether the page has a script, which is within it.
     """
-    allowed = "default-src 'none'; style-src 'unsafe-inline'" + ("; script-src 'unsafe-inline'" if scripts else "")
+    scripts = "; script-src 'unsafe-inline'" if script else ""
     return (
         '<!DOCTYPE html>\n<html>\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{allowed}">\n'
+        '<meta http-equiv="Content-Security-Policy" '
+        f"content=\"default-src 'none'; style-src 'unsafe-inline'{scripts}\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escaped(title)}</title>\n<style>{COLOURS}{style}</style>\n</head>\n<body>\n"
         f"<h1>{escaped(title)}</h1>\n"

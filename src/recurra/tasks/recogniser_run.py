@@ -11,9 +11,10 @@ from recurra.data.dataset import Examples
 from recurra.data.lines import Source
 from recurra.data.recording import Recording
 from recurra.decoding.ctc import forced_alignment
-from recurra.errors import DataError
+from recurra.errors import DataError, SettingError
 from recurra.models.long_recording import read_in_pieces
-from recurra.models.recogniser import BLANK, Recogniser
+from recurra.models.recogniser import BLANK
+from recurra.models.transducer import SpeechModel
 from recurra.nn.evaluating import evaluating
 from recurra.tasks.speech_recognition_batches import SpeechAssets, SpeechBatch, transcript_of
 from recurra.tasks.speech_recognition_settings import SpeechRecognitionConfig
@@ -24,7 +25,7 @@ from recurra.tasks.transcription import Transcription
 __all__ = ["RecogniserRun"]
 
 
-class RecogniserRun(Trained[SpeechRecognitionConfig, Recording, SpeechAssets, Recogniser, SpeechBatch, Transcription]):
+class RecogniserRun(Trained[SpeechRecognitionConfig, Recording, SpeechAssets, SpeechModel, SpeechBatch, Transcription]):
     """A trained recogniser: it transcribes, and finds where the words of a known transcript are.
 
     Example:
@@ -52,9 +53,12 @@ class RecogniserRun(Trained[SpeechRecognitionConfig, Recording, SpeechAssets, Re
             it.
 
         Raises:
+            SettingError: The model is a transducer.
             DataError: The recording cannot be read, is too short for the transcript, or the transcript has characters
                 that the model does not know.
         """
+        if self.config.model.head != "ctc":
+            raise SettingError("a known transcript is aligned by the frames of a network of CTC; this is a transducer")
         example = self.task.parse(self.config, recording)
         text = transcript_of(self.config.recordings, Recording(None, transcript, None, Source(example.file, 1)))
         unknown = [unit for unit in self.assets.units(text) if unit not in self.assets.labels]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from recurra.data.recording import Recording
+from recurra.data.subtitles import TimedWord, subrip, webvtt
+from recurra.errors import SettingError
 from recurra.metrics.edits import align
 from recurra.metrics.recognition import aligned_listing
 from recurra.tasks.mistakes import Mistake
@@ -82,5 +84,30 @@ def conversation_times(run: Trained[Any, Recording, Any, Any, Any, Transcription
             yield f"{name} 1 {word.start:.2f} {length:.2f} {word.text} {word.confidence:.4f}\n"
 
 
-SPEECH_FORMATS: Mapping[str, Format[Recording, Transcription]] = {"text": lines, "ctm": conversation_times}
+def subtitles_srt(run: Trained[Any, Recording, Any, Any, Any, Transcription], answered: Answered) -> Iterator[str]:
+    """Subtitles of one recording in the format of SubRip."""
+    return (f"{line}\n" for line in subrip(_words_of_one(answered)))
+
+
+def subtitles_vtt(run: Trained[Any, Recording, Any, Any, Any, Transcription], answered: Answered) -> Iterator[str]:
+    """Subtitles of one recording in the format of WebVTT."""
+    return (f"{line}\n" for line in webvtt(_words_of_one(answered)))
+
+
+def _words_of_one(answered: Answered) -> Iterator[TimedWord]:
+    for number, (recording, answer) in enumerate(answered):
+        if number:
+            raise SettingError(
+                f"{recording.name}: a file of subtitles is of one recording, and this is a second one; give one, or "
+                "--format ctm, which names the recording of each word"
+            )
+        yield from (TimedWord(word.text, word.start, word.end) for word in answer.words)
+
+
+SPEECH_FORMATS: Mapping[str, Format[Recording, Transcription]] = {
+    "text": lines,
+    "ctm": conversation_times,
+    "srt": subtitles_srt,
+    "vtt": subtitles_vtt,
+}
 """The formats by name, beside JSON lines."""

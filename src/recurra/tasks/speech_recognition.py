@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from recurra.data.batching import Batches
@@ -32,10 +33,12 @@ from recurra.models.encoder import Encoder
 from recurra.models.long_recording import read_in_pieces
 from recurra.models.recogniser import Recogniser, RecogniserScores
 from recurra.models.subsampling import Subsampling
+from recurra.models.transducer import SpeechModel, Transducer, TransducerScores
 from recurra.tasks.speech_demo import demo
 from recurra.tasks.speech_output import SPEECH_FORMATS, show, transcription_mistake
 from recurra.tasks.speech_recognition_batches import SpeechAssets, SpeechBatch, SpeechBatches, batches, transcript_of
 from recurra.tasks.speech_recognition_settings import RecordingSettings, SpeechRecognitionConfig
+from recurra.tasks.speech_replay import SPEECH_STREAMING
 from recurra.tasks.speech_search import transcriptions
 from recurra.tasks.task import Baseline, Facts, Task
 from recurra.tasks.trained import Trained
@@ -49,8 +52,15 @@ LONGEST_AT_ONCE = 40_000
 
 
 def read(config: SpeechRecognitionConfig, path: Path, role: Role) -> Dataset[Recording]:
-    """The recordings of a file or a folder."""
-    return read_recordings(path, config.recordings.how, role)
+    """The recordings of a file or a folder, their transcripts written as the settings say."""
+    recordings = read_recordings(path, config.recordings.how, role)
+    written = [
+        recording
+        if recording.transcript is None
+        else replace(recording, transcript=transcript_of(config.recordings, recording))
+        for recording in recordings
+    ]
+    return replace(recordings, items=written)
 
 
 def stream(config: SpeechRecognitionConfig, path: Path, problems: Problems) -> Iterator[Recording]:
@@ -99,7 +109,7 @@ def _ngrams(
     return tuple((ngram, *numbers) for ngram, numbers in sorted(model.table.items()))
 
 
-def build(config: SpeechRecognitionConfig, assets: SpeechAssets) -> Recogniser:
+def build(config: SpeechRecognitionConfig, assets: SpeechAssets) -> SpeechModel:
     """The network, untrained."""
     settings = config.model
     subsampling = Subsampling(
@@ -110,45 +120,57 @@ def build(config: SpeechRecognitionConfig, assets: SpeechAssets) -> Recogniser:
         settings.dropout,
     )
     recurrent = settings.recurrent(settings.convolution_size)
-    return Recogniser(
-        subsampling, Encoder(nn.Identity(), recurrent, settings.dropout, settings.lookahead), len(assets.labels)
+    encoder = Encoder(nn.Identity(), recurrent, settings.dropout, settings.lookahead)
+    if settings.head == "ctc":
+        return Recogniser(subsampling, encoder, len(assets.labels))
+    return Transducer(
+        subsampling,
+        encoder,
+        len(assets.labels),
+        settings.made,
+        settings.prediction_size,
+        settings.prediction_size,
+        joint_size=settings.joint_size,
+        dropout=settings.dropout,
+        backend=settings.backend,
     )
 
 
-def _loss(model: Recogniser, scores: RecogniserScores, batch: SpeechBatch) -> StepLoss:
-    losses = model.loss(scores, batch.targets, batch.target_lengths)
+def _loss(model: SpeechModel, scores: Any, batch: SpeechBatch) -> StepLoss:  # noqa: ANN401  (those of the model)
+    losses: Tensor = model.loss(scores, batch.targets, batch.target_lengths)
     return StepLoss(losses.where(batch.known, losses.new_zeros(())).sum(), batch.count)
 
 
-def loss(config: SpeechRecognitionConfig, model: Recogniser, batch: SpeechBatch, carried: None) -> StepLoss:
+def loss(config: SpeechRecognitionConfig, model: SpeechModel, batch: SpeechBatch, carried: None) -> StepLoss:
     """-log p(y | x), summed over recordings, in nats; so the mean is per label."""
     scores, _ = model(batch.features, lengths=batch.lengths)
     return _loss(model, scores, batch)
 
 
-def _read(model: Recogniser, batch: SpeechBatch) -> RecogniserScores:
+def _read(model: SpeechModel, batch: SpeechBatch) -> RecogniserScores | TransducerScores:
     """What the network says of recordings; of long ones piece by piece."""
     if batch.features.shape[1] <= LONGEST_AT_ONCE:
-        scores: RecogniserScores = model(batch.features, lengths=batch.lengths)[0]
+        scores: RecogniserScores | TransducerScores = model(batch.features, lengths=batch.lengths)[0]
         return scores
     rows = [read_in_pieces(model, row[:end]) for row, end in zip(batch.features, batch.lengths.tolist(), strict=True)]
     lengths = torch.tensor([len(row) for row in rows], device=batch.lengths.device)
-    return RecogniserScores(pad_sequence(rows, batch_first=True), lengths)
+    made = TransducerScores if isinstance(model, Transducer) else RecogniserScores
+    return made(pad_sequence(rows, batch_first=True), lengths)
 
 
 def predict(
-    config: SpeechRecognitionConfig, assets: SpeechAssets, model: Recogniser, batch: SpeechBatch
+    config: SpeechRecognitionConfig, assets: SpeechAssets, model: SpeechModel, batch: SpeechBatch
 ) -> list[Transcription]:
     """What is said in each recording."""
-    return transcriptions(config, assets, _read(model, batch), batch)
+    return transcriptions(config, assets, model, _read(model, batch), batch)
 
 
 def measure(
-    config: SpeechRecognitionConfig, assets: SpeechAssets, model: Recogniser, batch: SpeechBatch
+    config: SpeechRecognitionConfig, assets: SpeechAssets, model: SpeechModel, batch: SpeechBatch
 ) -> tuple[StepLoss, list[Transcription]]:
     """The loss and the answers by one run of the network."""
     scores = _read(model, batch)
-    return _loss(model, scores, batch), transcriptions(config, assets, scores, batch)
+    return _loss(model, scores, batch), transcriptions(config, assets, model, scores, batch)
 
 
 def metrics(config: SpeechRecognitionConfig, assets: SpeechAssets) -> list[Metric[Recording, Transcription]]:
@@ -237,7 +259,7 @@ def _trained() -> type[Trained[Any, Any, Any, Any, Any, Any]]:
     return RecogniserRun
 
 
-SPEECH_RECOGNITION: Task[SpeechRecognitionConfig, Recording, SpeechAssets, Recogniser, SpeechBatch, Transcription] = (
+SPEECH_RECOGNITION: Task[SpeechRecognitionConfig, Recording, SpeechAssets, SpeechModel, SpeechBatch, Transcription] = (
     Task(
         name="speech-recognition",
         unit=lambda config: f"{config.recordings.unit}s",
@@ -263,5 +285,6 @@ SPEECH_RECOGNITION: Task[SpeechRecognitionConfig, Recording, SpeechAssets, Recog
         formats=SPEECH_FORMATS,
         demo=demo,
         trained=_trained,
+        live=SPEECH_STREAMING,
     )
 )

@@ -149,9 +149,10 @@ def batches(
     """
     training, kept = role == "train", config.batches.kept_features * MEGABYTE
     extractor = assets.extractor(config.features.how, kept if role in ("train", "validate") else 0)
+    chosen = recordings
     if role != "predict":
         _check_characters(config, assets, recordings, role)
-    chosen = _alignable(config, assets, recordings, extractor) if training else recordings
+        chosen = _alignable(config, assets, recordings, extractor, role)
     made = SpeechBatches(
         chosen,
         _Preparation(config, assets, extractor, role, recordings.problems),
@@ -189,17 +190,24 @@ def _check_characters(
 
 
 def _alignable(
-    config: SpeechRecognitionConfig, assets: SpeechAssets, recordings: Dataset[Recording], extractor: FeatureExtractor
+    config: SpeechRecognitionConfig,
+    assets: SpeechAssets,
+    recordings: Dataset[Recording],
+    extractor: FeatureExtractor,
+    role: Role,
 ) -> Dataset[Recording]:
-    """The recordings of which some way through the frames spells the transcript: of others the loss is infinite."""
+    """The recordings of which some way through the frames spells the transcript: of others the loss is infinite.
+
+    Of those to measure none is left out, but no loss counts them.
+    """
+    if config.model.head == "transducer":  # which may write any number of labels in a frame
+        return recordings
     short = too_short_for_ctc(
         recordings,
         lambda recording: -(-extractor.frames_of(recording) // config.model.subsampling),
         lambda recording: assets.encode(transcript_of(config.recordings, recording)),
     )
-    if not short:
-        return recordings
-    if config.recordings.unalignable == "refuse":
+    if role == "train" and short and config.recordings.unalignable == "refuse":
         others = f"; and {len(short) - LISTED:,} others" if len(short) > LISTED else ""
         raise DataError(
             f"recordings are too short for their transcripts after subsampling: {'; '.join(map(str, short[:LISTED]))}"
@@ -208,7 +216,11 @@ def _alignable(
         )
     for each in short:
         recordings.problems.add(UNALIGNABLE, each.source, f"{each.frames:,} frames, {each.needed:,} needed")
-    out = {each.index for each in short}
+    return _without(recordings, {each.index for each in short}, config) if role == "train" and short else recordings
+
+
+def _without(recordings: Dataset[Recording], out: set[int], config: SpeechRecognitionConfig) -> Dataset[Recording]:
+    """The recordings but for some."""
     kept = [index for index in range(len(recordings)) if index not in out]
     if not kept:
         raise DataError(f"{config.recordings.data}: every recording is too short for its transcript")
@@ -264,7 +276,7 @@ class _Preparation:
             target_lengths=torch.tensor([len(row.labels) for row in rows]),
             known=torch.tensor([row.known for row in rows]),
             silent=torch.tensor([row.silent for row in rows]),
-            seconds=torch.tensor([recording.seconds(step) for recording in recordings]),
+            seconds=torch.tensor([recording.seconds(step) for recording in recordings], dtype=torch.float64),
             exact=self.role != "validate",
         )
 
@@ -272,7 +284,7 @@ class _Preparation:
         labels: list[int] = []
         if self.role != "predict":
             labels = self.assets.encode(transcript_of(self.config.recordings, recording))
-        needed, silent = ctc_frames(labels), False
+        needed, silent = ctc_frames(labels) if self.config.model.head == "ctc" else 1, False
         if self.role == "train":
             features = self._changed(recording, needed, draw)
         else:

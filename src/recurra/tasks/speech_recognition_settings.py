@@ -199,6 +199,13 @@ class RecogniserSettings(NetworkSettings):
     hidden_size: int = Field(256, ge=1, description="Width of the recurrent layers, in each direction.")
     num_layers: int = Field(2, ge=1, description="How many recurrent layers there are.")
     bidirectional: bool = Field(True, description="Read each recording from its end to its beginning, too.")
+    head: Literal["ctc", "transducer"] = Field(
+        "ctc",
+        description="How labels are written: each frame by itself (ctc), or each label knowing those before "
+        "(transducer).",
+    )
+    prediction_size: int = Field(128, ge=1, description="Width of the layer of a transducer that reads its labels.")
+    joint_size: int = Field(128, ge=1, description="Width in which a transducer joins sound and labels.")
     lookahead: int = Field(
         0, ge=0, le=100, description="Steps after its own that an answer waits for; takes --no-bidirectional."
     )

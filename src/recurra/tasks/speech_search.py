@@ -8,8 +8,10 @@ from torch import Tensor
 
 from recurra.decoding.ctc import CtcPath, ctc_log_probability, forced_alignment, greedy_path
 from recurra.decoding.ctc_beam import ctc_beam_search
+from recurra.decoding.transducer_search import TransducerBeam, TransducerGreedy
 from recurra.decoding.word_times import heard_words
 from recurra.models.recogniser import BLANK, RecogniserScores
+from recurra.models.transducer import SpeechModel, Transducer, TransducerScores
 from recurra.tasks.speech_recognition_batches import SpeechAssets, SpeechBatch
 from recurra.tasks.speech_recognition_settings import SpeechRecognitionConfig
 from recurra.tasks.speech_scorers import search_scorers
@@ -22,18 +24,23 @@ WORD_REACH = 0.2
 
 
 def transcriptions(
-    config: SpeechRecognitionConfig, assets: SpeechAssets, scores: RecogniserScores, batch: SpeechBatch
+    config: SpeechRecognitionConfig,
+    assets: SpeechAssets,
+    model: SpeechModel,
+    scores: RecogniserScores | TransducerScores,
+    batch: SpeechBatch,
 ) -> list[Transcription]:
     """What is said in each recording of a batch.
 
     Args:
         config: The settings.
         assets: What was fitted.
-        scores: What the network gave.
+        model: The network.
+        scores: What it gave.
         batch: The recordings.
     """
     rows = zip(
-        scores.log_probabilities.cpu(),
+        scores[0],
         scores.lengths.tolist(),
         batch.silent.tolist(),
         batch.seconds.tolist(),
@@ -42,7 +49,9 @@ def transcriptions(
     return [
         Transcription("", alternatives=(("", 0.0),), duration=seconds)
         if silent
-        else _transcription(config, assets, row[:length], seconds, batch.exact)
+        else _written(config, assets, model, row[:length], seconds, batch.exact)
+        if isinstance(model, Transducer)
+        else _transcription(config, assets, row[:length].cpu(), seconds, batch.exact)
         for row, length, silent, seconds in rows
     ]
 
@@ -68,6 +77,38 @@ def _transcription(
         alternatives = tuple((assets.decode(each.labels), each.log_probability) for each in hypotheses)
         confidence = best.confidence
         path = forced_alignment(log_probabilities, best.labels, BLANK)
+    words = _words(config, assets, path, seconds)
+    return Transcription(alternatives[0][0], confidence, words, alternatives, seconds)
+
+
+def _written(
+    config: SpeechRecognitionConfig,
+    assets: SpeechAssets,
+    model: Transducer,
+    encoded: Tensor,
+    seconds: float,
+    exact: bool,
+) -> Transcription:
+    """What a transducer writes."""
+    search = config.search
+    if search.beam == 1 or not exact:
+        greedy = TransducerGreedy(model, blank=BLANK)
+        greedy.hear(encoded)
+        path = greedy.path()
+        alternatives: tuple[tuple[str, float], ...] = ((assets.decode(path.ids), path.log_probability),)
+        confidence = math.exp(path.log_probability)
+    else:
+        beam = TransducerBeam(
+            model,
+            len(assets.labels) + 1,
+            blank=BLANK,
+            beam_size=search.beam,
+            scorers=search_scorers(search, assets),
+        )
+        beam.hear(encoded)
+        hypotheses = beam.best(search.alternatives)
+        alternatives = tuple((assets.decode(each.labels), each.log_probability) for each in hypotheses)
+        confidence, path = hypotheses[0].confidence, hypotheses[0].path
     words = _words(config, assets, path, seconds)
     return Transcription(alternatives[0][0], confidence, words, alternatives, seconds)
 

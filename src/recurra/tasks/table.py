@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TASKS", "Ability", "TaskEntry"]
 
-Ability = Literal["samples", "scores", "traces", "probes-gradient"]
+Ability = Literal["samples", "scores", "traces", "probes-gradient", "streams"]
 """What only some uses can do: draw novel sequences, say how probable a sequence is, show the values inside their
-network, measure how the gradient flows back while they train."""
+network, measure how the gradient flows back while they train, read live input."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ TASKS = _Table(
         "recurra.tasks.music_generation",
         "MUSIC_GENERATION",
         "MusicConfig",
+        abilities=("samples",),
     ),
     TaskEntry(
         "named-entity-recognition",
@@ -115,6 +116,7 @@ TASKS = _Table(
         "recurra.tasks.named_entities",
         "NAMED_ENTITIES",
         "NamedEntityConfig",
+        abilities=("streams",),
     ),
     TaskEntry(
         "speech-recognition",
@@ -122,6 +124,7 @@ TASKS = _Table(
         "recurra.tasks.speech_recognition",
         "SPEECH_RECOGNITION",
         "SpeechRecognitionConfig",
+        abilities=("streams",),
     ),
 )
 """Every task by its name."""

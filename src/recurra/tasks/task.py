@@ -24,6 +24,7 @@ from recurra.tasks.settings import TaskConfig
 from recurra.training import StepLoss
 
 if TYPE_CHECKING:
+    from recurra.tasks.streaming import Streaming
     from recurra.tasks.trained import Trained
 
 __all__ = ["Baseline", "Demo", "Facts", "Format", "Inherited", "Rewriting", "Task"]
@@ -172,6 +173,7 @@ class Task(Generic[C, R, A, M, B, P]):
             classes.
         formats: Ways to write answers beside JSON lines, by name: each gives pieces of text or bytes, one after
             another, of what was trained and of examples with their answers as they come. The first is for people.
+        live: How it reads live input; None where it reads whole inputs.
         stratified: Whether the part kept for validation has its share of every class of `Facts.labels`, so that a file
             in the order of its classes can be cut in two as well as any.
         trained: From nothing, the class of a trained model, with methods of its own if the use has any.
@@ -208,5 +210,6 @@ class Task(Generic[C, R, A, M, B, P]):
     )
     rewriting: Rewriting[R] | None = None
     formats: Mapping[str, Format[R, P]] = field(default_factory=dict)
+    live: Streaming[R] | None = None
     stratified: bool = False
     trained: Callable[[], type[Trained[C, R, A, M, B, P]]] = _trained

@@ -29,6 +29,9 @@ from recurra.tasks.task import Task
 from recurra.training import MetricView, StepLoss, World
 from recurra.training.figures import LOSS
 
+if TYPE_CHECKING:
+    from recurra.tasks.streaming import LiveStream
+
 __all__ = ["Trained", "windows"]
 
 C = TypeVar("C", bound=TaskConfig)
@@ -179,6 +182,20 @@ class Trained(Generic[C, R, A, M, B, P]):
         run, _ = resume_run(self.folder, {self.task.name: self.task}, overrides)
         assert isinstance(run, type(self))
         return run
+
+    def stream(self, **options: Any) -> LiveStream:  # noqa: ANN401  (each option has a type of its own)
+        """Read live input: what `push` is given as it comes is answered as soon as it can be.
+
+        Args:
+            **options: How the input is written and cut, those of `LiveOptions`.
+
+        Raises:
+            SettingError: The use reads whole inputs, the network reads them from their end, too, or an option is
+                impossible.
+        """
+        from recurra.tasks.streaming import LiveOptions, open_stream
+
+        return open_stream(self, LiveOptions(**options))
 
     def answers(self, inputs: Iterable[R], window: int = WINDOW) -> Iterator[P]:
         """The answer to each input, in the order of the inputs and in memory that does not grow with them.

@@ -6,9 +6,10 @@ import json
 import math
 import multiprocessing
 import random
-from collections.abc import Callable, Iterator, Sequence
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,9 +19,10 @@ import torch
 
 from recurra.data.dataset import Problems
 from recurra.data.lines import check_rereadable
+from recurra.errors import SettingError
 from recurra.tasks.trained import Trained
 
-__all__ = ["Check", "first_difference", "verify"]
+__all__ = ["Check", "as_stream", "first_difference", "verify"]
 
 TOLERANCE = 2e-4
 """How far numbers of an answer may lie apart: sums of other batches round otherwise, and answers show four digits."""
@@ -34,13 +36,17 @@ class Check:
 
     Args:
         way: How, in a few words.
-        differences: How many answers are others.
+        differences: How many answers are others; None where the run has no answers of this way.
         first: The first that is: its number from 1, and both answers; None for none.
+        note: What else is known, or why there are none.
+        figures: What was measured, by name.
     """
 
     way: str
-    differences: int
+    differences: int | None
     first: tuple[int, Any, Any] | None
+    note: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def verify(run: AnyTrained, path: Path, limit: int = 1000) -> Iterator[Check]:
@@ -95,6 +101,43 @@ def verify(run: AnyTrained, path: Path, limit: int = 1000) -> Iterator[Check]:
         ways["in a new process"] = partial(in_a_new_process, run.folder)
     for way, answer in ways.items():
         yield _compared(way, plain, answer())
+    if run.task.live is not None:
+        yield as_stream(run, inputs)
+
+
+def as_stream(run: AnyTrained, inputs: Sequence[Any], seed: int = 0) -> Check:
+    """Read inputs again as streams, in pieces of random sizes on one core, and compare what is said of them.
+
+    Args:
+        run: A run of a use that reads live input.
+        inputs: The inputs.
+        seed: What the sizes of the pieces follow from.
+
+    Raises:
+        SettingError: The use reads whole inputs.
+    """
+    from recurra.tasks.streaming import streaming_of
+
+    way, streaming = "as a stream, in pieces of random sizes", streaming_of(run)
+    try:
+        delay = streaming.delay(run)
+    except SettingError as error:
+        return Check(way, None, None, str(error))
+    threads, draw = torch.get_num_threads(), random.Random(seed)
+    torch.set_num_threads(1)
+    try:
+        replays = [streaming.replay(run, one, draw) for one in inputs]
+    finally:
+        torch.set_num_threads(threads)
+    check = _compared(way, [replay.whole for replay in replays], [replay.streamed for replay in replays])
+    kept = max((replay.kept for replay in replays), default=0)
+    note, figures = f"keeps {kept / 1000:,.0f} kB", {"inputs": float(len(inputs)), "kept_bytes": float(kept)}
+    factors = [replay.busy / replay.seconds for replay in replays if replay.seconds]
+    if factors:
+        factor = statistics.median(factors)
+        note = f"{delay:.2f} s behind, real-time factor {factor:.4f} on one core (median), {note}"
+        figures |= {"delay": delay, "real_time_factor": factor}
+    return replace(check, note=f"{len(inputs):,} inputs, {note}", figures=figures)
 
 
 def _shown(run: AnyTrained, inputs: Sequence[Any], window: int | None = None) -> list[Any]:

@@ -331,3 +331,10 @@ def test_formats_that_are_asked_for(folder):
         RecordingFormat("cvs")
     with pytest.raises(DataError, match="there is no column named words, only audio, text"):
         read_recordings(path, RecordingFormat(transcript_column="words"), "train")
+
+
+def test_what_is_said_has_to_be_known_to_evaluate(folder):
+    (folder / "a.txt").write_text("yes\n")
+    with pytest.raises(DataError, match=r"b\.flac:2: it is not known what is said in it"):
+        read_recordings(folder, RecordingFormat(), "evaluate")
+    assert list(known(read_recordings(folder, RecordingFormat(), "train"))) == ["a"]

@@ -98,7 +98,7 @@ def sound_of(recordings, count=3):
 
 
 def test_lines_and_times_depend_on_no_piece_and_on_no_header(tmp_path):
-    run, recordings = recogniser(tmp_path, quiet=3.0)
+    run, recordings = recogniser(tmp_path, quiet=1.5)
     samples = sound_of(recordings)
     raw = np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
     wav = io.BytesIO()

@@ -15,8 +15,8 @@ class HeardLine(NamedTuple):
 
     Args:
         labels: The labels, in frames from the beginning.
-        begin: The frame after the last label of the line before.
-        end: How many frames were heard when it was cut.
+        begin: The frame in which it begins.
+        end: The frame in which the next begins.
         joined: Whether nothing was heard between its first word and the last of the line before, so that they are one
             word in the transcript of the whole.
     """
@@ -87,7 +87,7 @@ class LiveLines:
             or (between_words and length >= self._longest)
             or length >= 2 * self._longest
         ):
-            return self._cut(frames)
+            return self._cut(frames if silent or unfinished is None else unfinished.start)
         return None
 
     def finish(self, ended: HeardLabel | None, frames: int) -> HeardLine | None:
@@ -116,8 +116,8 @@ class LiveLines:
         self._end, self._separated = label.end, False
         return self._labels_are_words
 
-    def _cut(self, frames: int) -> HeardLine:
-        line = HeardLine(tuple(self._labels), self._before, frames, self._joined)
+    def _cut(self, end: int) -> HeardLine:
+        line = HeardLine(tuple(self._labels), self._before, end, self._joined)
         self._labels.clear()
-        self._before = self._end
+        self._before = end
         return line

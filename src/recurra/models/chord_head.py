@@ -34,7 +34,7 @@ class ChordHead(nn.Module):
         p(x<t>) = product over its notes n<1> < n<2> < ... of p(n<i> | n<1..i-1>) times p(end | all of them)
         z       = U c<t> + E n<1..i-1> + L n<i-1> + R (the last frames and n<1..i-1>, seen from n<i-1>)
         s       = dropout(relu(z)), then s + relu(M s)
-        logit k = O[k] s + V[k] c<t> + Q[k - n<i-1>] s                      k > n<i-1>, or the end
+        logit k = O[k] s + V[k] c<t> + Q[k - n<i-1>] s + (G s) . x<t-1..t-P>[k]    k > n<i-1>, or the end
 
     The probabilities of all 2^K chords sum to 1, and a chord takes as many steps as it has notes. What is seen from the
     last note, and the logits by the interval from it, have the same weights wherever the note is, so that a way of
@@ -78,6 +78,9 @@ class ChordHead(nn.Module):
         self.readout = nn.Linear(size, keys + 1)
         self.by_context_alone = nn.Linear(context, keys + 1, bias=False)
         self.by_interval = nn.Linear(size, 2 * window + 1, bias=False)
+        self.by_history = nn.Linear(size, history)  # how much a key that sounded is likely to sound
+        nn.init.zeros_(self.by_history.weight)
+        nn.init.zeros_(self.by_history.bias)
 
     def begin_at_(self, shares: Tensor) -> None:
         """Begin with the shares of frames in which each key sounds.
@@ -124,7 +127,8 @@ class ChordHead(nn.Module):
         intervals = F.pad(self.by_interval(hidden), (1, 1))  # what lies outside the window has none
         numbers = torch.arange(self.keys, device=last.device)
         at = (numbers - centre[:, None] + wide + 1).clamp(0, 2 * wide + 2)
-        logits = logits + F.pad(intervals.gather(1, at), (0, 1))
+        kept = torch.bmm(self.by_history(hidden)[:, None], history[frame])[:, 0]
+        logits = logits + F.pad(intervals.gather(1, at) + kept, (0, 1))
         past = F.pad(numbers <= last[:, None], (0, 1))
         masked: Tensor = logits.masked_fill(past, -torch.inf)
         return masked

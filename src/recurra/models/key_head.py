@@ -16,7 +16,7 @@ class KeyHead(nn.Module):
 
         z[k]     = relu(W * (x<t-1>, ..., x<t-P>)[k] + A c<t> + e[k])          * a convolution over keys
         z'[k]    = z[k] + relu(W' * z[k])
-        l[k]     = V[k] c<t> + b[k] + w . z'[k]
+        l[k]     = V[k] c<t> + b[k] + w . z'[k] + (G c<t>) . x<t-1..t-P>[k]
         p(x<t>)  = product over k of sigmoid(l[k])^x<t>[k] (1 - sigmoid(l[k]))^(1 - x<t>[k])
 
     V is a model of each key (Boulanger-Lewandowski, Bengio and Vincent, "Modeling temporal dependencies in
@@ -55,6 +55,9 @@ class KeyHead(nn.Module):
             self.of_key = nn.Parameter(torch.randn(channels, keys) * 0.1)
             self.mixed = nn.Conv1d(channels, channels, 3, padding=1)
             self.to_logit = nn.Conv1d(channels, 1, 1)
+            self.by_history = nn.Linear(context, history)  # how much a key that sounded is likely to sound
+            nn.init.zeros_(self.by_history.weight)
+            nn.init.zeros_(self.by_history.bias)
 
     def begin_at_(self, shares: Tensor) -> None:
         """Begin with the log-odds of the share of frames in which each key sounds.
@@ -83,7 +86,8 @@ class KeyHead(nn.Module):
         features = F.relu(self.around(history) + self.by_context(context)[:, :, None] + self.of_key)
         features = features + F.relu(self.mixed(features))
         by_features: Tensor = self.to_logit(features)
-        return logits + by_features[:, 0]
+        kept = torch.bmm(self.by_history(context)[:, None], history)[:, 0]
+        return logits + by_features[:, 0] + kept
 
     def log_probability(self, context: Tensor, history: Tensor, chords: Tensor) -> Tensor:
         """The log-probability of what sounds in each frame.

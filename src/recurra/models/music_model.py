@@ -11,21 +11,23 @@ from torch import Tensor, nn
 from recurra.errors import SettingError, ShapeError
 from recurra.models.chord_head import ChordHead
 from recurra.models.key_head import KeyHead
+from recurra.models.music_memory import MusicMemory
 from recurra.nn.dropout import Dropout, check_rate
 from recurra.nn.recurrent import Recurrent
 
 __all__ = ["MusicContext", "MusicModel"]
 
 FRAMES = "frames"
-"""The name of the last frames among the states."""
+"""The name of the last frames among the states; with a memory, of all frames."""
 
 
 class MusicContext(NamedTuple):
     """What is known before each frame.
 
     Attributes:
-        context: What the recurrent layers say, with the frame before, (B, T, H + K).
-        history: The last P frames, the last one first, (B, T, P, K).
+        context: What the recurrent layers say, with the frame before, (B, T, H + K), and with a memory what is surely
+            recalled, K + S more.
+        history: The last P frames, the last one first, (B, T, P, K), and with a memory three planes more.
     """
 
     context: Tensor
@@ -39,10 +41,14 @@ class MusicModel(nn.Module):
         c<t> = [dropout(h<t>), x<t-1>]
         p(x<t> | x<1..t-1>) = head(c<t>, the last frames)
 
+    With a memory what it remembers is read beside x<t-1>, stands in c<t>, and is more planes of the last frames.
+
     Args:
-        recurrent: The recurrent layers, of one direction; their input is a frame of K keys.
-        head: The distribution of a frame.
+        recurrent: The recurrent layers, of one direction; their input is as wide as `input_width` says.
+        head: The distribution of a frame; its context is as wide as `context_width` says, and its history has the
+            memory's planes.
         dropout: Rate of dropout on what the recurrent layers say.
+        memory: What is remembered of the whole piece; None for nothing.
 
     Raises:
         SettingError: The layers would read the future.
@@ -55,12 +61,28 @@ class MusicModel(nn.Module):
         torch.Size([2, 5])
     """
 
-    def __init__(self, recurrent: Recurrent, head: KeyHead | ChordHead, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        recurrent: Recurrent,
+        head: KeyHead | ChordHead,
+        dropout: float = 0.0,
+        memory: MusicMemory | None = None,
+    ) -> None:
         super().__init__()
         if recurrent.bidirectional:
             raise SettingError("a model of music cannot be bidirectional: it would read the frames it is to predict")
-        self.recurrent, self.head = recurrent, head
+        self.recurrent, self.head, self.memory = recurrent, head, memory
         self.dropout = Dropout(check_rate("dropout", dropout))
+
+    @staticmethod
+    def input_width(keys: int, memory: MusicMemory | None) -> int:
+        """What the recurrent layers read of so many keys: the frame before, ages, what is recalled, and S numbers."""
+        return keys if memory is None else 3 * keys + memory.scalars
+
+    @staticmethod
+    def context_width(hidden_size: int, keys: int, memory: MusicMemory | None) -> int:
+        """What the head reads of the past."""
+        return hidden_size + keys + (0 if memory is None else keys + memory.scalars)
 
     @property
     def keys(self) -> int:
@@ -78,7 +100,8 @@ class MusicModel(nn.Module):
         Args:
             x: The frames, (B, T, K), 0 or 1; the one at t is not read before t + 1.
             state: The state before the first frame, (L, B, H) by name, and under "frames" the last frames,
-                (P', B, K), the last one first; zero if not given.
+                (P', B, K), the last one first, or with a memory all of them, -1 where a row has fewer; zero if not
+                given.
             lengths: How many frames of each row count, (B,); None for all.
 
         Returns:
@@ -87,18 +110,31 @@ class MusicModel(nn.Module):
         rows, steps, keys = x.shape
         if keys != self.keys:
             raise ShapeError(f"a frame has {keys} keys, and the model {self.keys}")
-        reach = self._reach
-        last = x.new_zeros(reach, rows, keys) if state is None else state[FRAMES]
-        # The frames from the first of the last ones on, in the order of time.
-        whole = torch.cat([last.flip(0).transpose(0, 1), x], 1)
-        before = whole[:, reach - 1 : reach - 1 + steps]
+        past = self._nothing(rows, x) if state is None else state[FRAMES]
+        # The frames from the first of those that are known on, in the order of time.
+        whole = torch.cat([past.flip(0).transpose(0, 1), x], 1)
+        known, reach = len(past), self._reach
+        shown = whole.clamp(min=0)
+        before = shown[:, known - 1 : known - 1 + steps]
+        history = torch.stack([shown[:, known - 1 - back : known - 1 - back + steps] for back in range(reach)], 2)
+        inputs = context = before
+        if self.memory is not None:
+            planes, scalars = self.memory.remember(past.flip(0), x)
+            inputs = torch.cat([before, planes[:, :, 0], planes[:, :, 2], scalars], 2)
+            context = torch.cat([before, planes[:, :, 2], scalars], 2)
+            history = torch.cat([history[:, :, : self.head.history - self.memory.planes], planes], 2)
         layers = None if state is None else {name: value for name, value in state.items() if name != FRAMES}
-        outputs, after = self.recurrent(before, layers, lengths)
-        history = torch.stack([whole[:, reach - 1 - back : reach - 1 - back + steps] for back in range(reach)], 2)
+        outputs, after = self.recurrent(inputs, layers, lengths)
         ends = torch.as_tensor(steps if lengths is None else lengths, device=x.device).expand(rows)
-        at = ends[:, None] + torch.arange(reach - 1, -1, -1, device=x.device)
-        kept = whole[torch.arange(rows, device=x.device)[:, None], at].transpose(0, 1)
-        return MusicContext(torch.cat([self.dropout(outputs), before], 2), history), {**after, FRAMES: kept}
+        kept = reach if self.memory is None else known + steps
+        at = ends[:, None] + known - 1 - torch.arange(kept, device=x.device)
+        last = whole[torch.arange(rows, device=x.device)[:, None], at.clamp(min=0)]
+        last = last.masked_fill((at < 0)[:, :, None], -1).transpose(0, 1)
+        return MusicContext(torch.cat([self.dropout(outputs), context], 2), history), {**after, FRAMES: last}
+
+    def _nothing(self, rows: int, like: Tensor) -> Tensor:
+        """The frames before the first of all: as many silent ones as are looked back to."""
+        return like.new_full((self._reach, rows, self.keys), 0.0 if self.memory is None else -1.0)
 
     def begin(self, rows: int) -> dict[str, Tensor]:
         """The state before the first frame of so many pieces.
@@ -108,7 +144,7 @@ class MusicModel(nn.Module):
         """
         frame = next(self.parameters()).new_zeros(rows, 1, self.keys)
         _, state = self(frame)
-        return {name: torch.zeros_like(value) for name, value in state.items()}
+        return {**{name: torch.zeros_like(value) for name, value in state.items()}, FRAMES: self._nothing(rows, frame)}
 
     def step(self, state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """What is known before the next frame of pieces that are being written.
@@ -152,9 +188,9 @@ class MusicModel(nn.Module):
 
     def history_of(self, history: Tensor) -> Tensor:
         """As many of the last frames as the head reads."""
-        return history[..., : self.head.history, :]
+        return history if self.memory is not None else history[..., : self.head.history, :]
 
     @property
     def _reach(self) -> int:
         """How many of the last frames are kept: as many as the head reads, and the one that is the input."""
-        return max(1, self.head.history)
+        return max(1, self.head.history - (0 if self.memory is None else self.memory.planes))

@@ -25,6 +25,7 @@ from recurra.errors import SettingError
 from recurra.metrics import Metric
 from recurra.models.chord_head import ChordHead
 from recurra.models.key_head import KeyHead
+from recurra.models.music_memory import MusicMemory
 from recurra.models.music_model import MusicModel
 from recurra.tasks.music_baselines import music_baselines
 from recurra.tasks.music_demo import demo
@@ -94,20 +95,20 @@ def fit(config: MusicConfig, pieces: Dataset[Roll]) -> MusicAssets:
 
 def build(config: MusicConfig, assets: MusicAssets) -> MusicModel:
     """The network, untrained but for how often each key sounds."""
-    settings = config.model
-    recurrent = settings.recurrent(assets.keys)
-    width = recurrent.hidden_size + assets.keys
+    settings, keys = config.model, assets.keys
+    memory = MusicMemory(settings.periods) if settings.memory else None
+    recurrent = settings.recurrent(MusicModel.input_width(keys, memory))
+    width = MusicModel.context_width(recurrent.hidden_size, keys, memory)
+    planes = settings.history + (memory.planes if memory else 0)
     head: ChordHead | KeyHead
     if settings.head == "chord":
         if not settings.history:
             raise SettingError("--history is 0, and the chord head sees the frame before a note: give 1 or more")
-        head = ChordHead(
-            width, assets.keys, settings.head_size, settings.history, settings.window, settings.output_dropout
-        )
+        head = ChordHead(width, keys, settings.head_size, planes, settings.window, settings.output_dropout)
     else:
-        head = KeyHead(width, assets.keys, settings.history, settings.window, settings.channels)
+        head = KeyHead(width, keys, planes, settings.window, settings.channels)
     head.begin_at_(torch.tensor(assets.shares))
-    return MusicModel(recurrent, head, settings.output_dropout)
+    return MusicModel(recurrent, head, settings.output_dropout, memory)
 
 
 def loss(config: MusicConfig, model: MusicModel, batch: FrameBatch, carried: None) -> StepLoss:

@@ -80,15 +80,31 @@ class MusicModelSettings(RecurrentSettings):
     history: int = Field(
         2, ge=0, le=64, description="Frames before that the head sees around a note; the independent head may see none."
     )
+    memory: bool = Field(
+        True,
+        description="Remember the whole piece: how long each note has sounded, and what followed the longest earlier "
+        "passage that ended like now.",
+    )
+    periods: tuple[int, ...] = Field(
+        (), description="With memory, lengths of bars and beats, in frames, in which the place of a frame is told."
+    )
     window: int = Field(24, ge=1, le=127, description="Keys on each side of a note that the head sees.")
     output_dropout: float = Field(0.0, ge=0, lt=1, description="Rate of dropout on what the recurrent layers say.")
 
-    def recurrent(self, keys: int) -> Recurrent:
-        """The layers, for frames of so many keys."""
+    @model_validator(mode="after")
+    def _periods_can_be_told(self) -> Self:
+        if self.periods and not self.memory:
+            raise ValueError("periods are told by the memory, and memory is off: leave one of them out")
+        if any(period < 2 for period in self.periods):
+            raise ValueError(f"periods has {min(self.periods)}: a bar or a beat has 2 frames or more")
+        return self
+
+    def recurrent(self, width: int) -> Recurrent:
+        """The layers, for inputs of a width."""
         from recurra.nn import Recurrent
 
         options = {name: getattr(self, name) for name in RecurrentSettings.model_fields}
-        return Recurrent(self.made, keys, **{k: v for k, v in options.items() if k not in {"cell", "equations"}})
+        return Recurrent(self.made, width, **{k: v for k, v in options.items() if k not in {"cell", "equations"}})
 
 
 class MusicConfig(TaskConfig):

@@ -247,6 +247,13 @@ class SpeechSearchSettings(Settings):
         description="File of n-grams in the ARPA format to use instead of those of the transcripts.",
         json_schema_extra={"metavar": "FILE"},
     )
+    language_model: str = Field(
+        "",
+        description="Folder of a run of language-modelling that guides the search: of words, or of characters where "
+        "those are the labels.",
+        json_schema_extra={"metavar": "RUN"},
+    )
+    language_model_weight: float = Field(0.5, ge=0, description="How much it counts.")
     word_bonus: float = Field(0.0, description="What is added for each word, in nats; it makes up for the n-grams.")
     hotwords: tuple[str, ...] = Field((), description="Words or phrases that are expected.")
     hotword_bonus: float = Field(3.0, ge=0, description="What is added for each of them, in nats.")
@@ -258,7 +265,7 @@ class SpeechSearchSettings(Settings):
                 f"--alternatives {self.alternatives}: a beam of {self.beam} gives no more than {self.beam}; give "
                 f"--beam {self.alternatives}"
             )
-        for key in ("lexicon", "ngram_weight", "word_bonus", "hotwords", "unknown_cost", "arpa"):
+        for key in ("lexicon", "ngram_weight", "word_bonus", "hotwords", "unknown_cost", "arpa", "language_model"):
             if self.beam == 1 and getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"--{key.replace('_', '-')} guides a search, and --beam 1 is greedy: add --beam 50")
         if self.unknown_cost is not None and not self.lexicon:

@@ -15,6 +15,7 @@ from recurra.decoding.prefix_scorer import PrefixScorer
 from recurra.decoding.word_scorer import Lexicon, WordScorer
 from recurra.errors import DataError, SettingError
 from recurra.models.recogniser import BLANK
+from recurra.tasks.fused_language_model import FusedLabels, FusedWords
 from recurra.tasks.speech_recognition_batches import SpeechAssets
 from recurra.tasks.speech_recognition_settings import SpeechSearchSettings
 
@@ -54,6 +55,8 @@ def search_scorers(search: SpeechSearchSettings, assets: SpeechAssets) -> tuple[
                 bonus=search.word_bonus,
             )
         )
+    if search.language_model:
+        scorers.append(_fused(search, assets))
     if search.hotwords:
         phrases: dict[Sequence[int], float] = {
             tuple(_labels(assets, text, "--hotwords")): search.hotword_bonus for text in search.hotwords
@@ -61,6 +64,24 @@ def search_scorers(search: SpeechSearchSettings, assets: SpeechAssets) -> tuple[
         separator = assets.separator if assets.unit == "character" else None
         scorers.append(HotwordScorer(phrases, len(assets.labels) + 1, separator))
     return tuple(scorers)
+
+
+def _fused(search: SpeechSearchSettings, assets: SpeechAssets) -> PrefixScorer:
+    """A trained language model: of words where it and the recogniser can be, else of the labels."""
+    from recurra.tasks.front_door import load
+    from recurra.tasks.language_model_run import LanguageModelRun
+
+    run = load(Path(search.language_model), LanguageModelRun)
+    texts, separator = ("", *assets.labels), assets.separator
+    if assets.unit == "character" and run.vocabulary.level == "word" and separator is not None:
+        words = FusedWords(run.model, run.vocabulary)
+        return WordScorer(texts, separator, model=words, weight=search.language_model_weight)
+    if run.vocabulary.level != assets.unit:
+        raise SettingError(
+            f"--language-model {search.language_model}: it is one of {run.vocabulary.level}s, and the labels of this "
+            f"recogniser are {assets.unit}s; train one with --level {assets.unit}"
+        )
+    return LabelScorer(FusedLabels(run.model, run.vocabulary, texts), search.language_model_weight)
 
 
 def _ngrams(search: SpeechSearchSettings, assets: SpeechAssets) -> NgramModel:

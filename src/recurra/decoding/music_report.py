@@ -50,7 +50,8 @@ class Finding:
         return None if self.first is None else self.first % self.frames_a_bar * BEATS // self.frames_a_bar + 1
 
     def __str__(self) -> str:
-        told = f"{self.constraint}: {self.frames:,} frames, {self.violations:,} violations"
+        frames, violations = _counted(self.frames, "frame"), _counted(self.violations, "violation")
+        told = f"{self.constraint}: {frames}, {violations}"
         return (
             told
             if self.first is None
@@ -89,7 +90,7 @@ def check_constraints(
         >>> constraints = MusicConstraints.parse("scale=C:major hold<=1")
         >>> for finding in check_constraints(constraints, np.eye(3, dtype=np.bool_), lowest=60):
         ...     print(finding)
-        scale=C:major: 3 frames, 1 violations, the first in bar 1, beat 1 (frame 2)
+        scale=C:major: 3 frames, 1 violation, the first in bar 1, beat 1 (frame 2)
         hold<=1: 3 frames, 0 violations
     """
     chords = [frozenset((np.flatnonzero(frame) + lowest).tolist()) for frame in frames]
@@ -143,6 +144,10 @@ def _checks(
     if constraints.end is not None and length:
         silence = not constraints.end
         yield "end", {length - 1: bool(chords[-1]) == silence or not _classes(chords[-1]) <= constraints.end}
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _classes(chord: Iterable[int]) -> set[int]:

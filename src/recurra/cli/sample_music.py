@@ -165,9 +165,7 @@ def _as_json(piece: NewMusic, passage: CopiedPassage | None, copies: bool) -> di
         "primer": piece.primer,
         "log_probability": round(-piece.surprise.nats, 3),
         "surprise": [round(bits, 3) for bits in piece.surprise.bits],
-        "constraints": [
-            {"constraint": f.constraint, "frames": f.frames, "violations": f.violations} for f in piece.findings
-        ],
+        "constraints": [finding.as_json() for finding in piece.findings],
     }
     return shown | ({"copied": None if passage is None else passage._asdict()} if copies else {})
 

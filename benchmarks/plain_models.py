@@ -1,4 +1,4 @@
-"""Models of words, texts, translations and speech in plain PyTorch: torch.nn's layers, the weights of ours."""
+"""Models of words, texts, translations, speech and music in plain PyTorch: torch.nn's layers, the weights of ours."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recurra.data import IGNORED
 from recurra.models import Classifier, LanguageModel
+from recurra.models.music_model import MusicModel
 from recurra.models.recogniser import Recogniser
 from recurra.models.translator import SentencePairs, Translator
+from recurra.tasks.music_generation_batches import FrameBatch
 from recurra.tasks.sentiment_batches import TextBatch
 from recurra.tasks.speech_recognition_batches import SpeechBatch
 
@@ -155,3 +157,30 @@ class PlainRecogniser(nn.Module):
         outputs = _read(self.lstm, self.dropout(values), lengths, pack=not self.tuned)
         log_probabilities = self.readout(self.dropout(outputs)).log_softmax(2).transpose(0, 1)
         return F.ctc_loss(log_probabilities, batch.targets.clamp(min=0), lengths, batch.target_lengths, reduction="sum")
+
+
+class PlainMusic(nn.Module):
+    """LSTM layers over the frames of pieces, and the distribution of whole chords, which is plain PyTorch in ours, too.
+
+    Args:
+        model: Ours.
+        tuned: Whether padding is read as well: it is past the end of a piece, and changes nothing before it.
+    """
+
+    def __init__(self, model: MusicModel, tuned: bool) -> None:
+        super().__init__()
+        self.tuned, self.memory, self.head = tuned, model.memory, copy.deepcopy(model.head)
+        self.lstm = torch_layers("lstm", model.recurrent)
+        self.dropout = nn.Dropout(model.dropout.p)
+
+    def loss(self, batch: FrameBatch) -> Tensor:
+        """-log p(x<1..T>) summed over pieces."""
+        frames, real = batch.frames, batch.targets != IGNORED
+        reach = self.head.history - self.memory.planes
+        shown = [F.pad(frames, (0, 0, back, 0))[:, : frames.shape[1]] for back in range(1, reach + 1)]
+        planes, scalars = self.memory.remember(frames.new_full((1, len(frames), frames.shape[2]), -1.0), frames)
+        inputs = torch.cat([shown[0], planes[:, :, 0], planes[:, :, 2], scalars], 2)
+        outputs = self.lstm(inputs)[0] if self.tuned else _read(self.lstm, inputs, batch.lengths)
+        context = torch.cat([self.dropout(outputs), shown[0], planes[:, :, 2], scalars], 2)
+        history = torch.cat([torch.stack(shown, 2), planes], 2)
+        return -self.head.log_probability(context[real], history[real], frames[real]).sum()

@@ -4,7 +4,8 @@
     $ python benchmarks/training.py --quick
     $ python benchmarks/training.py --cases word,translator --markdown benchmarks/README.md
 
-A word model, a classifier of long texts and a translator, of random numbers. Plain PyTorch has the same networks with
+A word model, a classifier of long texts, a translator, a recogniser of speech and a model of music, of random
+numbers. Plain PyTorch has the same networks with
 the same weights, of torch.nn's layers. Both read the same batches and run by turns, and the median counts. On one
 thread it is time of the processor, so that other programs on a busy machine do not count.
 benchmarks/README.md says how.
@@ -29,9 +30,9 @@ from recurrence import names
 from steps import UPDATE, Step, library_step, plain_step
 from timing import Effort, alternate, clock
 from torch.profiler import ProfilerActivity, profile, record_function
-from training_cases import Case, classifier, recogniser, translator, word_model
+from training_cases import Case, classifier, music, recogniser, translator, word_model
 
-CASES = ("word", "classifier", "translator", "recogniser")
+CASES = ("word", "classifier", "translator", "recogniser", "music")
 PLAIN, TUNED = "plain PyTorch", "plain, tuned"
 WHOLE, QUICK = Effort(6.0, 9), Effort(0.1, 3)
 BEGIN, END = "<!-- training: written by training.py -->", "<!-- end of training -->"
@@ -146,6 +147,7 @@ def main(arguments: Sequence[str]) -> None:
             "classifier": lambda: classifier(options.quick, Path(folder)),
             "translator": lambda: translator(options.quick),
             "recogniser": lambda: recogniser(options.quick),
+            "music": lambda: music(options.quick),
         }
         for name in options.cases:
             measured.append(measure(builders[name](), effort))

@@ -1,4 +1,4 @@
-"""What training is timed on: models of words, texts, translations and speech, each beside a plain one."""
+"""What training is timed on: models of words, texts, translations, speech and music, each beside a plain one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from typing import Any
 
 import torch
 from contenders import torch_names
-from plain_models import Pairs, PlainClassifier, PlainLanguageModel, PlainRecogniser, PlainTranslator
+from plain_models import Pairs, PlainClassifier, PlainLanguageModel, PlainMusic, PlainRecogniser, PlainTranslator
 from tagged_sentences import WORDS, spelling
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from recurra.data import IGNORED
 from recurra.models import LanguageModel
+from recurra.models.chord_head import ChordHead
 from recurra.models.encoder import Encoder
+from recurra.models.music_memory import MusicMemory
+from recurra.models.music_model import MusicModel
 from recurra.models.recogniser import Recogniser
 from recurra.models.subsampling import Subsampling
 from recurra.models.translator import SentencePairs, Translator
 from recurra.nn import Recurrent
+from recurra.tasks.music_generation_batches import FrameBatch
 from recurra.tasks.sentiment_classification import SENTIMENT_CLASSIFICATION, SentimentConfig
 from recurra.tasks.settings_file import make_config
 from recurra.tasks.speech_recognition_batches import SpeechBatch
@@ -279,4 +283,49 @@ def _recordings(labels: int, features: int, rows: int, steps: int) -> SpeechBatc
         known=torch.ones(rows, dtype=torch.bool),
         silent=torch.zeros(rows, dtype=torch.bool),
         seconds=lengths / 100,
+    )
+
+
+def music(quick: bool) -> Case:
+    """The recipe nottingham-chord: 8 pieces of 150 frames, some shorter, an LSTM of 160, chords of 4 notes of 88."""
+    keys, width, size, rows, steps = (12, 8, 8, 3, 10) if quick else (88, 160, 128, 8, 150)
+    rate, seen = 0.2, 2
+    torch.manual_seed(0)
+    memory = MusicMemory((4, 6, 8))
+    recurrent = Recurrent("lstm", MusicModel.input_width(keys, memory), width)
+    context = MusicModel.context_width(width, keys, memory)
+    model = MusicModel(recurrent, ChordHead(context, keys, size, seen + memory.planes, 20, rate), rate, memory)
+
+    def loss(model: nn.Module, batch: FrameBatch, carried: None) -> StepLoss:
+        known, _ = model(batch.frames, lengths=batch.lengths)
+        real = batch.targets != IGNORED
+        each = model.head.log_probability(known.context[real], known.history[real], batch.frames[real])
+        return StepLoss(-each.sum(), batch.count)
+
+    def same(plain: nn.Module) -> Mapping[str, tuple[Tensor, Tensor]]:
+        others = list(zip(model.head.parameters(), plain.head.parameters(), strict=True))
+        return _pairs("lstm", [(recurrent, plain.lstm)], others)
+
+    return Case(
+        name=f"music: LSTM of {width}, {rows} pieces of {steps} frames, whole chords of {keys} keys",
+        aims=(1.3, 2.0),
+        model=model,
+        plain=(PlainMusic(model, tuned=False), PlainMusic(model, tuned=True)),
+        loss=loss,
+        settings=TrainingSettings(optimiser="adamw", learning_rate=3e-3, weight_average=0.99, clip_norm=1.0),
+        batches=[_pieces(keys, rows, steps) for _ in range(20)],
+        count=lambda batch: batch.count,
+        same=same,
+    )
+
+
+def _pieces(keys: int, rows: int, steps: int) -> FrameBatch:
+    """Pieces of 2 frames a chord, with 4 notes of a frame on average, of like length."""
+    lengths = torch.randint(steps * 9 // 10, steps + 1, (rows,))
+    frames = (torch.rand(rows, -(-steps // 2), keys) < 4 / keys).float().repeat_interleave(2, 1)[:, :steps]
+    within = torch.arange(steps) < lengths[:, None]
+    return FrameBatch(
+        targets=torch.zeros(rows, steps, dtype=torch.int64).masked_fill(~within, IGNORED),
+        frames=frames * within[:, :, None],
+        lengths=lengths,
     )

@@ -238,7 +238,7 @@ def case_of(modules, name, folder):
     return cases.classifier(True, folder) if name == "classifier" else getattr(cases, name)(True)
 
 
-@pytest.mark.parametrize("name", ["word_model", "classifier", "translator"])
+@pytest.mark.parametrize("name", ["word_model", "classifier", "translator", "music"])
 def test_models_that_train_are_the_same(modules, name, tmp_path):
     case, training = case_of(modules, name, tmp_path), modules("training")
     training.check_equal(case)

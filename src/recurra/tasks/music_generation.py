@@ -144,7 +144,7 @@ def _surprises(batch: FrameBatch, each: Tensor) -> list[Surprise]:
 
 def metrics(config: MusicConfig, assets: MusicAssets) -> list[Metric[Roll, Surprise]]:
     """The negative log-likelihood of a frame, the distribution beside it."""
-    return music_metrics(HEADS[config.model.head])
+    return music_metrics(HEADS[config.model.head] + (", with memory" if config.model.memory else ""))
 
 
 def baselines(config: MusicConfig, pieces: Dataset[Roll]) -> list[Baseline[Roll, Surprise]]:

@@ -32,6 +32,7 @@ SETTINGS: dict[str, Any] = {
     "name_pattern": "{transcript}_{group}_{}",
     "rate": 8000,
     "filters": 40,
+    "normalisation": "global",  # the mean of a recording of one word is half of what tells the word
     "time_masks": 1,
     "longest_time_mask": 8,
     "feature_masks": 2,

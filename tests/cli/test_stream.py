@@ -40,7 +40,7 @@ def test_a_word_is_answered_before_the_next_comes_and_ctrl_c_tells_the_rest(tagg
         process.stdin.write("ter\nlächelt\n".encode())
         first = [json.loads(process.stdout.readline()) for _ in range(2)]  # the third waits for one more
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     rest = [json.loads(line) for line in out.splitlines()]
     assert [record["word"] for record in first] == ["Harry", "Potter"]
     assert [record.get("word") for record in rest] == ["lächelt", None]
@@ -56,30 +56,42 @@ def test_a_reader_that_goes_away_ends_it(tagger):
         process.stdout.close()
         process.stdin.write(b"sang\nand\n")
         process.stdin.close()
-        assert process.wait(60) != 0
+        assert process.wait(300) != 0
         assert b"Traceback" not in process.stderr.read()
 
 
-def piped(monkeypatch, content):
-    """Have standard input be a pipe that holds this."""
-    end, begin = os.pipe()
-    os.write(begin, content)
-    os.close(begin)
-    monkeypatch.setattr(sys, "stdin", os.fdopen(end))
+@pytest.fixture
+def piped(monkeypatch):
+    """Has standard input be a pipe that holds this."""
+    opened = []
+
+    def piped(content):
+        end, begin = os.pipe()
+        os.write(begin, content)
+        os.close(begin)
+        opened.append(os.fdopen(end))
+        monkeypatch.setattr(sys, "stdin", opened[-1])
+
+    yield piped
+    for file in opened:
+        file.close()
 
 
-def test_mistakes_are_one_line(refused, tagger, recogniser, monkeypatch):
-    piped(monkeypatch, b"Harry\n\xff\n")
-    error = refused("stream", tagger, lines=2).splitlines()[-1]
-    assert "standard input:2: byte 1 of the line is 0xff" in error
+def test_mistakes_are_one_line(recurra, refused, tagger, recogniser, piped):
+    piped(b"Harry\n\xff\n")
+    outcome = recurra("stream", tagger)
+    assert outcome.code == 2
+    assert "recurra: standard input:2: byte 1 of the line is 0xff" in outcome.err.splitlines()[-1]
     assert "reads words, one a line; leave out --rate" in refused("stream", tagger, "--rate", "8000")
-    piped(monkeypatch, b"fLaC" + bytes(100))
-    assert "this is FLAC" in refused("stream", recogniser, lines=2)
+    piped(b"fLaC" + bytes(100))
+    outcome = recurra("stream", recogniser)
+    assert outcome.code == 2
+    assert "this is FLAC" in outcome.err.splitlines()[-1]
     assert "endpoint is 0; give seconds above 0" in refused("stream", recogniser, "--endpoint", "0")
 
 
-def test_silence_prints_nothing(recurra, recogniser, monkeypatch):
-    piped(monkeypatch, bytes(30001))
+def test_silence_prints_nothing(recurra, recogniser, piped):
+    piped(bytes(30001))
     outcome = recurra("stream", recogniser, "--sample-format", "s16le")
     assert (outcome.code, outcome.out) == (0, "")
     assert "1 bytes were left out" in outcome.err

@@ -161,8 +161,8 @@ def test_lengths_hide_the_frames_behind():
 
 
 def test_a_word_that_the_lexicon_lacks_is_never_left_over():
-    # b, which no word begins with, is what every frame says, and the beam is as small as can be.
-    row = torch.tensor([[0.01, 0.02, 0.95, 0.02]]).log().expand(12, 4)
+    # Nothing is heard but the beginning of the only word, and the beam is as small as can be.
+    row = torch.tensor([[0.02, 0.95, 0.02, 0.01]] + [[0.97, 0.01, 0.01, 0.01]] * 11).log()
     scorer = WordScorer(TEXTS, SEPARATOR, lexicon=Lexicon([(1, 2, 1)], 4))
     for beam_size in (1, 2, 8):
         best = ctc_beam_search(row[None], separator=SEPARATOR, beam_size=beam_size, scorers=[scorer])[0][0]

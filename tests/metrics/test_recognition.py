@@ -5,7 +5,7 @@ import math
 
 import jiwer
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recurra.metrics import Bootstrap, add, edits
@@ -40,6 +40,7 @@ def fewest_edits_and_most_kept(reference, answer):
 
 
 @given(SEQUENCES, SEQUENCES, st.sampled_from([2**24, 6]))
+@example("abcdeafghi", "afghiabcde", 2**24)  # more would be kept by more edits
 def test_an_alignment_makes_the_answer_by_the_fewest_edits_and_keeps_most(reference, answer, whole_table):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(edits, "WHOLE_TABLE", whole_table)  # with the small one, sequences are cut in halves

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from recurra.errors import DataError, SettingError
 from recurra.tasks import TASKS
 from recurra.tasks.preparation import prepare
 from recurra.tasks.settings_file import make_config
+from recurra.tasks.transcription import Transcription
 
 TASK = TASKS["speech-recognition"]
 SMALL = {
@@ -248,3 +250,19 @@ def test_subtitles_are_of_one_recording(folder, run):
         assert heard[1].text in written
         with pytest.raises(SettingError, match="of one recording"):
             list(TASK.formats[name](run, [heard, heard]))
+
+
+def test_a_wrong_transcript_says_in_a_line_what_was_heard_for_what(folder, run):
+    recording = next(iter(TASK.stream(run.config, folder / "recordings.csv", Problems())))
+    recording = replace(recording, transcript="ab cd da")
+    for heard, cost, notes in (
+        ("ab da", 1, "cd left out"),
+        ("ab cc da", 1, "cd → cc"),
+        ("ab cd da b", 1, "b put in"),
+        ("", 3, "ab left out, cd left out, da left out"),
+    ):
+        mistake = TASK.mistake(recording, Transcription(heard))
+        assert (mistake.cost, mistake.notes) == (cost, notes)
+    assert TASK.mistake(recording, Transcription("ab cd da")) is None
+    listing = "".join(TASK.formats["aligned"](run, [(recording, Transcription("ab cd"))]))
+    assert listing.endswith("spoken      ab  cd  da\nrecognised  ab  cd  **\n                    D\n\n")

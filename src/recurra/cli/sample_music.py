@@ -165,9 +165,7 @@ def _as_json(piece: NewMusic, passage: CopiedPassage | None, copies: bool) -> di
         "primer": piece.primer,
         "log_probability": round(-piece.surprise.nats, 3),
         "surprise": [round(bits, 3) for bits in piece.surprise.bits],
-        "constraints": [
-            {"constraint": f.constraint, "frames": f.frames, "violations": f.violations} for f in piece.findings
-        ],
+        "constraints": [finding.as_json() for finding in piece.findings],
     }
     return shown | ({"copied": None if passage is None else passage._asdict()} if copies else {})
 
@@ -240,7 +238,13 @@ def _write_page(score: Piece, piece: NewMusic, marked: Sequence[CopiedPassage], 
     from recurra.tasks.music_page import Curve, Passage, music_page
 
     bits, step = piece.surprise.bits, score.ticks_per_quarter // steps
-    surprises = [bits[min(note.start // step, len(bits) - 1)] for note in score.notes]
+    roll, told = piece.roll, piece.surprise.note_bits
+    of_notes = {
+        (frame, pitch): each
+        for frame, pitches in enumerate(roll.pitches)
+        for pitch, each in zip(pitches, told[frame], strict=True)
+    }
+    surprises = [of_notes[note.start // step, note.pitch] for note in score.notes]
     passages = [
         Passage(copy.begin * step, (copy.begin + copy.frames) * step, f"piece {copy.piece + 1} of training")
         for copy in marked

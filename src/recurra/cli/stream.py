@@ -146,7 +146,8 @@ class _Writer:
     def _line(self, record: LiveRecord) -> str:
         if self._format is Format.JSONL:
             return json.dumps(record.values, ensure_ascii=False)
-        return printable(record.text, self._console.encoding)
+        # Tabs stand between columns, and stay.
+        return "\t".join(printable(column, self._console.encoding) for column in record.text.split("\t"))
 
     def _cut(self, text: str) -> str:
         """The end of a text, as much as stands in a line of the terminal."""

@@ -115,4 +115,5 @@ def _top_steps(roll: NDArray[np.bool_]) -> NDArray[np.float64]:
         return np.zeros(0)
     top = sounds.shape[1] - 1 - sounds[:, ::-1].argmax(1)
     steps = np.abs(np.diff(top)).astype(np.float64)
-    return steps[steps > 0]
+    moved: NDArray[np.float64] = steps[steps > 0]
+    return moved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,8 +17,11 @@ from recurra.data.copied_music import MusicIndex
 from recurra.data.rolls import Roll
 from recurra.decoding import SamplingSettings
 from recurra.decoding.chord_drawing import FrameMask, draw_chords, draw_keys
-from recurra.decoding.music_constraints import ConstraintMasks, Finding, MusicConstraints
+from recurra.decoding.music_constraints import MusicConstraints
+from recurra.decoding.music_masks import ConstraintMasks
+from recurra.decoding.music_report import Finding, check_constraints
 from recurra.errors import SettingError
+from recurra.metrics.music_statistics import music_statistics
 from recurra.models.chord_head import ChordHead, PartialChords
 from recurra.models.key_head import KeyHead
 from recurra.models.music_model import MusicModel
@@ -123,6 +126,30 @@ class MusicRun(Trained[Any, Roll, MusicAssets, MusicModel, FrameBatch, Surprise]
         pieces = self.task.read(self.config, self.config.pieces.data, "train")
         return MusicIndex([pieces[index] for index in range(len(pieces))])
 
+    def statistics(
+        self, pieces: Iterable[Roll | NewMusic], frames_a_bar: int | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Figures of pieces beside those of the pieces that the model was trained on.
+
+        Args:
+            pieces: The pieces.
+            frames_a_bar: How many frames a bar has; by default four quarters.
+
+        Returns:
+            Under "pieces" and "trained on" what `music_statistics` says; `statistics_table` lays it out.
+
+        Raises:
+            DataError: The file of the pieces trained on is not there any more.
+        """
+        bar = 4 * self.config.pieces.steps_per_quarter if frames_a_bar is None else frames_a_bar
+        figures = partial(music_statistics, bar=whole_number("frames_a_bar", bar, 1), lowest=self.assets.lowest)
+        trained_on = self.task.read(self.config, self.config.pieces.data, "train")
+        rolls = [piece.roll if isinstance(piece, NewMusic) else piece for piece in pieces]
+        return {
+            "pieces": figures(roll.frames for roll in rolls),
+            "trained on": figures(trained_on[index].frames for index in range(len(trained_on))),
+        }
+
     def suggestions(self) -> list[tuple[str, str]]:
         """What to try on the command line."""
         return [
@@ -142,7 +169,7 @@ class MusicRun(Trained[Any, Roll, MusicAssets, MusicModel, FrameBatch, Surprise]
     ) -> NewMusic:
         lowest = self.assets.lowest
         roll = Roll(frames, lowest, self.task.parse(self.config, frames).source)
-        findings = rules.report(frames, lowest, kept)
+        findings = check_constraints(rules, frames, lowest, kept, primer)
         return NewMusic(roll, primer, self.score(roll), tuple(findings), seed)
 
 

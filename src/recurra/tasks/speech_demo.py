@@ -23,21 +23,22 @@ def demo(folder: Path) -> Demo:
         if real
         else "said by ten synthetic voices, since the package captcha with its real recordings is not installed"
     )
-    about = f"an LSTM of both directions and CTC learn to hear {RECORDINGS:,} strings of digits, {voice}"
+    about = f"an LSTM of both directions and CTC learn the words of {RECORDINGS:,} strings of digits, {voice}"
     settings = {
         "data": manifest,
+        "unit": "word",
         "rate": 8000,
         "filters": 32,
+        "normalisation": "global",
         "convolution_size": 64,
         "hidden_size": 64,
         "num_layers": 1,
         "dropout": 0.1,
         "batch_size": 8,
-        "epochs": 12,
+        "epochs": 14,
         "learning_rate": 6e-3,
         "warmup_steps": 30,
-        "weight_average": 0.98,
-        "time_masks": 1,
-        "longest_time_mask": 8,
+        "weight_average": 0.95,
+        "speed_change": 0.15,
     }
     return Demo(about, settings)

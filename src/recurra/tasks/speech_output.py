@@ -5,7 +5,7 @@ Each format is a generator: it takes recordings with their answers, one at a tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -13,9 +13,10 @@ from rich.text import Text
 from recurra.data.recording import Recording
 from recurra.data.subtitles import TimedWord, subrip, webvtt
 from recurra.errors import SettingError
-from recurra.metrics.edits import align
+from recurra.metrics.edits import Edit, align
 from recurra.metrics.recognition import aligned_listing
 from recurra.tasks.mistakes import Mistake
+from recurra.tasks.speech_recognition_batches import transcript_of
 from recurra.tasks.task import Format
 from recurra.tasks.transcription import SpokenWord, Transcription
 from recurra.training.figures import printable
@@ -27,6 +28,9 @@ __all__ = ["SPEECH_FORMATS", "show", "transcription_mistake"]
 
 Answered = Iterable[tuple[Recording, Transcription]]
 """Recordings with their answers."""
+
+LISTED = 8
+"""How many words that are wrong are listed in a line."""
 
 ADDED = ("text", "confidence", "words", "alternatives", "duration")
 """The keys of an answer."""
@@ -66,7 +70,21 @@ def transcription_mistake(recording: Recording, answer: Transcription) -> Mistak
     wrong = sum(edit.kind != "equal" for edit in edits)
     if not wrong:
         return None
-    return Mistake(float(wrong), " ".join(spoken), answer.text, recording.name, notes=aligned_listing(edits))
+    return Mistake(float(wrong), " ".join(spoken), answer.text, recording.name, notes=_said_otherwise(edits))
+
+
+def _said_otherwise(edits: Sequence[Edit[str]]) -> str:
+    """What is wrong in a line: what was heard for what, what was left out and what was put in."""
+    changes = [edit for edit in edits if edit.kind != "equal"]
+    named = [
+        f"{edit.reference} → {edit.answer}"
+        if edit.kind == "substitution"
+        else f"{edit.reference} left out"
+        if edit.kind == "deletion"
+        else f"{edit.answer} put in"
+        for edit in changes[:LISTED]
+    ]
+    return ", ".join(named + ["..."] * (len(changes) > LISTED))
 
 
 def lines(run: Trained[Any, Recording, Any, Any, Any, Transcription], answered: Answered) -> Iterator[Text]:
@@ -82,6 +100,17 @@ def conversation_times(run: Trained[Any, Recording, Any, Any, Any, Transcription
         for word in answer.words:
             length = word.end - word.start
             yield f"{name} 1 {word.start:.2f} {length:.2f} {word.text} {word.confidence:.4f}\n"
+
+
+def alignments(run: Trained[Any, Recording, Any, Any, Any, Transcription], answered: Answered) -> Iterator[str]:
+    """What was said over what was heard, word over word, where it is known; what was heard where it is not."""
+    for recording, answer in answered:
+        yield f"{recording.name}\n"
+        if recording.transcript is None:
+            yield f"{answer.text}\n\n"
+        else:
+            said = transcript_of(run.config.recordings, recording).split()
+            yield f"{aligned_listing(align(said, answer.text.split()))}\n\n"
 
 
 def subtitles_srt(run: Trained[Any, Recording, Any, Any, Any, Transcription], answered: Answered) -> Iterator[str]:
@@ -106,6 +135,7 @@ def _words_of_one(answered: Answered) -> Iterator[TimedWord]:
 
 SPEECH_FORMATS: Mapping[str, Format[Recording, Transcription]] = {
     "text": lines,
+    "aligned": alignments,
     "ctm": conversation_times,
     "srt": subtitles_srt,
     "vtt": subtitles_vtt,

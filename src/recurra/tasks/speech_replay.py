@@ -64,13 +64,13 @@ def _replay(run: SpeechRun, recording: Recording, draw: random.Random) -> Replay
     stream, content, a_second = _opened(run, recording)
     lines, busy, kept = [], 0.0, 0
     for piece in pieces_of(content, int(LONGEST_PIECE * a_second), draw):
-        begin = time.perf_counter()
+        begin = time.process_time()
         lines += stream.push(piece)
-        busy += time.perf_counter() - begin
+        busy += time.process_time() - begin
         kept = max(kept, held_bytes(stream))
-    begin = time.perf_counter()
+    begin = time.process_time()
     lines += stream.close()
-    busy += time.perf_counter() - begin
+    busy += time.process_time() - begin
     streamed = "".join(("" if line.values.get("joined") else " ") + line.text for line in lines).strip()
     return Replay(streamed, answer.text, seconds, busy, kept)
 

@@ -119,7 +119,7 @@ class Replay:
         streamed: What the stream said, as a text.
         whole: What is said of the whole at once, as a text.
         seconds: How long the example lasts; 0 where it has no time.
-        busy: Seconds that the stream took to compute.
+        busy: Seconds of the processor that the stream took to compute.
         kept: Bytes that the stream kept of what it had read, at most.
     """
 

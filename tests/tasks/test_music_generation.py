@@ -158,3 +158,22 @@ def test_pieces_come_in_three_ways(tmp_path):
         task.parse(config, np.zeros((2, 88)))
     with pytest.raises(SettingError, match="this is str"):
         task.parse(config, "a song")
+
+
+@pytest.mark.parametrize("head", ["chord", "independent"])
+def test_the_surprise_of_a_frame_is_that_of_its_notes_and_of_what_does_not_sound(head, tmp_path):
+    task = TASKS["music-generation"]
+    config = make_config(task.config, {}, {**task.example(tmp_path), "head": head})
+    run = prepare(task, config).run
+    pieces = [((60,), (60, 64, 67), ()), (), ((50, 52),)]
+    answers = run.predict(pieces)
+    assert [[len(notes) for notes in answer.notes] for answer in answers] == [[1, 3, 0], [], [2]]
+    for piece, answer in zip(pieces, answers, strict=True):
+        for frame, notes, whole in zip(piece, answer.notes, answer.log_probabilities, strict=True):
+            assert math.fsum(notes) > whole  # the rest is that of the end, or of the keys that are silent
+            assert len(frame) == len(notes)
+    alone = run.predict(((60,), (60, 64), ()))  # a note is given those below it: of a chord its lower notes are as here
+    same = 2 if head == "chord" else 1
+    assert alone.notes[1][:same] == pytest.approx(answers[0].notes[1][:same], abs=1e-5)
+    shown = task.show(task.parse(config, pieces[0]), answers[0])
+    assert [[pitch for pitch, _ in frame] for frame in shown["notes"]] == [[60], [60, 64, 67], []]

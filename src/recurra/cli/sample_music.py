@@ -238,7 +238,13 @@ def _write_page(score: Piece, piece: NewMusic, marked: Sequence[CopiedPassage], 
     from recurra.tasks.music_page import Curve, Passage, music_page
 
     bits, step = piece.surprise.bits, score.ticks_per_quarter // steps
-    surprises = [bits[min(note.start // step, len(bits) - 1)] for note in score.notes]
+    roll, told = piece.roll, piece.surprise.note_bits
+    of_notes = {
+        (frame, pitch): each
+        for frame, pitches in enumerate(roll.pitches)
+        for pitch, each in zip(pitches, told[frame], strict=True)
+    }
+    surprises = [of_notes[note.start // step, note.pitch] for note in score.notes]
     passages = [
         Passage(copy.begin * step, (copy.begin + copy.frames) * step, f"piece {copy.piece + 1} of training")
         for copy in marked

@@ -81,7 +81,7 @@ class MusicMemory:
         # The frame before the first of all is silent.
         ages = np.concatenate([np.zeros_like(last_silent[:, :1]), at - last_silent], 1)[:, before : before + steps]
         planes = np.stack([_share(ages), echo, echo * share[:, :, None]], 2)
-        counted = (np.cumsum(there, 1) - there)[:, before:]
+        counted: NDArray[np.int64] = (np.cumsum(there, 1) - there)[:, before:]
         scalars = np.concatenate([share[:, :, None], (lengths == 0)[:, :, None], self._clock(counted)], 2)
         return Remembered(torch.from_numpy(planes).to(frames), torch.from_numpy(scalars).to(frames))
 
@@ -133,7 +133,7 @@ def recalled(numbers: NDArray[np.int64], first: int = 0) -> tuple[NDArray[np.int
 def _last_matches(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """How long the passages are that end at each place but the last and at the last, (B, N - 1)."""
     alive = numbers[:, :-1] == numbers[:, -1:]
-    matches = alive.astype(np.int64)
+    matches: NDArray[np.int64] = alive.astype(np.int64)
     for back in range(1, min(LONGEST, numbers.shape[1] - 1)):
         longer = alive[:, back:] & (numbers[:, : -1 - back] == numbers[:, -1 - back, None])
         if not longer.any():

@@ -8,6 +8,7 @@ Boulanger-Lewandowski, Bengio and Vincent, "Modeling temporal dependencies in hi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -113,33 +114,43 @@ def build(config: MusicConfig, assets: MusicAssets) -> MusicModel:
 
 def loss(config: MusicConfig, model: MusicModel, batch: FrameBatch, carried: None) -> StepLoss:
     """The sum over frames of -log p(x<t> | x<1..t-1>), in nats."""
-    return StepLoss(-_log_probabilities(model, batch).sum(), batch.count)
+    return StepLoss(-_log_probabilities(model, batch)[0].sum(), batch.count)
 
 
 def predict(config: MusicConfig, assets: MusicAssets, model: MusicModel, batch: FrameBatch) -> list[Surprise]:
-    """How probable each frame of each piece is."""
-    return _surprises(batch, _log_probabilities(model, batch))
+    """How probable each frame of each piece is, and each note in it."""
+    return _surprises(batch, *_log_probabilities(model, batch))
 
 
 def measure(
     config: MusicConfig, assets: MusicAssets, model: MusicModel, batch: FrameBatch
 ) -> tuple[StepLoss, list[Surprise]]:
     """The loss and the answers of a batch by one run of the model."""
-    each = _log_probabilities(model, batch)
-    return StepLoss(-each.sum(), batch.count), _surprises(batch, each)
+    each, notes = _log_probabilities(model, batch)
+    return StepLoss(-each.sum(), batch.count), _surprises(batch, each, notes)
 
 
-def _log_probabilities(model: MusicModel, batch: FrameBatch) -> Tensor:
-    """The log-probability of each frame that counts, those of a piece after those of the one before it."""
+def _log_probabilities(model: MusicModel, batch: FrameBatch) -> tuple[Tensor, Tensor]:
+    """The log-probabilities of the frames that count, and of their notes, piece by piece and from low to high."""
     known, _ = model(batch.frames, lengths=batch.lengths.clamp(min=1))
     real = batch.targets != IGNORED
-    history = model.history_of(known.history)[real]
-    return model.head.log_probability(known.context[real], history, batch.frames[real])
+    context, history, frames = known.context[real], model.history_of(known.history)[real], batch.frames[real]
+    if isinstance(model.head, KeyHead):
+        keys = model.head.note_log_probabilities(context, history, frames)
+        return keys.sum(1), keys[frames.bool()]
+    frame, key, each = model.head.note_log_probabilities(context, history, frames)
+    return each.new_zeros(len(frames)).index_add(0, frame, each), each[key < model.keys]
 
 
-def _surprises(batch: FrameBatch, each: Tensor) -> list[Surprise]:
-    counts = (batch.targets != IGNORED).sum(1).tolist()
-    return [Surprise(tuple(part.tolist())) for part in torch.split(each.double().cpu(), counts)]
+def _surprises(batch: FrameBatch, each: Tensor, notes: Tensor) -> list[Surprise]:
+    real = batch.targets != IGNORED
+    found = iter(notes.tolist())
+    of_frames = [tuple(islice(found, count)) for count in batch.frames[real].sum(1).int().tolist()]
+    surprises, first = [], 0
+    for part in torch.split(each.double().cpu(), real.sum(1).tolist()):
+        surprises.append(Surprise(tuple(part.tolist()), tuple(of_frames[first : first + len(part)])))
+        first += len(part)
+    return surprises
 
 
 def metrics(config: MusicConfig, assets: MusicAssets) -> list[Metric[Roll, Surprise]]:

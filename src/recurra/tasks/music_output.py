@@ -25,7 +25,7 @@ WIDTH = 64
 
 
 def show(roll: Roll, answer: Surprise) -> dict[str, Any]:
-    """The answer as JSON."""
+    """The answer as JSON: bits of surprise of each frame, and of each of its notes beside the pitch."""
     frames = len(answer.log_probabilities)
     return {
         "piece": roll.title or str(roll.source),
@@ -33,6 +33,10 @@ def show(roll: Roll, answer: Surprise) -> dict[str, Any]:
         "log_probability": round(-answer.nats, 3),
         "nats_a_frame": round(answer.nats / frames, 4) if frames else None,
         "surprise": [round(bits, 3) for bits in answer.bits],
+        "notes": [
+            [[pitch, round(bits, 3)] for pitch, bits in zip(pitches, each, strict=True)]
+            for pitches, each in zip(roll.pitches, answer.note_bits, strict=True)
+        ],
     }
 
 

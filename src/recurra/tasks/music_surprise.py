@@ -34,6 +34,11 @@ class Surprise:
         """-log2 p of each frame: how surprising it is."""
         return [-value / math.log(2) for value in self.log_probabilities]
 
+    @property
+    def note_bits(self) -> list[list[float]]:
+        """-log2 p of each note of each frame, from low to high, given those below it."""
+        return [[max(0.0, -value / math.log(2)) for value in frame] for frame in self.notes]
+
 
 def music_metrics(head: str) -> list[Metric[Roll, Surprise]]:
     """What says how well pieces are predicted; the first selects the weights.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from recurra.data.features import FeatureFormat, SoundFrames
-from recurra.data.filter_effects import equalised, warped
+from recurra.data.filter_effects import equalised, over_noise, warped
 from recurra.data.speech_augmentation import SpeechAugmentation
 from recurra.errors import SettingError
 
@@ -44,8 +44,22 @@ def test_an_equaliser_is_one_curve_of_few_corners_within_its_decibels():
     assert bends.max() <= 2 * 3  # three corners between the ends, each between two filters
 
 
+@pytest.mark.parametrize("ratio", [0.0, 12.0, 40.0])
+def test_noise_is_so_much_weaker_than_the_sound(ratio):
+    frames = torch.randn(50, 40, generator=torch.Generator().manual_seed(0)) * 4
+    draw = torch.Generator().manual_seed(1)
+    added = torch.stack([over_noise(frames, ratio, draw).exp() - frames.exp() for _ in range(300)])
+    ratios = 10 * (frames.exp().mean() / added.mean((1, 2))).log10()
+    assert abs(float(ratios.median()) - ratio) < 3
+    assert ratios.std() < 5
+    assert over_noise(frames[:0], ratio, draw).shape == (0, 40)
+
+
 def test_what_is_drawn_is_drawn_again():
-    change, frames = SpeechAugmentation(warp=(0.8, 1.2), equaliser=9.0, rate=RATE), torch.randn(20, 40)
+    change, frames = (
+        SpeechAugmentation(warp=(0.8, 1.2), equaliser=9.0, filter_noise=1.0, rate=RATE),
+        torch.randn(20, 40),
+    )
     first, second = (change.of_frames(frames, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, frames)

@@ -130,8 +130,8 @@ class FeatureExtractor:
         """
         if change.changes_filters and (self.ready_made is not None or self.how.kind != "filterbank"):
             raise SettingError(
-                "warp_change and equaliser change energies of mel filters, and the features are "
-                f"{'ready-made' if self.ready_made is not None else 'cepstra'}; leave both out, or give sound and "
+                "warp_change, equaliser and filter_noise change energies of mel filters, and the features are "
+                f"{'ready-made' if self.ready_made is not None else 'cepstra'}; leave them out, or give sound and "
                 "--kind filterbank"
             )
         if change.changes_sound and self.ready_made is None:

@@ -11,10 +11,13 @@ from torch import Tensor
 from recurra.data.spec_augment import uniform
 from recurra.errors import SettingError
 
-__all__ = ["equalised", "warped"]
+__all__ = ["equalised", "over_noise", "warped"]
 
 MOST_CORNERS = 5
 """The most corners of the curve of an equaliser, both ends among them."""
+
+NOISE_SLOPE = 10.0
+"""Decibels by which noise is louder or softer than its mean in a filter at most."""
 
 
 def equalised(frames: Tensor, decibels: float, draw: torch.Generator) -> Tensor:
@@ -78,6 +81,26 @@ def warped(frames: Tensor, factor: float, rate: int, lowest: float) -> Tensor:
     below = np.minimum(places.astype(np.int64), max(0, width - 2))
     share = torch.from_numpy(places - below).to(frames)
     return frames[:, below] * (1 - share) + frames[:, np.minimum(below + 1, width - 1)] * share
+
+
+def over_noise(frames: Tensor, ratio: float, draw: torch.Generator) -> Tensor:
+    """Energies of filters as if steady noise lay below the sound, the same in every frame.
+
+        log(exp(x) + exp(n)),   n of the same mean energy, ratio decibels lower, its spectrum that of an equaliser
+
+    Args:
+        frames: Natural logarithms of energies, (T, F).
+        ratio: How many decibels stronger than the noise the sound is.
+        draw: What the spectrum of the noise is drawn from.
+
+    Returns:
+        (T, F).
+    """
+    if not len(frames):
+        return frames
+    level = frames.exp().mean().log() - ratio * math.log(10) / 10
+    noise = equalised(level.expand(1, frames.shape[1]), NOISE_SLOPE, draw)
+    return torch.logaddexp(frames, noise)
 
 
 def _mel(hertz: float) -> float:

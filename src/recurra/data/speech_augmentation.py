@@ -12,7 +12,7 @@ from torch import Tensor
 
 from recurra.checks import is_number, whole_number
 from recurra.data.audio import Samples
-from recurra.data.filter_effects import equalised, warped
+from recurra.data.filter_effects import equalised, over_noise, warped
 from recurra.data.sound_effects import NoiseRecordings, louder, pink_noise, sound_at_speed, white_noise, with_noise
 from recurra.data.spec_augment import at_speed, mask_features, mask_frames, uniform
 from recurra.errors import SettingError
@@ -45,6 +45,7 @@ class SpeechAugmentation:
         warp: The lowest and the highest factor of the frequencies of mel filters, as of voices of other sizes; (1, 1)
             leaves them as they are.
         equaliser: The most decibels by which a mel filter is louder or softer, as through other microphones.
+        filter_noise: The share of recordings below which steady noise is laid in the mel filters, by the noise ratio.
         rate: Samples a second, for recordings of noise and for frequencies.
         lowest: Hertz at which the lowest filter begins.
 
@@ -71,6 +72,7 @@ class SpeechAugmentation:
     widest_feature_mask: int = 8
     warp: tuple[float, float] = AS_IT_IS
     equaliser: float = 0.0
+    filter_noise: float = 0.0
     rate: int = field(default=16_000, kw_only=True)
     lowest: float = field(default=20.0, kw_only=True)
 
@@ -79,7 +81,13 @@ class SpeechAugmentation:
             low, high = getattr(self, name)
             if not (all(map(is_number, (low, high))) and least <= low <= high <= 1000):
                 raise SettingError(f"{name} is {low!r} to {high!r}; give the least, from {least:g}, and then the most")
-        for name, most in (("gain", 100), ("equaliser", 100), ("noise", 1), ("largest_time_share", 1)):
+        for name, most in (
+            ("gain", 100),
+            ("equaliser", 100),
+            ("noise", 1),
+            ("filter_noise", 1),
+            ("largest_time_share", 1),
+        ):
             value = getattr(self, name)
             if not is_number(value) or value < 0 or value > most:
                 raise SettingError(f"{name} is {value!r}; it is a number from 0 to {most}")
@@ -94,7 +102,7 @@ class SpeechAugmentation:
     @property
     def changes_filters(self) -> bool:
         """Whether energies of filters are changed, so that features have to be those."""
-        return self.warp != AS_IT_IS or self.equaliser > 0
+        return self.warp != AS_IT_IS or self.equaliser > 0 or self.filter_noise > 0
 
     def of_sound(self, samples: Samples, draw: torch.Generator) -> Samples:
         """Sound at another speed, louder or softer, and with noise.
@@ -129,7 +137,11 @@ class SpeechAugmentation:
             frames = at_speed(frames, uniform(*self.speed, draw))
         if self.warp != AS_IT_IS:
             frames = warped(frames, uniform(*self.warp, draw), self.rate, self.lowest)
-        return equalised(frames, self.equaliser, draw) if self.equaliser else frames
+        if self.equaliser:
+            frames = equalised(frames, self.equaliser, draw)
+        if self.filter_noise and uniform(0, 1, draw) < self.filter_noise:
+            frames = over_noise(frames, uniform(*self.noise_ratio, draw), draw)
+        return frames
 
     def masked(self, frames: Tensor, draw: torch.Generator, blocks: int = 1) -> Tensor:
         """Normalised frames with masks.

@@ -151,6 +151,13 @@ class AugmentationSettings(Settings):
         description="Decibels by which a filter is louder or softer at most, as through other microphones; it takes "
         "filterbanks.",
     )
+    filter_noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of recordings below which steady noise is laid, by the noise ratio; it takes filterbanks "
+        "and costs less than noise in the sound.",
+    )
     time_masks: int = Field(0, ge=0, description="How many stretches of frames are masked.")
     longest_time_mask: int = Field(15, ge=0, description="Most frames of one.")
     largest_time_share: float = Field(0.2, ge=0, le=1, description="Largest share of a recording that one masks.")
@@ -180,6 +187,7 @@ class AugmentationSettings(Settings):
             widest_feature_mask=self.widest_feature_mask,
             warp=(1 / (1 + self.warp_change), 1 + self.warp_change),
             equaliser=self.equaliser,
+            filter_noise=self.filter_noise,
             rate=rate,
             lowest=lowest,
         )

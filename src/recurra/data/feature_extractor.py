@@ -17,7 +17,7 @@ from recurra.data.features import FeatureFormat, SoundFrames, with_slopes
 from recurra.data.frames import Frames, read_frames
 from recurra.data.recording import Recording
 from recurra.data.speech_augmentation import SpeechAugmentation
-from recurra.errors import DataError
+from recurra.errors import DataError, SettingError
 
 __all__ = ["FeatureExtractor"]
 
@@ -126,7 +126,14 @@ class FeatureExtractor:
 
         Raises:
             DataError: Its file cannot be read.
+            SettingError: Energies of filters are to be changed, and the features are no such energies.
         """
+        if change.changes_filters and (self.ready_made is not None or self.how.kind != "filterbank"):
+            raise SettingError(
+                "warp_change and equaliser change energies of mel filters, and the features are "
+                f"{'ready-made' if self.ready_made is not None else 'cepstra'}; leave both out, or give sound and "
+                "--kind filterbank"
+            )
         if change.changes_sound and self.ready_made is None:
             sound = np.concatenate(list(self.sound(recording)))
             frames = SoundFrames(self.how).push(change.of_sound(sound, draw))

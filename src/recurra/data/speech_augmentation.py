@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recurra.checks import is_number, whole_number
 from recurra.data.audio import Samples
+from recurra.data.filter_effects import equalised, warped
 from recurra.data.sound_effects import NoiseRecordings, louder, pink_noise, sound_at_speed, white_noise, with_noise
 from recurra.data.spec_augment import at_speed, mask_features, mask_frames, uniform
 from recurra.errors import SettingError
@@ -41,7 +42,11 @@ class SpeechAugmentation:
         largest_time_share: The largest share of a recording that one masks.
         feature_masks: How many bands of features are masked.
         widest_feature_mask: The most features of one.
-        rate: Samples a second, for recordings of noise.
+        warp: The lowest and the highest factor of the frequencies of mel filters, as of voices of other sizes; (1, 1)
+            leaves them as they are.
+        equaliser: The most decibels by which a mel filter is louder or softer, as through other microphones.
+        rate: Samples a second, for recordings of noise and for frequencies.
+        lowest: Hertz at which the lowest filter begins.
 
     Raises:
         SettingError: A value is impossible.
@@ -64,14 +69,17 @@ class SpeechAugmentation:
     largest_time_share: float = 0.2
     feature_masks: int = 0
     widest_feature_mask: int = 8
+    warp: tuple[float, float] = AS_IT_IS
+    equaliser: float = 0.0
     rate: int = field(default=16_000, kw_only=True)
+    lowest: float = field(default=20.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        for name, least in (("speed", 0.1), ("sound_speed", 0.1), ("noise_ratio", -100.0)):
+        for name, least in (("speed", 0.1), ("sound_speed", 0.1), ("warp", 0.1), ("noise_ratio", -100.0)):
             low, high = getattr(self, name)
             if not (all(map(is_number, (low, high))) and least <= low <= high <= 1000):
                 raise SettingError(f"{name} is {low!r} to {high!r}; give the least, from {least:g}, and then the most")
-        for name, most in (("gain", 100), ("noise", 1), ("largest_time_share", 1)):
+        for name, most in (("gain", 100), ("equaliser", 100), ("noise", 1), ("largest_time_share", 1)):
             value = getattr(self, name)
             if not is_number(value) or value < 0 or value > most:
                 raise SettingError(f"{name} is {value!r}; it is a number from 0 to {most}")
@@ -82,6 +90,11 @@ class SpeechAugmentation:
     def changes_sound(self) -> bool:
         """Whether the sound is changed, so that features have to be computed in every epoch."""
         return self.sound_speed != AS_IT_IS or self.gain > 0 or self.noise > 0
+
+    @property
+    def changes_filters(self) -> bool:
+        """Whether energies of filters are changed, so that features have to be those."""
+        return self.warp != AS_IT_IS or self.equaliser > 0
 
     def of_sound(self, samples: Samples, draw: torch.Generator) -> Samples:
         """Sound at another speed, louder or softer, and with noise.
@@ -103,7 +116,7 @@ class SpeechAugmentation:
         return samples
 
     def of_frames(self, frames: Tensor, draw: torch.Generator) -> Tensor:
-        """Frames at another speed, before their slopes are taken and they are normalised.
+        """Frames at another speed, of another voice or otherwise heard, before slopes and normalisation.
 
         Args:
             frames: Features, (T, F).
@@ -112,7 +125,11 @@ class SpeechAugmentation:
         Returns:
             (T / speed, F).
         """
-        return frames if self.speed == AS_IT_IS else at_speed(frames, uniform(*self.speed, draw))
+        if self.speed != AS_IT_IS:
+            frames = at_speed(frames, uniform(*self.speed, draw))
+        if self.warp != AS_IT_IS:
+            frames = warped(frames, uniform(*self.warp, draw), self.rate, self.lowest)
+        return equalised(frames, self.equaliser, draw) if self.equaliser else frames
 
     def masked(self, frames: Tensor, draw: torch.Generator, blocks: int = 1) -> Tensor:
         """Normalised frames with masks.

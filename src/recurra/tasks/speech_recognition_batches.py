@@ -262,7 +262,7 @@ class _Preparation:
         problems: Problems,
     ) -> None:
         self.config, self.assets, self.extractor, self.role, self.problems = config, assets, extractor, role, problems
-        self.change = config.augmentation.change(config.features.rate)
+        self.change = config.augmentation.change(config.features.rate, config.features.lowest)
 
     def __call__(self, recordings: Sequence[Recording], draw: torch.Generator) -> SpeechBatch:
         """A batch."""

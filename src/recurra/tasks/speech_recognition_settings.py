@@ -138,17 +138,31 @@ class AugmentationSettings(Settings):
     least_noise_ratio: float = Field(5.0, ge=-100, description="Decibels by which sound is stronger than noise: least.")
     most_noise_ratio: float = Field(25.0, le=1000, description="Decibels by which sound is stronger than noise: most.")
     noise_folder: Path | None = Field(None, description="Recordings of noise; by default it is white or pink.")
+    warp_change: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share by which frequencies are higher or lower at most, as of other voices; it takes filterbanks.",
+    )
+    equaliser: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Decibels by which a filter is louder or softer at most, as through other microphones; it takes "
+        "filterbanks.",
+    )
     time_masks: int = Field(0, ge=0, description="How many stretches of frames are masked.")
     longest_time_mask: int = Field(15, ge=0, description="Most frames of one.")
     largest_time_share: float = Field(0.2, ge=0, le=1, description="Largest share of a recording that one masks.")
     feature_masks: int = Field(0, ge=0, description="How many bands of features are masked.")
     widest_feature_mask: int = Field(8, ge=0, description="Most features of one.")
 
-    def change(self, rate: int) -> SpeechAugmentation:
+    def change(self, rate: int, lowest: float) -> SpeechAugmentation:
         """What is changed.
 
         Args:
             rate: Samples a second.
+            lowest: Hertz at which the lowest filter begins.
         """
         from recurra.data.speech_augmentation import SpeechAugmentation
 
@@ -164,7 +178,10 @@ class AugmentationSettings(Settings):
             largest_time_share=self.largest_time_share,
             feature_masks=self.feature_masks,
             widest_feature_mask=self.widest_feature_mask,
+            warp=(1 / (1 + self.warp_change), 1 + self.warp_change),
+            equaliser=self.equaliser,
             rate=rate,
+            lowest=lowest,
         )
 
     @model_validator(mode="after")

@@ -30,7 +30,8 @@ class Transcription:
 
     Args:
         text: The words, with a space between them; empty where nothing is heard.
-        confidence: How probable it is, from 0 to 1, by the network's own word.
+        confidence: How probable it is, from 0 to 1, by the network's own word: greedy, the probability of the one way
+            through the frames that was taken; of a beam, the share among the transcripts that were left.
         words: The words with their times.
         alternatives: Transcripts and the natural logarithms of their probabilities, the best first.
         duration: How long the recording is, in seconds.

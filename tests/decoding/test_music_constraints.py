@@ -206,3 +206,19 @@ def test_what_can_be_kept_is_not_refused(text: str, keys: int) -> None:
     # A model that likes every key: whatever may sound does, and some have to rest in time all the same.
     for piece in write(masks, 5, 1, chords=False, logits=torch.full((keys + 1,), 20.0)):
         assert not any(finding.violations for finding in check_constraints(rules, piece, 60))
+
+
+@pytest.mark.parametrize("chords", [False, True])
+@pytest.mark.parametrize("likes", [20.0, -20.0])
+@pytest.mark.parametrize(
+    "text",
+    ["keep=2 hold<=2", "keep=2,4 hold<=3", "repeat<=2", "repeat<=3 closed", "repeat<=1 closed", "keep=2 repeat<=1"],
+)
+def test_a_model_that_always_wants_the_same_is_held_back(text: str, likes: float, chords: bool) -> None:
+    primer = np.zeros((8, 4), np.bool_)
+    primer[2:4, 0] = primer[6, 1] = True
+    rules = MusicConstraints.parse(text, frames_a_bar=2)
+    masks = ConstraintMasks(rules, 8, 60, 4, primer)
+    logits = torch.cat([torch.full((4,), likes), torch.zeros(1)])
+    [piece] = write(masks, 8, 1, chords=chords, logits=logits)
+    assert not any(finding.violations for finding in check_constraints(rules, piece, 60, primer))

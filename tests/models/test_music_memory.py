@@ -61,6 +61,15 @@ def test_the_clock_tells_the_place_in_a_bar():
     assert torch.allclose(scalars, torch.stack([angles.sin(), angles.cos()], 1), atol=1e-6)
 
 
+def test_frames_that_are_not_there_are_never_recalled():
+    frames = torch.tensor([[[1, 0], [0, 0], [1, 0]]]).float()
+    alone, after_nothing = (
+        MusicMemory().remember(torch.full((count, 1, 2), -1.0), frames).scalars[0] for count in (0, 5)
+    )
+    assert torch.equal(alone, after_nothing)
+    assert after_nothing[:3].tolist() == [[0, 1]] * 3
+
+
 def models():
     torch.manual_seed(3)
     memory = MusicMemory((2, 3))

@@ -22,7 +22,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "embedding-size": ("emb", "emb-size", "emsize", "embed-dim", "embedding-dim", "d-model"),
     "epochs": ("num-epochs", "n-epochs", "nb-epoch", "passes"),
     "hidden-size": ("hidden", "hidden-dim", "hidden-units", "units", "nhid", "width", "rnn-size", "dim"),
-    "learning-rate": ("lr", "rate", "step-size", "eta", "alpha"),
+    "learning-rate": ("lr", "step-size", "eta", "alpha"),
     "level": ("tokenizer", "tokeniser", "tokens"),
     "log-every": ("log-interval", "logging-steps"),
     "max-minutes": ("time", "max-time", "timeout", "hours"),

@@ -36,7 +36,7 @@ def test_what_only_other_uses_can_do_is_refused_with_their_names(example, tmp_pa
     named = "this is a run of named-entity-recognition, and "
     with pytest.raises(RunError, match=rf"^{named}\.score takes a run of language-modelling or machine-translation$"):
         run.score("Ron left")
-    with pytest.raises(RunError, match=rf"^{named}\.sample takes a run of language-modelling$"):
+    with pytest.raises(RunError, match=rf"^{named}\.sample takes a run of language-modelling or music-generation$"):
         run.sample(5)
     assert not hasattr(run, "score")
     with pytest.raises(AttributeError, match="has no attribute 'scores'"):

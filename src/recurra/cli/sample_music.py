@@ -62,8 +62,9 @@ def sample_music(
     index = run.training_index() if copies else None
     with Waiting("writing") as waiting:
         pieces = run.sample(primer=begun, watch=waiting.step, **options)
-    passages = [[] if index is None else index.passages(piece.roll, MARKED) for piece in pieces]
-    longest = [None if index is None else index.longest(piece.roll) for piece in pieces]
+    shared = [[] if index is None else index.passages(piece.roll, 0) for piece in pieces]
+    passages = [[passage for passage in each if passage.changes >= MARKED] for each in shared]
+    longest = [None if index is None else index.longest_of(each) for each in shared]
     console = Console(highlight=False)
     for number, (piece, passage) in enumerate(zip(pieces, longest, strict=True), 1):
         if as_json:
@@ -76,7 +77,7 @@ def sample_music(
             console.print(Text(_copied(run, passage)), soft_wrap=True)
     aside = Console(stderr=True, highlight=False)
     if output is not None and kind is not None:
-        bar = _bar(run, options)
+        bar = run.frames_a_bar(options.get("frames_a_bar"))
         writers = _writers(run, pieces, passages, output, kind, bar=bar, tempo=tempo)
         write_outputs(aside, writers)
     if not as_json:
@@ -100,11 +101,6 @@ def _primer(run: MusicRun, path: Path) -> Any:  # noqa: ANN401  (a roll)
     if roll is None or not len(roll):
         raise SettingError(f"--primer {path}: it holds no piece to go on from; give a score or a roll with a note")
     return roll
-
-
-def _bar(run: MusicRun, options: Mapping[str, Any]) -> int:
-    bar: int = options.get("frames_a_bar") or 4 * run.config.pieces.steps_per_quarter
-    return bar
 
 
 def _show(console: Console, run: MusicRun, piece: NewMusic, number: int | None) -> None:

@@ -73,11 +73,12 @@ class MusicIndex:
         Args:
             piece: The piece.
         """
-        best: CopiedPassage | None = None
-        for passage in self._ends(piece):
-            if best is None or (passage.changes, passage.frames) > (best.changes, best.frames):
-                best = passage
-        return best
+        return self.longest_of(self.passages(piece, 0))
+
+    @staticmethod
+    def longest_of(passages: Sequence[CopiedPassage]) -> CopiedPassage | None:
+        """The first of the passages with the most changes, and of these the most frames; None of none."""
+        return max(passages, key=lambda passage: (passage.changes, passage.frames), default=None)
 
     def passages(self, piece: Roll, changes: int) -> list[CopiedPassage]:
         """All passages of a piece with as many changes or more, none of which lies within another, in order.

@@ -103,8 +103,7 @@ class MusicRun(Trained[Any, Roll, MusicAssets, MusicModel, FrameBatch, Surprise]
         seed = secrets.randbelow(2**31) if seed is None else whole_number("seed", seed, 0)
         if seed + number - 1 > LARGEST_SEED:
             raise SettingError(f"seed is {seed}; it must be from 0 to {LARGEST_SEED}")
-        bar = 4 * self.config.pieces.steps_per_quarter if frames_a_bar is None else frames_a_bar
-        rules = MusicConstraints.parse(constraints, whole_number("frames_a_bar", bar, 1))
+        rules = MusicConstraints.parse(constraints, self.frames_a_bar(frames_a_bar))
         begun = None if primer is None else self.task.parse(self.config, primer)
         steps = self._steps(length, rules)
         goes_on = 0 if begun is None or rules.kept is not None else len(begun)
@@ -116,6 +115,15 @@ class MusicRun(Trained[Any, Roll, MusicAssets, MusicModel, FrameBatch, Surprise]
         frames = None if begun is None else begun.frames
         written = _Writing(self, rules, settings, number, seed, steps, frames, goes_on).write(watch)
         return [self._new(written[row], goes_on, rules, frames, seed + row) for row in range(number)]
+
+    def frames_a_bar(self, wanted: int | None = None) -> int:
+        """How many frames a bar has: four quarters, unless another number is wanted.
+
+        Raises:
+            SettingError: The number is not positive.
+        """
+        bar = 4 * self.config.pieces.steps_per_quarter if wanted is None else wanted
+        return whole_number("frames_a_bar", bar, 1)
 
     def training_index(self) -> MusicIndex:
         """The pieces that the model was trained on, in which copied passages are looked for.
@@ -141,8 +149,7 @@ class MusicRun(Trained[Any, Roll, MusicAssets, MusicModel, FrameBatch, Surprise]
         Raises:
             DataError: The file of the pieces trained on is not there any more.
         """
-        bar = 4 * self.config.pieces.steps_per_quarter if frames_a_bar is None else frames_a_bar
-        figures = partial(music_statistics, bar=whole_number("frames_a_bar", bar, 1), lowest=self.assets.lowest)
+        figures = partial(music_statistics, bar=self.frames_a_bar(frames_a_bar), lowest=self.assets.lowest)
         trained_on = self.task.read(self.config, self.config.pieces.data, "train")
         rolls = [piece.roll if isinstance(piece, NewMusic) else piece for piece in pieces]
         return {

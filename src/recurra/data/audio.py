@@ -33,6 +33,7 @@ __all__ = [
     "read_audio",
     "read_audio_bytes",
     "resampled",
+    "write_16_bits",
     "write_wav",
 ]
 
@@ -326,10 +327,24 @@ def write_wav(path: Path, samples: Samples, rate: int) -> None:
     Raises:
         RunError: It cannot be written there.
     """
+    write_16_bits(path, np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)[:, None], rate)
+
+
+def write_16_bits(path: Path, samples: NDArray[np.int16], rate: int) -> None:
+    """Write a WAV of 16 bits; it is there as a whole or not at all.
+
+    Args:
+        path: Where; its folder must exist.
+        samples: The sound of each channel, (N, channels).
+        rate: Samples a second.
+
+    Raises:
+        RunError: It cannot be written there.
+    """
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(samples.shape[1])
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2").tobytes())
+        file.writeframes(samples.astype("<i2").tobytes())
     write_atomically(path, content.getvalue())

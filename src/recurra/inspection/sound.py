@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -12,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.data.files import write_atomically
+from recurra.data.audio import write_16_bits
 from recurra.data.midi_writing import midi_bytes
 from recurra.data.piece import Note, Piece, Track, seconds_at
 from recurra.errors import DataError, SettingError
@@ -57,14 +55,8 @@ def write_wav(path: Path, piece: Piece, *, synthesiser: Synthesiser = "auto", ra
     by = "simple" if sound is None else "soundfont"
     sound = synthesise(piece, rate) if sound is None else sound
     peak = float(np.abs(sound).max(initial=0.0))
-    samples = np.round(sound * (0.9 * 32767 / peak if peak > 0 else 0.0)).astype("<i2")
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(samples.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.tobytes())
-    write_atomically(path, content.getvalue())
+    samples = np.round(sound * (0.9 * 32767 / peak if peak > 0 else 0.0)).astype(np.int16)
+    write_16_bits(path, samples, rate)
     return by
 
 

@@ -86,7 +86,10 @@ def draw_roll(
     bottom.set_xticks(range(0, steps, every), [str(frame // frames_a_bar + 1) for frame in range(0, steps, every)])
     bottom.set_xlabel("bar", fontsize=9)
     if len(bits):
-        bottom.fill_between(np.arange(steps), list(bits), step="post", color="#6b8fb5", alpha=0.55, linewidth=0)
+        # A step lasts until the next, and the last one until the end.
+        bottom.fill_between(
+            np.arange(steps + 1), [*bits, bits[-1]], step="post", color="#6b8fb5", alpha=0.55, linewidth=0
+        )
         bottom.set_ylabel("bits", fontsize=9)
         bottom.set_ylim(0, max(max(bits) * 1.1, 1e-9))
     save(figure, path)
